@@ -1,0 +1,79 @@
+# Everything starts here, from nothing but python3 (3.11 or newer, with venv) and make.
+
+PYTHON ?= python3
+SEEDS  ?= 2000
+
+BIN    := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+SYNC   := $(BIN)/uv pip sync --quiet --require-hashes
+# no address and no path may enter a pinned file: it is installed from wherever the machine says
+PIN    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: help run demo test quick check tiers sim sim-mutants bench soak pins clean
+.NOTPARALLEL:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
+
+run: .venv/run.stamp  ## the hub with sample data, on one page
+	$(BIN)/python -m hub up --sample
+
+demo: .venv/run.stamp  ## the six services, end to end, in the terminal
+	$(BIN)/python -m hub demo
+
+test: check quick tiers  ## everything this machine has the parts for
+
+check: .venv/test.stamp  ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+quick: .venv/test.stamp  ## the tests that need no parts, and 200 seeds; under 3 minutes
+	$(PYTEST) -m "not (cluster or crash or peers or browser or soak)"
+	$(BIN)/python -m tests.simulation --seeds 200
+
+tiers: .venv/test.stamp
+	$(BIN)/python -m tests.tiers
+
+sim: .venv/test.stamp  ## the seeded simulator; SEEDS=2000
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+sim-mutants: .venv/test.stamp  ## does the simulator find what it must?
+	$(BIN)/python -m tests.simulation --mutants
+
+bench: .venv/test.stamp  ## what a notification costs
+	$(BIN)/python -m bench
+
+soak: .venv/test.stamp  ## hours under load
+	$(PYTEST) -m soak
+
+pins: .venv/uv.stamp  ## pin the dependencies again; UP=--upgrade for newer ones
+	$(PIN) $(UP) pyproject.toml -o requirements.txt
+	$(PIN) $(UP) --group test --constraints requirements.txt pyproject.toml -o requirements-test.txt
+
+clean:  ## remove what make made; var/ is data and stays
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The run set comes first, so that `make run` is quick; the test set contains it.
+
+.venv/uv.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Fenghuo needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo 'This Python has no venv (Debian: apt-get install python3-venv).' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -P -m hub "$$@"\n' \
+	  '$(CURDIR)' '$(CURDIR)' > $(BIN)/hub && chmod +x $(BIN)/hub
+	@touch $@
+
+.venv/run.stamp: requirements.txt | .venv/uv.stamp
+	$(SYNC) requirements.txt
+	@touch $@
+
+.venv/test.stamp: requirements-test.txt .venv/run.stamp
+	$(SYNC) requirements-test.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""What the hub costs, measured: rates and CPU per notification, stage by stage."""

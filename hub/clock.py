@@ -1,0 +1,98 @@
+"""The three clocks: `Real` to serve, `Scaled` to show a day in a minute, `Virtual` to simulate.
+
+Each is a `streams.clock.Clock`. No other module reads the machine's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Coroutine
+
+
+class Real:
+    """The machine's time."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    async def sleep_ms(self, ms: int) -> None:
+        await asyncio.sleep(ms / 1000)
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
+        return await _first(event, self.sleep_ms(timeout_ms))
+
+
+class Scaled:
+    """Time that begins at `start` and runs `factor` times as fast as the machine's."""
+
+    def __init__(self, factor: float, start: int) -> None:
+        if factor <= 0:
+            raise ValueError(f"time needs a factor above zero to pass, not {factor}")
+        self._factor = factor
+        self._start = start
+        self._origin_ns = time.monotonic_ns()
+
+    def now_ms(self) -> int:
+        passed_ns = time.monotonic_ns() - self._origin_ns
+        return self._start + int(passed_ns * self._factor) // 1_000_000
+
+    async def sleep_ms(self, ms: int) -> None:
+        await asyncio.sleep(ms / 1000 / self._factor)
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
+        return await _first(event, self.sleep_ms(timeout_ms))
+
+
+class Virtual:
+    """Time that stands still until `advance_to`.
+
+    A sleeper runs at the loop's next turn and then reads the time as it was advanced. To let
+    each read its own due time, advance to `next_due_ms()`, one step after another.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self._now_ms = start
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()  # those due at the same time wake as they fell asleep
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    async def sleep_ms(self, ms: int) -> None:
+        if ms <= 0:
+            await asyncio.sleep(0)
+            return
+        woken = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now_ms + ms, next(self._order), woken))
+        await woken
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
+        return await _first(event, self.sleep_ms(timeout_ms))
+
+    def next_due_ms(self) -> int | None:
+        """When the next sleeper is due; None when nobody sleeps."""
+        while self._sleepers and self._sleepers[0][2].done():  # cancelled meanwhile
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
+    def advance_to(self, ms: int) -> None:
+        """Set the time and wake everyone due by then, in the order of their due times."""
+        if ms < self._now_ms:
+            raise ValueError(f"time does not run back: it is {self._now_ms}, past {ms}")
+        self._now_ms = ms
+        while (due := self.next_due_ms()) is not None and due <= ms:
+            heapq.heappop(self._sleepers)[2].set_result(None)
+
+
+async def _first(event: asyncio.Event, sleep: Coroutine[None, None, None]) -> bool:
+    """Whether the event is set by the end of this sleep, without sleeping on once it is."""
+    racers = (asyncio.create_task(event.wait()), asyncio.create_task(sleep))
+    try:
+        await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for racer in racers:
+            racer.cancel()
+    return event.is_set()

@@ -1,0 +1,275 @@
+"""Every setting of the hub, once: its name, its default, and what it is for.
+
+A setting comes from `HUB_<NAME>` in the environment, from the file that `HUB_<NAME>_FILE` names,
+or from the TOML file given as `--settings`; the environment wins. `load` reads them once, at the
+top, and says what is wrong before anything starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import os
+import threading
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "HUB_"
+TEST_PREFIX = "HUB_TEST_"  # switches of the test suite, no settings
+KEY_BYTES = 32  # AES-256, and as much for BLAKE2b
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, malformed or missing. The message names it and shows no secret."""
+
+
+class Secret:
+    """A text that nobody sees by accident: only `reveal` returns it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+KeyName = Literal["kek", "index_key", "link_key"]
+KEYS: tuple[KeyName, ...] = ("kek", "index_key", "link_key")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hub is told before it starts."""
+
+    env: Annotated[
+        Literal["development", "production"],
+        Meta(description="development, or production, which starts on no key made by itself."),
+    ] = "development"
+    data_dir: Annotated[
+        Path,
+        Meta(description="Folder of a journal on SQLite and, in development, of the keys."),
+    ] = Path("var/hub")
+    host: Annotated[
+        str,
+        Meta(description="Address that the pages and the API listen on."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        Port,
+        Meta(description="Port of the pages and the API; 0 takes a free one."),
+    ] = 8122
+    public_url: Annotated[
+        str,
+        Meta(description="Where citizens reach the pages: the beginning of every link sent."),
+    ] = "http://127.0.0.1:8122"
+
+    language: Annotated[
+        str,
+        Meta(description="Language of a recipient who has chosen none."),
+    ] = "zh"
+    timezone: Annotated[
+        str,
+        Meta(description="Where days begin and quiet hours are kept."),
+    ] = "Asia/Shanghai"
+    allowed_link_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Hosts that wording may link to; a,b,c in the environment."),
+    ] = ("122.gov.cn", "nia.gov.cn", "mps.gov.cn")
+
+    kek: Annotated[
+        Secret | None,
+        Meta(description="Key that wraps the key of each recipient: 32 bytes in base64."),
+    ] = None
+    index_key: Annotated[
+        Secret | None,
+        Meta(description="Key of the blind index over contact points: 32 bytes in base64."),
+    ] = None
+    link_key: Annotated[
+        Secret | None,
+        Meta(description="Key that signs the links of citizens: 32 bytes in base64."),
+    ] = None
+
+    smtp_host: Annotated[
+        str,
+        Meta(description="Server that takes e-mail; the sandbox unless told."),
+    ] = "127.0.0.1"
+    smtp_port: Annotated[
+        Port,
+        Meta(description="Port of that server."),
+    ] = 8125
+    smtp_user: Annotated[
+        str,
+        Meta(description="User name there; empty sends without logging in."),
+    ] = ""
+    smtp_password: Annotated[
+        Secret | None,
+        Meta(description="Password there."),
+    ] = None
+    smtp_from: Annotated[
+        str,
+        Meta(description="Sender of every e-mail."),
+    ] = "no-reply@fenghuo.example"
+    inbox_days: Annotated[
+        int,
+        Meta(ge=1, description="Days that a message stays in the inbox of a citizen."),
+    ] = 365
+
+    sandbox_host: Annotated[
+        str,
+        Meta(description="Address that the sandbox carrier listens on."),
+    ] = "127.0.0.1"
+    sandbox_port: Annotated[
+        Port,
+        Meta(description="Port of the sandbox carrier; 0 takes a free one."),
+    ] = 8123
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (LookupError, ValueError, OSError) as error:
+            raise SettingsError(f"timezone: there is no {self.timezone!r}") from error
+        for name in KEYS:
+            if secret := self._secret(name):
+                _key_bytes(name, secret.reveal())
+            elif self.env == "production":
+                raise SettingsError(f"{name} must be set in production")
+        if self.env == "production" and not self.public_url.startswith("https://"):
+            raise SettingsError("public_url must begin with https:// in production")
+
+    def key(self, name: KeyName) -> bytes:
+        """This key as it was set or, in development, as made once in `data_dir/keys`."""
+        secret = self._secret(name) or _made_once(self.data_dir / "keys" / name)
+        return _key_bytes(name, secret.reveal())
+
+    def _secret(self, name: KeyName) -> Secret | None:
+        secret: Secret | None = getattr(self, name)
+        return secret
+
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+
+
+class Setting(NamedTuple):
+    """One setting as the documentation shows it."""
+
+    name: str
+    variable: str
+    default: object
+    doc: str
+
+
+def describe() -> Iterator[Setting]:
+    """Every setting, in the order of declaration."""
+    for name, field in _FIELDS.items():
+        doc = next(meta.description for meta in field.type.__metadata__ if meta.description)
+        yield Setting(name, _variable(name), field.default, doc)
+
+
+def load(environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Read the settings; what is unknown or malformed is an error that names it."""
+    values = _from_file(file) if file else {}
+    return Settings(**(values | _from_environment(environ)))
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: {error}") from error
+    for name in document:
+        if name not in _FIELDS:
+            raise SettingsError(f"{file}: {name} is not a setting{_nearest(name, _FIELDS)}")
+    return {
+        name: _convert(f"{file}: {name}", value, name, strict=True)
+        for name, value in document.items()
+    }
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).removesuffix("_FILE").lower()
+        if name not in _FIELDS:
+            nearest = _nearest(variable, map(_variable, _FIELDS))
+            raise SettingsError(f"{variable} is not a setting{nearest}")
+        if name in values:
+            raise SettingsError(f"{_variable(name)} and {variable} are both set; keep one")
+        text = environ[variable]
+        if variable.endswith("_FILE"):
+            try:
+                text = Path(environ[variable]).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{variable}: {error}") from error
+        values[name] = _convert(variable, text, name, strict=False)
+    return values
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _convert(where: str, value: object, name: str, *, strict: bool) -> object:
+    """The value in the type of this setting; not strict also reads it from a text."""
+    field = _FIELDS[name]
+    if not strict and isinstance(value, str) and isinstance(field.default, tuple):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return msgspec.convert(value, field.type, strict=strict, dec_hook=_construct)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}: {error}") from error
+
+
+def _construct(kind: type, value: object) -> object:
+    """The types that msgspec does not know, Path and Secret, made of a text."""
+    if not isinstance(value, str):
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # msgspec's own words
+    return kind(value)
+
+
+def _key_bytes(name: str, text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise SettingsError(f"{name} must be {KEY_BYTES} bytes in base64")
+    return key
+
+
+def _made_once(file: Path) -> Secret:
+    """The key in this file, which only its owner may read; made by the first who asks."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+        with suppress(FileExistsError):  # another process was first: its key it is
+            os.link(draft, file)
+        draft.unlink()
+    if file.stat().st_mode & 0o077:
+        raise SettingsError(f"{file} can be read by others: chmod 600 {file}")
+    return Secret(file.read_text(encoding="ascii").strip())

@@ -1,0 +1,1 @@
+"""Who wants what: recipients, their consent, quiet hours and limits."""

@@ -1,0 +1,1 @@
+"""What happened: the append-only journal, the archive, timers, projections and their proof."""

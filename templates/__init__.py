@@ -1,0 +1,1 @@
+"""What is said: the catalog of notices, and how their wording is checked and rendered."""

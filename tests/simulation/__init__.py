@@ -1,0 +1,1 @@
+"""The whole hub in one seeded process: time, carriers and crashes are arguments."""

@@ -1,0 +1,46 @@
+"""Runs every tier of tests that this machine has the parts for, and names those left out.
+
+With HUB_TEST_ALL=1 leaving one out is a failure.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def crash_lacks() -> str | None:
+    return None  # it kills processes of this Python
+
+
+def browser_lacks() -> str | None:
+    if not Path("/usr/bin/chromium").exists():
+        return "no /usr/bin/chromium (apt-get install chromium fonts-noto-cjk)"
+    if find_spec("playwright") is None:
+        return "no playwright in this Python (make test brings it)"
+    return None
+
+
+TIERS: dict[str, Callable[[], str | None]] = {"crash": crash_lacks, "browser": browser_lacks}
+
+
+def main() -> int:
+    lacking = {tier: lacks for tier, part in TIERS.items() if (lacks := part())}
+    failed = [tier for tier in TIERS if tier not in lacking and not passes(tier)]
+    for tier, lacks in lacking.items():
+        print(f"tier {tier} left out: {lacks}")
+    if failed:
+        print(f"tiers failed: {', '.join(failed)}")
+    return 1 if failed or (lacking and os.environ.get("HUB_TEST_ALL") == "1") else 0
+
+
+def passes(tier: str) -> bool:
+    """Whether its tests pass; a tier that selects no test does not."""
+    print(f"tier {tier}", flush=True)
+    return subprocess.run([sys.executable, "-m", "pytest", "-m", tier], check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

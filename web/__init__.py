@@ -1,0 +1,1 @@
+"""HTTP for upstream systems, citizens, editors and operators."""
