@@ -1,0 +1,152 @@
+"""How a channel answers: the outcome tree, the receipt, and the contract every channel keeps.
+
+What an answer proves decides everything that follows it::
+
+    Outcome
+     ├── Accepted      the provider took responsibility and gave a reference
+     ├── NotSent       nothing left the process: safe to send again
+     ├── Throttled     refused only for rate: keeps its turn, is not counted as a try
+     ├── Transient     refused now, may work later
+     ├── Permanent     will never work, for a recipient, a content, a sender or an account
+     └── Unknown       bytes may have left: never sent again blindly
+
+A channel never retries by itself; retrying is a decision, and decisions are journalled.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+Scope = Literal["recipient", "content", "sender", "account", "lane"]
+ReportStatus = Literal["delivered", "undelivered", "expired", "rejected", "read"]
+
+RANK: dict[str, int] = {"undelivered": 3, "expired": 3, "rejected": 3, "delivered": 3, "read": 4}
+"""Reports are monotone: one that does not outrank the state is kept but changes nothing."""
+
+
+class Clock(Protocol):
+    """The hub's one clock, as far as a channel needs it. Whole Unix milliseconds."""
+
+    def now_ms(self) -> int: ...
+
+    async def sleep_ms(self, ms: int) -> None: ...
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message for one lane. ``attempt`` is ``stream-hex:version``, unique for ever.
+
+    ``to`` is an E.164 number, a mail address, a device token or, for the inbox, the recipient's
+    reference. ``unsubscribe`` is an https link, for mail of the categories that may be refused.
+    """
+
+    attempt: str
+    to: str
+    text: str
+    call_before_ms: int
+    subject: str = ""
+    html: str = ""
+    sender: str = ""
+    segments: int = 1
+    unsubscribe: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):
+    """``ref`` is the provider's own id of the message."""
+
+    ref: str
+
+
+class NotSent(msgspec.Struct, frozen=True, tag="not_sent", gc=False):
+    """DNS, refused connection, TLS, local deadline: nothing was written."""
+
+    reason: str
+
+
+class Throttled(msgspec.Struct, frozen=True, tag="throttled", gc=False):
+    """Refused for rate; definitely not taken."""
+
+    code: str
+    retry_after_ms: int = 0
+
+
+class Transient(msgspec.Struct, frozen=True, tag="transient", gc=False):
+    """Refused now; ``code`` is the provider's own word, kept verbatim."""
+
+    code: str
+
+
+class Permanent(msgspec.Struct, frozen=True, tag="permanent", gc=False):
+    """Will never work for ``scope``; ``code`` verbatim."""
+
+    code: str
+    scope: Scope
+
+
+class Unknown(msgspec.Struct, frozen=True, tag="unknown", gc=False):
+    """The request may have been taken; ``evidence`` says what was seen."""
+
+    evidence: str
+
+
+Outcome = Accepted | NotSent | Throttled | Transient | Permanent | Unknown
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """What a carrier reports later. Joined by ``attempt`` where it is echoed, else (lane, ref)."""
+
+    lane: str
+    ref: str
+    status: ReportStatus
+    code: str
+    at_ms: int
+    attempt: str = ""
+    carrier: str = ""
+
+
+class LateAnswer(msgspec.Struct, frozen=True, gc=False):
+    """The answer of a call whose batch had closed before it came."""
+
+    lane: str
+    attempt: str
+    outcome: Outcome
+
+
+class Collected(msgspec.Struct, frozen=True, gc=False):
+    """What a provider reported up to ``now_ms``.
+
+    ``token`` acknowledges it once it is durable; ``next_ms`` is when more is known to be due
+    (0: nothing known, wait for :meth:`Channel.arrived`).
+    """
+
+    receipts: tuple[Receipt, ...]
+    late: tuple[LateAnswer, ...]
+    token: int
+    next_ms: int
+
+
+class Channel(Protocol):
+    """The contract. Every implementation passes ``tests/contracts/channel_contract.py``.
+
+    ``send`` answers in the order of ``messages``; ``None`` stands for an answer that had not come
+    when the batch closed (95 % answered or ``close_ms`` after the call): it comes later through
+    ``collect`` as a :class:`LateAnswer`, or never. It makes no call past a message's
+    ``call_before_ms`` (that one is ``NotSent``) and raises nothing for a provider's faults.
+
+    ``collect`` hands a report out once; what was not acknowledged comes again when the channel has
+    connected anew. ``arrived`` returns when a collect may have more to tell than the last one did.
+    """
+
+    name: str
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]: ...
+
+    async def collect(self) -> Collected: ...
+
+    async def acknowledge(self, token: int) -> None: ...
+
+    async def arrived(self) -> None: ...
+
+    async def close(self) -> None: ...
