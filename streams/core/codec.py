@@ -1,0 +1,167 @@
+"""Bytes to events and back. Pure.
+
+Upstream: CloudEvents 1.0 JSON, closed; what cannot be read is a :class:`Refusal` that names the
+field and what was expected. Journal: the ``type`` column names struct and schema version; older
+versions pass through pure upcasters, one step at a time, so every row ever written still folds.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar, get_args
+
+import msgspec
+
+
+from streams.core.events import Base, Event, JournalEvent
+from streams.core.identity import digest
+
+MAX_EVENT_BYTES = 256 * 1024
+"""A case event is a few hundred bytes; more is a mistake or an attack, and is refused unread."""
+
+MAX_ID_CHARS = 256
+"""Ids, sources and subjects become part of every key; CloudEvents consumers must take 64 KB of
+context in all, and no upstream needs names longer than a line."""
+
+
+class Refusal(NamedTuple):
+    """Why bytes were not accepted: the field, what was expected, what was there."""
+
+    field: str
+    expected: str
+    got: str = ""
+
+    def __str__(self) -> str:
+        got = f", got {self.got}" if self.got else ""
+        return f"{self.field}: expected {self.expected}{got}"
+
+
+class Decoded(NamedTuple):
+    """An upstream event with its time as ms, and the bytes it came in."""
+
+    event: Event
+    at_ms: int
+    raw: bytes
+
+
+_envelope = msgspec.json.Decoder(Event)
+_encoder = msgspec.json.Encoder()
+_any = msgspec.json.Decoder()
+
+
+def decode_event(raw: bytes) -> Decoded | Refusal:
+    """Read one structured CloudEvent."""
+    if len(raw) > MAX_EVENT_BYTES:
+        return Refusal("event", f"at most {MAX_EVENT_BYTES} bytes", f"{len(raw)} bytes")
+    try:
+        event = _envelope.decode(raw)
+    except msgspec.ValidationError as error:
+        return _refusal(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Refusal("event", "well-formed JSON", str(error))
+    for field in ("id", "source", "type"):
+        value: str = getattr(event, field)
+        if not 0 < len(value) <= MAX_ID_CHARS:
+            return Refusal(field, f"1 to {MAX_ID_CHARS} characters", f"{len(value)}")
+    if len(event.subject) > MAX_ID_CHARS:
+        return Refusal("subject", f"at most {MAX_ID_CHARS} characters", f"{len(event.subject)}")
+    at_ms = parse_time(event.time)
+    if at_ms is None:
+        return Refusal("time", "an RFC 3339 time with zone, as 2026-01-31T09:00:00+08:00",
+                       repr(event.time[:40]))
+    return Decoded(event, at_ms, raw)
+
+
+def encode_event(event: Event) -> bytes:
+    """The structured form, as the topics carry it."""
+    return _encoder.encode(event)
+
+
+def event_digest(event: Event, key: bytes) -> bytes:
+    """Over everything an event says but when it was sent: a retry stamped anew is the same."""
+    return digest(event.type, event.subject, event.region, bytes(event.data), key=key)
+
+
+def parse_time(text: str) -> int | None:
+    """RFC 3339 with a zone to ms since 1970; None when it is neither."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return round(moment.timestamp() * 1000)
+
+
+def data_of(event: Event) -> dict[str, Any] | Refusal:
+    """The event's data as a plain object."""
+    try:
+        data = _any.decode(event.data)
+    except msgspec.DecodeError as error:
+        return Refusal("data", "a JSON object", str(error))
+    if not isinstance(data, dict):
+        return Refusal("data", "a JSON object", type(data).__name__)
+    return data
+
+
+def _refusal(message: str) -> Refusal:
+    """msgspec's sentence ("Object missing required field `time`", "… - at `$.id`") by field."""
+    text, _, path = message.partition(" - at `$")
+    field = path.strip("`.") if path else ""
+    if not field and "`" in text:
+        field = text.split("`")[1]
+        if text.startswith("Object missing"):
+            return Refusal(field, "to be present")
+        if text.startswith("Object contains unknown"):
+            return Refusal(field, "no such field; the envelope is closed", "an unknown field")
+    expected, _, got = text.removeprefix("Expected ").partition(", got ")
+    return Refusal(field or "event", expected.strip("`"), got.strip("`"))
+
+
+# The journal ------------------------------------------------------------------------------------
+
+J = TypeVar("J", bound=Base)
+
+TYPES: dict[str, type[Base]] = {t.__name__: t for t in get_args(JournalEvent)}
+
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""(name, schema version) -> the plain data one version later. Never removed: a test keeps a golden
+row of every version ever written."""
+
+_names: dict[type[Base], str] = {t: f"{name}.{t.SCHEMA}" for name, t in TYPES.items()}
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    _names[t]: msgspec.json.Decoder(t) for t in TYPES.values()
+}
+
+
+class UnknownSchema(ValueError):
+    """A journal row of a type or version this program does not know."""
+
+
+def type_name(kind: type[Base]) -> str:
+    """What the journal's type column holds for this event."""
+    return _names[kind]
+
+
+def encode(event: Base) -> tuple[str, bytes]:
+    """(type column, data column)."""
+    return _names[type(event)], _encoder.encode(event)
+
+
+def decode(type_column: str, data: bytes) -> JournalEvent:
+    """A journal row's event, upcast to today's schema."""
+    decoder = _decoders.get(type_column)
+    if decoder is not None:
+        return decoder.decode(data)  # type: ignore[no-any-return]  # Decoder[Any] by table
+    name, _, version = type_column.rpartition(".")
+    kind = TYPES.get(name)
+    if kind is None or not version.isdigit():
+        raise UnknownSchema(type_column)
+    plain = _any.decode(data)
+    for step in range(int(version), kind.SCHEMA):
+        upcaster = UPCASTERS.get((name, step))
+        if upcaster is None:
+            raise UnknownSchema(type_column)
+        plain = upcaster(plain)
+    return msgspec.convert(plain, kind)  # type: ignore[return-value]  # kind is of the union
+
+

@@ -1,0 +1,364 @@
+"""Every event: the one closed upstream envelope, and what the journal records.
+
+Events are of two kinds. A **fact** (the outcome of a call, a receipt, a stop, a choice made by a
+person) happened and is never refused: on a conflict it takes the next free version. A **decision**
+holds only at the version it was made at: on a conflict it is made again or dropped.
+
+Structs are frozen and closed; the journal's ``type`` column is the struct's name and schema
+version (``Routed.1``); :mod:`streams.core.codec` holds the upcasters.
+"""
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from streams.core.routing_facts import Facts
+from templates.notice import ChannelName, NoticeClass
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An upstream event: CloudEvents 1.0, closed. ``subject`` is the recipient's opaque reference.
+
+    ``region`` is the hub's one extension attribute (a province or city code for reports);
+    ``traceparent`` is the W3C one. Anything else is refused by name.
+    """
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    time: str
+    subject: str = ""
+    datacontenttype: Literal["application/json"] = "application/json"
+    region: str = ""
+    traceparent: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What every journalled event shares: a schema version, and being a fact or a decision."""
+
+    SCHEMA: ClassVar[int] = 1
+    FACT: ClassVar[bool] = False
+
+
+class Head(Base):
+    """What one leg is about; written once, with its first event."""
+
+    notice: str
+    cls: NoticeClass
+    category: str
+    recipient: str
+    event: bytes
+    event_ms: int
+    expiry_ms: int
+    correlation: str = ""
+    occasion: str = ""
+    leg: str = ""
+    region: str = ""
+    family: str = ""
+    due_ms: int = 0
+
+
+class Route(Base):
+    """Through which channel, carrier and lane, in which words.
+
+    ``sealed`` holds address and rendered content under the recipient's key. ``window_end_ms`` is
+    when the recipient's next quiet hours begin (0: never).
+    """
+
+    channel: ChannelName
+    lane: str
+    carrier: str
+    wording: str
+    language: str
+    segments: int
+    sealed: bytes
+    window_end_ms: int = 0
+
+
+class Moved(Base):
+    """From where a leg moves on, so that projections add and subtract without a state of their
+    own: ``was`` is the category it leaves (:data:`streams.core.lifecycle.CATEGORY`)."""
+
+    was: str
+    channel: str
+    lane: str
+    carrier: str
+    notice: str
+    cls: str
+    region: str = ""
+
+
+class Step(Base):
+    """An event after the first of a stream. ``moved`` is there when it changes the category."""
+
+    moved: Moved | None = None
+
+
+class Routed(Base):
+    """Decision: send now, this way. Opens a stream (with ``head``)."""
+
+    head: Head
+    route: Route
+    facts: Facts
+    policy: int
+    reason: str
+
+
+class Held(Step):
+    """Decision: not now. Opens a stream (with ``head``) or holds one again."""
+
+    until_ms: int
+    reason: str
+    facts: Facts
+    policy: int
+    head: Head | None = None
+
+
+class Suppressed(Step):
+    """Decision: never, and why. Opens a stream (with ``head``) or ends a held one."""
+
+    reason: str
+    facts: Facts
+    policy: int
+    head: Head | None = None
+
+
+class Released(Step):
+    """Decision: what was held, or must be routed again, goes out now, this way."""
+
+    route: Route
+    facts: Facts
+    policy: int
+    reason: str
+
+
+class Escalated(Step):
+    """Decision: this channel did not reach; the next one is tried."""
+
+    route: Route
+    facts: Facts
+    policy: int
+    reason: str
+    after: int
+
+
+class AttemptIntended(Step):
+    """Decision: this message is about to be handed to this lane, before ``call_before_ms``.
+
+    An attempt is named by its stream and the version of this row.
+    """
+
+    lane: str
+    call_before_ms: int
+
+
+class Cancelled(Step):
+    """Decision: a stop found this notification open. Over an open, unknown or accepted attempt it
+    is not an end: it stops retries and escalation, and the timeline says "too late"."""
+
+    reason: str
+    by: str = ""
+
+
+class Expired(Step):
+    """Decision: it no longer matters."""
+
+    reason: str = "expired"
+
+
+class Failed(Step):
+    """Decision: every way was tried; definitely not delivered."""
+
+    reason: str
+
+
+class Unknown(Step):
+    """Decision: nobody knows whether the attempt was taken."""
+
+    attempt: int
+    evidence: str
+
+
+class Unconfirmed(Step):
+    """Decision: the horizon passed over an unknown attempt that must not be repeated."""
+
+    attempt: int
+    reason: str
+
+
+class NoReceipt(Step):
+    """Decision: accepted, but the carrier never reported. A verdict below every receipt."""
+
+    attempt: int
+
+
+class Accepted(Step):
+    """Fact: the provider took attempt ``attempt`` under its own reference."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    ref: str
+
+
+class NotSent(Step):
+    """Fact: nothing left the process."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    reason: str
+
+
+class Throttled(Step):
+    """Fact: refused for rate only; keeps its turn."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    code: str
+
+
+class Refused(Step):
+    """Fact: refused, for now (``scope`` empty) or for good (``scope`` says for whom)."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    code: str
+    scope: str = ""
+
+
+class Delivered(Step):
+    """Fact: the carrier reports that it reached the handset or mailbox."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    code: str
+    at_ms: int
+
+
+class Undelivered(Step):
+    """Fact: the carrier reports that it did not reach."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    status: str
+    code: str
+    at_ms: int
+
+
+class Read(Step):
+    """Fact: the recipient opened or acknowledged it."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    at_ms: int
+
+
+class StopRecorded(Base):
+    """Fact: an event settled a case (paid, filed, withdrawn). Kept also when nothing was open."""
+
+    FACT: ClassVar[bool] = True
+    type: str
+    event: bytes
+    event_ms: int
+    correlation: str
+
+
+class ReceiptUnmatched(Base):
+    """Fact: a receipt joined nothing within its day."""
+
+    FACT: ClassVar[bool] = True
+    lane: str
+    ref: str
+    status: str
+    at_ms: int
+
+
+class PreferenceChanged(Base):
+    """Fact: a recipient, or an operator for one, chose something. ``change`` is sealed."""
+
+    FACT: ClassVar[bool] = True
+    recipient: str
+    kind: str
+    by: str
+    sealed: bytes
+
+
+class WordingPublished(Base):
+    """Fact: new wording of a notice is in force. ``files`` are the folder's texts by name."""
+
+    FACT: ClassVar[bool] = True
+    notice: str
+    hash: str
+    by: str
+    files: dict[str, str]
+
+
+class PolicyPublished(Base):
+    """Fact: a new routing policy is in force."""
+
+    FACT: ClassVar[bool] = True
+    policy: int
+    by: str
+    text: str
+
+
+class Quarantined(Base):
+    """Fact: something could not be understood; its original bytes are kept, sealed."""
+
+    FACT: ClassVar[bool] = True
+    where: str
+    field: str
+    expected: str
+    sealed: bytes
+    source: str = ""
+    event_id: str = ""
+
+
+class QuarantineClosed(Base):
+    """Fact: a quarantined record was mended and replayed, or dropped, by somebody."""
+
+    FACT: ClassVar[bool] = True
+    how: Literal["replayed", "dropped"]
+    by: str
+
+
+class CaseNoted(Base):
+    """Fact: an event of a case that asked for no message, for the case's timeline."""
+
+    FACT: ClassVar[bool] = True
+    type: str
+    event: bytes
+    event_ms: int
+    correlation: str
+
+
+JournalEvent = (
+    Routed
+    | Held
+    | Suppressed
+    | Released
+    | Escalated
+    | AttemptIntended
+    | Cancelled
+    | Expired
+    | Failed
+    | Unknown
+    | Unconfirmed
+    | NoReceipt
+    | Accepted
+    | NotSent
+    | Throttled
+    | Refused
+    | Delivered
+    | Undelivered
+    | Read
+    | StopRecorded
+    | ReceiptUnmatched
+    | PreferenceChanged
+    | WordingPublished
+    | PolicyPublished
+    | Quarantined
+    | QuarantineClosed
+    | CaseNoted
+)

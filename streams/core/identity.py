@@ -1,0 +1,89 @@
+"""Deterministic names: streams, archived events, look-up keys. Pure.
+
+A stream's id is a UUIDv8 of 48 bits of event time and 74 bits of hash. **The hash is the
+identity**; the time only keeps indexes local and months separable. No template or policy version
+goes in: republishing wording must not send again.
+"""
+
+from hashlib import blake2b
+
+HASH_BYTES = 10
+"""The part of a stream id that is compared: version, variant and 74 bits of hash."""
+
+_TIME_MASK = (1 << 48) - 1
+
+
+def digest(*parts: str | bytes, size: int = 16, key: bytes = b"") -> bytes:
+    """BLAKE2b over length-prefixed parts, so that ("a", "bc") and ("ab", "c") differ."""
+    h = blake2b(digest_size=size, key=key)
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        h.update(len(raw).to_bytes(4, "big"))
+        h.update(raw)
+    return h.digest()
+
+
+def event_key(source: str, event_id: str) -> bytes:
+    """The archive's key of one upstream event: whoever sends (source, id) again means the same."""
+    return digest("event", source, event_id)
+
+
+def stream_id(
+    event_ms: int, event: bytes, notice: str, recipient: str, occasion: str = "", leg: str = ""
+) -> bytes:
+    """The stream of one leg of one notification. ``event`` is :func:`event_key`."""
+    h = digest("leg", event, notice, recipient, occasion, leg, size=HASH_BYTES)
+    head = (event_ms & _TIME_MASK).to_bytes(6, "big")
+    return head + bytes((0x80 | h[0] & 0x0F, h[1], 0x80 | h[2] & 0x3F)) + h[3:]
+
+
+def named_stream(kind: str, *parts: str | bytes) -> bytes:
+    """The stream of something that is not a notification: preferences, wording, a stop."""
+    return digest("stream", kind, *parts)
+
+
+def identity(stream: bytes) -> bytes:
+    """What of a stream id names the notification, whatever time its event claimed."""
+    return stream[-HASH_BYTES:]
+
+
+def shard_of(recipient: str, shards: int) -> int:
+    """Everything about one recipient lives in one shard."""
+    if shards == 1:
+        return 0
+    return digest("shard", recipient, size=2)[0] % shards
+
+
+class Index:
+    """Look-up keys, keyed so that the table tells an outsider nothing.
+
+    Sub-keys narrow a key: under a case, ``NOTE`` finds its notifications and ``STOP`` what
+    settled it.
+    """
+
+    NOTE = b"n"
+    STOP = b"s"
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key[:64]
+
+    def recipient(self, ref: str) -> bytes:
+        """All notifications of one recipient."""
+        return digest("recipient", ref, key=self._key)
+
+    def case(self, correlation: str) -> bytes:
+        """Everything about one case, whoever its recipient is."""
+        return digest("case", correlation, key=self._key)
+
+    def provider_ref(self, lane: str, ref: str) -> bytes:
+        """The attempt a carrier's reference belongs to; carriers reuse references, so a hit is
+        checked against the attempt it leads to."""
+        return digest("ref", lane, ref, key=self._key)
+
+    def cap(self, ref: str, cls: str, day: str) -> bytes:
+        """What a recipient was sent of one class on one local day."""
+        return digest("cap", ref, cls, day, key=self._key)
+
+    def kind(self, name: str) -> bytes:
+        """All streams of one kind: wording, quarantine, policy."""
+        return digest("kind", name, key=self._key)

@@ -1,0 +1,144 @@
+"""From an event to the notifications it asks for: which notice, whom, until when. Pure.
+
+What the catalog declares is enough; a new upstream type or notice needs no code here.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from preferences.recipient import Profile, Recipient
+from preferences.rules import at_local
+from streams.core.events import Head
+from streams.core.identity import event_key, stream_id
+from streams.core.policy import DAY_MS, Policy
+from templates.notice import EventType, Notice, Occasion
+
+DEFAULT_ZONE = "Asia/Shanghai"
+
+LATE_OCCASION_MS = DAY_MS
+"""A reminder whose day was over before its case was even known is not planned at all: five
+reminders at once about a date long known would be noise."""
+
+
+class Declared(Protocol):
+    """What this module needs of the catalog."""
+
+    event_types: Mapping[str, EventType]
+
+    def triggered_by(self, type: str) -> Iterable[Notice]: ...
+
+
+class Upstream(NamedTuple):
+    """One accepted event as the steps carry it. ``key`` is its archive key."""
+
+    key: bytes
+    type: str
+    subject: str
+    region: str
+    at_ms: int
+    data: dict[str, Any]
+    correlation: str
+
+
+class Plan(NamedTuple):
+    """One leg to decide on. ``awaits`` is the role whose contact persons are not known yet."""
+
+    stream: bytes
+    head: Head
+    notice: Notice
+
+
+def upstream(
+    source: str, event_id: str, type: str, subject: str, region: str, at_ms: int,
+    data: dict[str, Any], declared: Declared,
+) -> Upstream:  # fmt: skip
+    """The event with its key and its case worked out."""
+    kind = declared.event_types.get(type)
+    field = kind.correlation if kind else ""
+    value = data.get(field, "") if field else ""
+    correlation = f"{field}={value}" if value != "" else ""
+    return Upstream(
+        event_key(source, event_id), type, subject, region, at_ms, data, correlation
+    )
+
+
+def matching(event: Upstream, declared: Declared) -> list[Notice]:
+    """The notices this event triggers."""
+    return [
+        notice
+        for notice in declared.triggered_by(event.type)
+        if all(str(event.data.get(k)) == v for k, v in notice.when.items())
+    ]
+
+
+def recipients(notice: Notice, event: Upstream, subject: Recipient | None) -> tuple[str, ...]:
+    """Whom ``notice`` tells. Contact persons of an enterprise that is not registered yet cannot
+    be known: the enterprise itself stands for them and waits."""
+    to, _, name = notice.to.partition(":")
+    if to == "field":
+        ref = str(event.data.get(name, ""))
+        return (ref,) if ref else ()
+    if to == "contacts" and subject is not None:
+        persons = tuple(p.ref for p in subject.profile.persons if p.role == name)
+        return persons or (event.subject,)
+    return (event.subject,) if event.subject else ()
+
+
+def plan(
+    event: Upstream, notice: Notice, refs: Iterable[str], policy: Policy, profile: Profile | None
+) -> list[Plan]:
+    """The legs of ``notice`` for ``refs``: one a recipient, occasion and, where the class goes
+    out on all channels at once, channel."""
+    legs: tuple[str, ...] = ("",)
+    if policy.classes[notice.cls].all_channels:
+        legs = notice.channels
+    plans = []
+    for ref in refs:
+        for occasion, due_ms, expiry_ms in _occasions(notice, event, profile):
+            for leg in legs:
+                head = Head(
+                    notice=notice.id,
+                    cls=notice.cls,
+                    category=notice.category,
+                    recipient=ref,
+                    event=event.key,
+                    event_ms=event.at_ms,
+                    expiry_ms=expiry_ms,
+                    correlation=event.correlation,
+                    occasion=occasion,
+                    leg=leg,
+                    region=event.region or (profile.region if profile else ""),
+                    family=notice.family,
+                    due_ms=due_ms,
+                )
+                name = stream_id(event.at_ms, event.key, notice.id, ref, occasion, leg)
+                plans.append(Plan(name, head, notice))
+    return plans
+
+
+def _occasions(
+    notice: Notice, event: Upstream, profile: Profile | None
+) -> Iterable[tuple[str, int, int]]:
+    """(label, due, expiry) of each time the notice is to go out; one, at once, without a date."""
+    if not notice.due_field:
+        yield "", 0, event.at_ms + notice.expiry_ms
+        return
+    date = str(event.data.get(notice.due_field, ""))[:10]
+    if not date:
+        return
+    zone = profile.zone if profile else DEFAULT_ZONE
+    for occasion in notice.occasions:
+        due_ms = _due(date, occasion, zone)
+        if due_ms >= event.at_ms - LATE_OCCASION_MS:
+            yield occasion.label, due_ms, due_ms + notice.expiry_ms
+
+
+def _due(date: str, occasion: Occasion, zone: str) -> int:
+    return at_local(date, occasion.at_minute, zone) + occasion.days * DAY_MS
+
+
+def days_left(head: Head, date: str) -> int:
+    """Whole days from the day a reminder falls due to the date it is about."""
+    if not head.due_ms or not date:
+        return 0
+    return round((at_local(date[:10], 0, DEFAULT_ZONE) - head.due_ms) / DAY_MS + 0.5)

@@ -1,0 +1,89 @@
+"""The routing policy: a versioned document of numbers, read by ``decide`` and nobody else. Pure.
+
+Durations are ms, times of day are minutes of the recipient's local day.
+"""
+
+import msgspec
+
+from templates.notice import ChannelName, NoticeClass
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+class ClassPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one class of notice is treated.
+
+    ``quiet_from``/``quiet_to``: no message of the class between them (both -1: at any hour).
+    ``cap``: messages a recipient and local day (0: no cap). ``tries``: definite failures a
+    channel is given. ``resend_unknown``: channels on which an unknown attempt may be repeated,
+    ``horizon_ms`` after it. ``all_channels``: one leg a channel, all at once.
+    ``order`` overrides the notice's own channel order when not empty.
+    """
+
+    quiet_from: int = -1
+    quiet_to: int = -1
+    cap: int = 0
+    tries: int = 3
+    resend_unknown: tuple[ChannelName, ...] = ()
+    horizon_ms: int = 10 * MINUTE_MS
+    all_channels: bool = False
+    opt_out: bool = True
+    order: tuple[ChannelName, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole document. ``spread_ms``: a release after quiet hours is spread over at least this.
+
+    ``answer_ms``: how long an open intent may stay unanswered past its deadline.
+    ``receipt_ms``: how long a carrier may take to report before the hub closes without it.
+    """
+
+    version: int
+    classes: dict[NoticeClass, ClassPolicy]
+    spread_ms: int = 15 * MINUTE_MS
+    call_before_ms: int = 10_000
+    answer_ms: int = 30_000
+    receipt_ms: int = 48 * HOUR_MS
+    backoff_ms: int = 2_000
+    backoff_max_ms: int = 15 * MINUTE_MS
+
+
+NIGHT_FROM, NIGHT_TO = 21 * 60, 8 * 60
+"""Statutory notices may wait for the morning; bulletins keep wider hours."""
+
+DEFAULT = Policy(
+    version=1,
+    classes={
+        "emergency": ClassPolicy(
+            resend_unknown=("sms", "voice", "email", "push", "inbox"),
+            horizon_ms=60_000,
+            all_channels=True,
+            opt_out=False,
+        ),
+        "code": ClassPolicy(tries=1, resend_unknown=("push",)),
+        "notice": ClassPolicy(
+            NIGHT_FROM, NIGHT_TO, resend_unknown=("email", "push", "inbox"), opt_out=False
+        ),
+        "status": ClassPolicy(
+            NIGHT_FROM, NIGHT_TO, cap=8, resend_unknown=("email", "push", "inbox")
+        ),
+        "reminder": ClassPolicy(
+            NIGHT_FROM, NIGHT_TO, cap=3, tries=2, resend_unknown=("email", "push", "inbox")
+        ),
+        "bulletin": ClassPolicy(NIGHT_FROM, 9 * 60, cap=1, tries=1),
+    },
+)
+"""In force until another is published. Emergency's horizon is longer than the session time-out, a
+call's deadline and its time-out together, so that a paused sender cannot be overtaken."""
+
+
+def load(text: bytes) -> Policy:
+    """A policy from TOML; raises ``msgspec.ValidationError`` naming the field."""
+    return msgspec.toml.decode(text, type=Policy)
+
+
+def dump(policy: Policy) -> bytes:
+    """The policy as TOML, for people to read and change."""
+    return msgspec.toml.encode(policy)

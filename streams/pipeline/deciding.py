@@ -1,0 +1,232 @@
+"""One decision and the event that records it: shared by every step that decides.
+
+The facts are gathered, :func:`streams.core.routing.decide` answers, and where the answer is *send*
+the message is rendered and sealed. What a verdict is called depends on where the leg stands: the
+same *send* opens a stream (Routed), releases a held one (Released) or tries the next channel
+(Escalated).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from preferences.recipient import Recipient
+from preferences.rules import local_day
+from streams.core import codec
+from streams.core import events as e
+from streams.core.gathering import NO_HISTORY, History, contact_for, gather
+from streams.core.lifecycle import State, Status, moved
+from streams.core.notices import Upstream, days_left, upstream
+from streams.core.routing import Verdict, decide, window_end_ms
+from streams.core.routing_facts import Facts
+from streams.journal.base import Archived, Lookup, Timer, Unit
+from streams.pipeline.river import Content, Documents, Known, River, entry, seal_content
+from templates.notice import Notice
+
+RELEASE = "release"
+"""The one kind of timer whose stream is looked at as a whole when it fires."""
+
+REDECIDE = "redecide"
+"""Set when a recipient's choices changed: decide again although nothing is due."""
+
+
+class Background(NamedTuple):
+    """What decisions about a batch of legs need: people by reference, event data by archive key."""
+
+    people: Mapping[str, Known]
+    events: Mapping[bytes, Upstream]
+
+
+class Leg(NamedTuple):
+    """A leg to decide on: an existing one (``state``) or a new one."""
+
+    stream: bytes
+    head: e.Head
+    state: State | None = None
+    history: History = NO_HISTORY
+    failed: str = ""
+    """Why the step before failed, when this decision answers a failure or a silence."""
+
+
+async def background(river: River, heads: Iterable[e.Head]) -> Background:
+    """Load whom the legs are for and the archived events they come from."""
+    heads = list(heads)
+    people = await river.people.load(list({h.recipient for h in heads}))
+    archived = await river.journal.archived(list({h.event for h in heads}))
+    subjects = {a.recipient for a in archived.values()} - people.keys() - {""}
+    keys = {**people, **(await river.people.load(list(subjects)) if subjects else {})}
+    events = {}
+    for key, row in archived.items():
+        owner = keys.get(row.recipient)
+        opened = open_event(river, row, owner)
+        if opened is not None:
+            events[key] = opened
+    return Background(people, events)
+
+
+def open_event(river: River, row: Archived, owner: Known | None) -> Upstream | None:
+    """An archived event, unsealed; None when its subject's key is gone."""
+    key = river.hub_key if not row.recipient else (owner.key if owner else None)
+    if key is None:
+        return None
+    decoded = codec.decode_event(key.open(row.data, row.key))
+    if isinstance(decoded, codec.Refusal):
+        raise AssertionError(f"an archived event does not decode: {decoded}")
+    event = decoded.event
+    data = codec.data_of(event)
+    assert not isinstance(data, codec.Refusal)
+    return upstream(
+        event.source, event.id, event.type, event.subject, event.region, row.at_ms,
+        data, river.documents.catalog,
+    )  # fmt: skip
+
+
+def judge(
+    river: River, leg: Leg, known: Known | None, event: Upstream | None, now_ms: int
+) -> tuple[Unit, Verdict]:
+    """Decide on one leg: the unit that records the decision at the leg's next version."""
+    documents = river.documents
+    notice = documents.catalog.notices[leg.head.notice]
+    who = known.recipient if known else None
+    facts = gather(
+        leg.head, notice, who, leg.history, documents.lanes, leg.stream, documents.language, now_ms
+    )
+    verdict = decide(facts, documents.policy, now_ms)
+    version = leg.state.version + 1 if leg.state else 1
+    if verdict.kind == "send":
+        assert known is not None and who is not None and event is not None
+        route = _route(documents, leg, facts, verdict, known, who, notice, event, now_ms)
+        recorded = _sending(leg, route, facts, verdict, documents.policy.version)
+        timers: tuple[Timer, ...] = ()
+    elif verdict.kind == "hold":
+        recorded = e.Held(
+            until_ms=verdict.until_ms,
+            reason=verdict.reason,
+            facts=facts,
+            policy=documents.policy.version,
+            head=None if leg.state else leg.head,
+            moved=_moved(leg),
+        )
+        timers = (Timer(verdict.until_ms, leg.stream, RELEASE),)
+    else:
+        recorded, timers = _ending(leg, facts, verdict, documents.policy.version), ()
+    lookups = _lookups(river, leg, verdict, facts, now_ms)
+    return Unit((entry(leg.stream, version, recorded),), lookups, timers), verdict
+
+
+def _sending(leg: Leg, route: e.Route, facts: Facts, verdict: Verdict, policy: int) -> e.Base:
+    if leg.state is None:
+        return e.Routed(
+            head=leg.head, route=route, facts=facts, policy=policy, reason=verdict.reason
+        )
+    was = leg.state.route
+    if leg.failed and was is not None and was.channel != route.channel:
+        return e.Escalated(
+            route=route, facts=facts, policy=policy, reason=leg.failed,
+            after=leg.state.attempt, moved=_moved(leg),
+        )  # fmt: skip
+    return e.Released(
+        route=route, facts=facts, policy=policy, reason=leg.failed or verdict.reason,
+        moved=_moved(leg),
+    )  # fmt: skip
+
+
+def _ending(leg: Leg, facts: Facts, verdict: Verdict, policy: int) -> e.Base:
+    """A leg that was never handed over is suppressed; one that was, has failed."""
+    if leg.state is None:
+        return e.Suppressed(reason=verdict.reason, facts=facts, policy=policy, head=leg.head)
+    if verdict.reason == "expired":
+        return e.Expired(moved=_moved(leg))
+    if leg.state.attempt:
+        return e.Failed(reason=leg.failed or verdict.reason, moved=_moved(leg))
+    return e.Suppressed(reason=verdict.reason, facts=facts, policy=policy, moved=_moved(leg))
+
+
+def _moved(leg: Leg) -> e.Moved | None:
+    return moved(leg.state) if leg.state else None
+
+
+def _lookups(
+    river: River, leg: Leg, verdict: Verdict, facts: Facts, now_ms: int
+) -> tuple[Lookup, ...]:
+    """A new leg is found by its recipient and its case; what is sent counts against the cap."""
+    lookups = []
+    index, head = river.index, leg.head
+    if leg.state is None:
+        lookups.append(Lookup(index.recipient(head.recipient), b"", leg.stream))
+        if head.correlation:
+            lookups.append(Lookup(index.case(head.correlation), index.NOTE, leg.stream))
+    if verdict.kind == "send" and river.documents.policy.classes[head.cls].cap:
+        day = local_day(now_ms, facts.zone)
+        lookups.append(Lookup(index.cap(head.recipient, head.cls, day), b"", leg.stream))
+    return tuple(lookups)
+
+
+def _route(
+    documents: Documents, leg: Leg, facts: Facts, verdict: Verdict, known: Known, who: Recipient,
+    notice: Notice, event: Upstream, now_ms: int,
+) -> e.Route:  # fmt: skip
+    channel = verdict.channel
+    contact = contact_for(channel, who)
+    assert contact is not None
+    wording = documents.wordings[notice.id]
+    language = facts.language
+    rendered = wording.render(
+        channel, language, context(documents, leg, who, notice, event),
+        documents.catalog.senders[notice.sender],
+    )  # fmt: skip
+    content = Content(
+        contact.address, rendered.text, rendered.subject, rendered.html, notice.sender
+    )
+    return e.Route(
+        channel=channel,
+        lane=verdict.lane,
+        carrier=verdict.carrier,
+        wording=wording.name,
+        language=language,
+        segments=rendered.segments,
+        sealed=seal_content(known.key, content, leg.stream),
+        window_end_ms=window_end_ms(facts, documents.policy, now_ms),
+    )
+
+
+def context(
+    documents: Documents, leg: Leg, who: Recipient, notice: Notice, event: Upstream
+) -> dict[str, Any]:
+    """The variables a body may use: the event's data and the built-in ones."""
+    date = str(event.data.get(notice.due_field, "")) if notice.due_field else ""
+    return {
+        **event.data,
+        "name": who.profile.name,
+        "days_left": days_left(leg.head, date),
+        "again": bool(leg.history.tried),
+        "serial": leg.stream[-4:].hex().upper(),
+        "link": documents.public_url,
+    }
+
+
+def may_retry(state: State, river: River) -> bool:
+    """Whether the channel in use has tries left."""
+    assert state.head is not None
+    return state.tries < river.documents.policy.classes[state.head.cls].tries
+
+
+def next_leg(state: State, stream: bytes, failed: str, avoid_lane: str = "") -> Leg:
+    """The decision after a channel is done with: the channels tried so far are out."""
+    assert state.head is not None
+    tried = set(state.tried)
+    if state.route is not None and not avoid_lane:
+        tried.add(state.route.channel)
+    history = History(tried=frozenset(tried), avoid_lane=avoid_lane)
+    return Leg(stream, state.head, state, history, failed)
+
+
+def same_leg(state: State, stream: bytes, reason: str, history: History = NO_HISTORY) -> Leg:
+    """The decision made again: earlier channels stay out, the current one is still good."""
+    assert state.head is not None
+    history = history._replace(tried=frozenset(state.tried))
+    return Leg(stream, state.head, state, history, reason)
+
+
+def waits(state: State) -> bool:
+    """Nothing was handed over yet: the leg may still be decided otherwise."""
+    return state.status in (Status.HELD, Status.READY, Status.BACKOFF)

@@ -1,0 +1,217 @@
+"""What every step is handed: the journal, the topics, the people, and the documents in force.
+
+A bed (one process, Kafka, the simulator) makes a :class:`River` and calls the steps; nothing in a
+step knows which bed it lies in. Every await is a point where a bed may stop it for ever.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from channels.lanes import Lanes
+from preferences.recipient import Profile, Recipient
+from preferences.vault import SubjectKey, Vault
+from streams.clock import Clock
+from streams.core import codec
+from streams.core.events import Base, Head, Route
+from streams.core.identity import Index
+from streams.core.lifecycle import Journalled, State, fold
+from streams.core.policy import Policy
+from streams.journal.base import Entry, Journal, Row
+from streams.topics import Topics
+from templates.catalog_files import Catalog
+from templates.render import Wording
+
+Effect = Callable[[Any], None]
+
+
+class Known(NamedTuple):
+    """Somebody the hub has a key for; ``recipient`` is None until upstream registers them."""
+
+    key: SubjectKey
+    recipient: Recipient | None
+
+
+class People(Protocol):
+    """Recipients as the steps need them: loaded in batches, changed inside the journal's own
+    transaction (an :data:`Effect` runs there)."""
+
+    async def load(self, refs: Sequence[str]) -> Mapping[str, Known]:
+        """Who is known, by reference or alias; the others are absent."""
+
+    def meet(self, ref: str) -> tuple[Known, Effect]:
+        """A key for somebody nothing is known of yet."""
+
+    def register(self, profile: Profile, known: Known) -> Effect:
+        """Keep what upstream says about somebody."""
+
+    def remove(self, ref: str) -> Effect:
+        """Forget the profile; the key stays, so that the history can still be read."""
+
+    def learn_carrier(self, ref: str, address: str, carrier: str, known: Known) -> Effect:
+        """A number was found to belong to another carrier than its prefix says."""
+
+    def suppress(self, ref: str, address: str, reason: str, known: Known) -> Effect:
+        """An address was refused for good."""
+
+
+class Documents(NamedTuple):
+    """What people publish: catalog, wording and policy in force, lanes as they stand.
+
+    Replaced as a whole, so that a batch sees one version of everything.
+    """
+
+    catalog: Catalog
+    wordings: Mapping[str, Wording]
+    policy: Policy
+    lanes: Lanes
+    language: str = "zh"
+    public_url: str = ""
+
+
+class River:
+    """The world of one worker."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        topics: Topics,
+        people: People,
+        vault: Vault,
+        index: Index,
+        clock: Clock,
+        documents: Documents,
+        hub_key: SubjectKey,
+    ) -> None:
+        self.journal = journal
+        self.topics = topics
+        self.people = people
+        self.vault = vault
+        self.index = index
+        self.clock = clock
+        self.documents = documents
+        self.hub_key = hub_key
+        self.attempts = Attempts()
+
+
+class Content(msgspec.Struct, frozen=True, array_like=True):
+    """What is sealed in a route: where to, and the words."""
+
+    to: str
+    text: str
+    subject: str = ""
+    html: str = ""
+    sender: str = ""
+
+
+class Dispatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A record on a lane's topic: one message ready to go, named by stream and version.
+
+    A worker that finds another version journalled drops it: the version is the claim.
+    """
+
+    stream: bytes
+    version: int
+    notice: str
+    cls: str
+    recipient: str
+    region: str
+    channel: str
+    lane: str
+    carrier: str
+    expiry_ms: int
+    window_end_ms: int
+    segments: int
+    sealed: bytes
+
+
+class Attempt(NamedTuple):
+    """What a receipt needs to know of the attempt it is about."""
+
+    stream: bytes
+    intent: int
+    version: int
+    notice: str
+    cls: str
+    region: str
+    channel: str
+    lane: str
+    carrier: str
+
+
+class Attempts:
+    """The dispatcher's memory of what it handed over lately, by (lane, reference).
+
+    A receipt found here needs no look-up and no fold; one that is not takes the long way. Bounded:
+    the oldest half is dropped when full.
+    """
+
+    KEPT = 100_000
+    """About 40 MB, and minutes of a busy hour; carriers report within seconds."""
+
+    def __init__(self) -> None:
+        self._new: dict[tuple[str, str], Attempt] = {}
+        self._old: dict[tuple[str, str], Attempt] = {}
+
+    def remember(self, lane: str, ref: str, attempt: Attempt) -> None:
+        if len(self._new) >= self.KEPT // 2:
+            self._new, self._old = {}, self._new
+        self._new[lane, ref] = attempt
+
+    def take(self, lane: str, ref: str) -> Attempt | None:
+        """The attempt, once: the next receipt about it goes the long way."""
+        key = (lane, ref)
+        return self._new.pop(key, None) or self._old.pop(key, None)
+
+
+_dispatch_decoder = msgspec.msgpack.Decoder(Dispatch)
+_content_decoder = msgspec.msgpack.Decoder(Content)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_dispatch(record: Dispatch) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode_dispatch(value: bytes) -> Dispatch:
+    return _dispatch_decoder.decode(value)
+
+
+def seal_content(key: SubjectKey, content: Content, stream: bytes) -> bytes:
+    """The content under the recipient's key, bound to its stream."""
+    return key.seal(_encoder.encode(content), stream)
+
+
+def open_content(key: SubjectKey, sealed: bytes, stream: bytes) -> Content:
+    return _content_decoder.decode(key.open(sealed, stream))
+
+
+def dispatch_of(stream: bytes, version: int, head: Head, route: Route) -> Dispatch:
+    """The record of a stream that is ready, built from what is journalled and nothing else."""
+    return Dispatch(
+        stream,
+        version,
+        head.notice,
+        head.cls,
+        head.recipient,
+        head.region,
+        route.channel,
+        route.lane,
+        route.carrier,
+        head.expiry_ms,
+        route.window_end_ms,
+        route.segments,
+        route.sealed,
+    )
+
+
+def entry(stream: bytes, version: int, event: Base) -> Entry:
+    """A row to be written."""
+    name, data = codec.encode(event)
+    return Entry(stream, version, name, data)
+
+
+def state_of(rows: Sequence[Row]) -> State:
+    """The fold of a stream's rows as read."""
+    return fold(Journalled(r.version, r.at_ms, codec.decode(r.type, r.data)) for r in rows)
