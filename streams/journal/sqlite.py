@@ -1,0 +1,333 @@
+"""The journal in one SQLite file: one shard, one writer, readers beside it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Connection, PoolProxiedConnection
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from streams import sqlite
+from streams.journal import schema
+from streams.journal.base import Archived, Committed, Group, Row, Timer, Unit
+from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
+from streams.journal.proof import (
+    GENESIS,
+    Head,
+    Inclusion,
+    Stored,
+    archive_leaf,
+    faults,
+    leaf,
+    month_of,
+    path,
+    seal,
+)
+from streams.journal.sqlite_reads import Reads
+from streams.sqlite import Trouble
+
+SHARD = 0
+READERS = 4  # as many as group commit has reading threads
+
+_INSERT_ROWS = (
+    "INSERT INTO journal (pos, stream, version, type, at_ms, data) VALUES (?, ?, ?, ?, ?, ?)"
+)
+# A row written again is a new fact to whoever looks for what came since: it moves to the new pos.
+_INSERT_LOOKUPS = "INSERT OR REPLACE INTO lookup (key, sub, stream, pos) VALUES (?, ?, ?, ?)"
+_INSERT_TIMERS = "INSERT OR IGNORE INTO timer (due_ms, stream, kind) VALUES (?, ?, ?)"
+_DELETE_TIMERS = "DELETE FROM timer WHERE due_ms = ? AND stream = ? AND kind = ?"
+_INSERT_ARCHIVE = (
+    "INSERT INTO archive (number, month, key, digest, at_ms, type, recipient, data)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_BATCH = (
+    "INSERT INTO journal_batch (number, first, last, archive_first, archive_last, at_ms, root,"
+    " archive_root, marks, archive_marks, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class SqliteStore:
+    """`streams.journal.base.JournalStore` on a file, which is made when it is missing.
+
+    ``engine`` is the one connection that writes: others who use it wait for their turn and must
+    not hold it. ``readers`` is for reading. Errors: `streams.journal.errors`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.engine = sqlite.engine(path)
+        self.readers = sqlite.engine(path, connections=READERS, read_only=True)
+        with _translated():
+            schema.create(self.engine)
+        with self._writing() as connection:
+            connection.exec_driver_sql(
+                "INSERT OR IGNORE INTO journal_head VALUES (?, 0, 0, ?)", (SHARD, GENESIS)
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.readers.dispose()
+        self.engine.dispose()
+
+    # writing
+
+    def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
+        with self._writing() as connection:
+            writing = _Transaction(connection, at_ms)
+            won = iter(writing.write([unit for group in groups for unit in group.units]))
+            archived = iter(writing.archive([row for group in groups for row in group.archive]))
+            for group in groups:
+                for effect in group.effects:
+                    effect(connection)
+            looked = [writing.look(group) for group in groups]
+            pos = writing.seal()
+        return [
+            Committed(
+                tuple(islice(won, len(group.units))),
+                tuple(islice(archived, len(group.archive))),
+                seen,
+                pos,
+            )
+            for group, seen in zip(groups, looked, strict=True)
+        ]
+
+    def delete_timers(self, timers: Sequence[Timer]) -> None:
+        with self._writing() as connection:
+            _raw(connection).executemany(_DELETE_TIMERS, timers)
+
+    def remove_month(self, month: int, at_ms: int) -> int:
+        """Remove the events accepted in a month (as 202611); returns how many.
+
+        The removal is recorded first; the chain still verifies. Whoever calls journals the order
+        that was given for it.
+        """
+        with self._writing() as connection:
+            raw = _raw(connection)
+            [(count,)] = raw.execute("SELECT count(*) FROM archive WHERE month = ?", (month,))
+            raw.execute("INSERT INTO archive_removal VALUES (?, ?, ?)", (month, count, at_ms))
+            raw.execute("DELETE FROM archive WHERE month = ?", (month,))
+        return int(count)
+
+    # reading
+
+    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        with self._reading() as reads:
+            return reads.read(streams)
+
+    def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
+        with self._reading() as reads:
+            return reads.lookup(keys)
+
+    def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        with self._reading() as reads:
+            return reads.counts(keys)
+
+    def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
+        with self._reading() as reads:
+            return reads.archived(keys)
+
+    def head(self) -> int:
+        return self.standing().pos
+
+    def since(self, pos: int, limit: int) -> list[Row]:
+        with self._reading() as reads:
+            return reads.since(pos, limit)
+
+    def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
+        with self._reading() as reads:
+            return reads.archive_since(rowid, limit)
+
+    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        with self._reading() as reads:
+            return reads.lookups_since(pos, keys)
+
+    def due(self, now_ms: int, limit: int) -> list[Timer]:
+        with self._reading() as reads:
+            return reads.due(now_ms, limit)
+
+    def next_due_ms(self) -> int | None:
+        with self._reading() as reads:
+            return reads.next_due_ms()
+
+    # proving
+
+    def verify(self) -> Iterator[str]:
+        with self._reading() as reads:
+            yield from faults(reads, SHARD)
+
+    def standing(self) -> Head:
+        """Where the chain stands: what a checkpoint signs."""
+        with self._reading() as reads:
+            return reads.standing()
+
+    def chains_at(self, pos: int) -> list[bytes]:
+        """The chain values of the commits that ended at a position, to hold checkpoints to."""
+        with self._reading() as reads:
+            return reads.chains_at(pos)
+
+    def prove(self, pos: int) -> Inclusion:
+        """That the row at a position belongs to its commit. Raises LookupError without one."""
+        with self._reading() as reads:
+            found = reads.batch_of(pos)
+            if found is None or not found[0].first <= pos:
+                raise LookupError(f"no row at position {pos}")
+            batch, previous = found
+            rows = reads.rows_between(batch.first, batch.last)
+        index = pos - batch.first
+        return Inclusion(rows[index], path([leaf(row) for row in rows], index), batch, previous)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reads]:
+        with _translated():
+            lent = self.readers.raw_connection()
+            try:
+                yield Reads(_driver(lent))
+            finally:
+                lent.close()
+
+
+class _Transaction:
+    """One commit as it is written: what won so far, and the positions it was given."""
+
+    def __init__(self, connection: Connection, at_ms: int) -> None:
+        self._connection = connection
+        self._raw = _raw(connection)
+        self._reads = Reads(self._raw)
+        self._at_ms = at_ms
+        self._head = self._reads.head()
+        self._pos, self._archived = self._head[:2]
+        self._tops: dict[bytes, int] = {}
+        self._leaves: list[bytes] = []
+        self._archive_leaves: list[bytes] = []
+
+    def write(self, units: Sequence[Unit]) -> list[bool]:
+        """Insert the units that win, and say which did."""
+        streams = {unit.rows[0].stream for unit in units if unit.rows}
+        self._tops.update(self._reads.versions(streams - self._tops.keys()))
+        won: list[bool] = []
+        rows: list[Stored] = []
+        lookups: list[tuple[bytes, bytes, bytes, int]] = []
+        timers: list[Timer] = []
+        effects: list[Callable[[Connection], None]] = []
+        for unit in units:
+            wins = self._place(unit, rows)
+            won.append(wins)
+            if wins:
+                lookups += [(*lookup, self._pos) for lookup in unit.lookups]
+                timers += unit.timers
+                effects += unit.effects
+        lookups.sort()  # neighbours share pages
+        with _refusing():
+            self._raw.executemany(_INSERT_ROWS, rows)
+            self._raw.executemany(_INSERT_LOOKUPS, lookups)
+            self._raw.executemany(_INSERT_TIMERS, timers)
+        self._leaves += map(leaf, rows)
+        for effect in effects:
+            effect(self._connection)
+        return won
+
+    def _place(self, unit: Unit, rows: list[Stored]) -> bool:
+        """Give a unit's rows their positions, if the first of them is the next of its stream."""
+        if not unit.rows:
+            if unit.lookups:  # without a position nobody who looks later would see them
+                raise JournalRefused("look-up rows need a row they belong to")
+            return True
+        stream, version, _, _ = unit.rows[0]
+        if version != self._tops[stream] + 1:
+            return False
+        for entry in unit.rows:
+            if entry.stream != stream or entry.version != version:
+                raise JournalRefused("the rows of a unit are consecutive versions of one stream")
+            version += 1
+            self._pos += 1
+            rows.append((self._pos, stream, entry.version, entry.type, self._at_ms, entry.data))
+        self._tops[stream] = version - 1
+        return True
+
+    def archive(self, events: Sequence[Archived]) -> list[bool]:
+        """Insert the events whose key is new, and say which were."""
+        known = self._reads.archive_keys([event.key for event in events])
+        month = month_of(self._at_ms)
+        won: list[bool] = []
+        rows = []
+        for event in events:
+            won.append(event.key not in known)
+            if won[-1]:
+                known.add(event.key)
+                self._archived += 1
+                rows.append((self._archived, month, *event))
+                self._archive_leaves.append(archive_leaf(self._archived, event))
+        with _refusing():
+            self._raw.executemany(_INSERT_ARCHIVE, rows)
+        return won
+
+    def look(self, group: Group) -> tuple[Unit, ...]:
+        """Let a group look at what is written now; the further units that won."""
+        if group.look is None:
+            return ()
+        units = group.look(self._reads)
+        won = self.write(units)
+        return tuple(unit for unit, wins in zip(units, won, strict=True) if wins)
+
+    def seal(self) -> int:
+        """Close the chain over what was written; returns the last position."""
+        pos, archived, chain, number = self._head
+        if self._leaves or self._archive_leaves:
+            batch = seal(
+                chain,
+                SHARD,
+                number + 1,
+                (pos + 1, archived + 1),
+                self._leaves,
+                self._archive_leaves,
+                self._at_ms,
+            )
+            self._raw.execute(_INSERT_BATCH, batch)
+            self._raw.execute(
+                "UPDATE journal_head SET pos = ?, archive = ?, chain = ?",
+                (batch.last, batch.archive_last, batch.chain),
+            )
+        return self._pos
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return _driver(connection.connection)
+
+
+def _driver(lent: PoolProxiedConnection) -> sqlite3.Connection:
+    driver = lent.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What the database raises, in the words of `streams.journal.errors`; others pass."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise JournalLocked("another thread holds the journal's connection") from error
+    except Exception as error:
+        match sqlite.trouble(error):
+            case Trouble.LOCKED:
+                raise JournalLocked(str(error)) from error
+            case Trouble.AWAY:
+                raise JournalUnavailable(str(error)) from error
+        raise
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Around our own statements: a value that is not taken is the caller's."""
+    try:
+        yield
+    except Exception as error:
+        if sqlite.trouble(error) is Trouble.REFUSED:
+            raise JournalRefused(str(error)) from error
+        raise

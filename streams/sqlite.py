@@ -1,0 +1,89 @@
+"""A SQLite file that keeps what it was told: how one is opened, and what its errors mean."""
+
+import sqlite3
+from enum import Enum
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+# How long SQLite itself waits for another process (a backup, a command) to let go.
+BUSY_MS = 5_000
+# 64 MiB: the upper pages of every index and a day's leaves; beyond that the system's cache helps.
+CACHE_KIB = 65_536
+# 64 MiB of log between two checkpoints: hot index pages are then copied once, not every commit.
+CHECKPOINT_PAGES = 16_384
+
+
+class Trouble(Enum):
+    """What an error of the database says about trying again."""
+
+    LOCKED = "another process holds the file"
+    AWAY = "the disk or the file fails"
+    REFUSED = "the values themselves are not taken"
+
+
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_AWAY = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+_REFUSED = (
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    OverflowError,  # an integer beyond 64 bits
+    UnicodeEncodeError,  # a lone surrogate
+)
+
+
+def trouble(error: BaseException) -> Trouble | None:
+    """What a sqlite3 error (or SQLAlchemy's wrapping of one) means; None for any other error."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without its extension
+    if code in _LOCKED:
+        return Trouble.LOCKED
+    if code in _AWAY:
+        return Trouble.AWAY
+    return Trouble.REFUSED if isinstance(cause, _REFUSED) else None
+
+
+def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the file, durable at every commit; usable from any one thread at a time.
+
+    No transaction begins by itself: a deferred one that reads and then writes fails at once when
+    another has written between, however long the busy time-out.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # NORMAL may lose the last commits with power
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA query_only = {int(read_only)}")
+    return connection
+
+
+def engine(path: str | Path, *, connections: int = 1, read_only: bool = False) -> Engine:
+    """An engine on the file. One that writes has one connection: it is its own queue of writers."""
+    made = create_engine(
+        "sqlite://",
+        creator=lambda: connect(path, read_only=read_only),
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+    )
+
+    @event.listens_for(made, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return made

@@ -1,0 +1,256 @@
+"""What every journal store keeps, whatever the database: a suite to inherit.
+
+A store joins with a subclass and one fixture, ``store``, that gives an empty one.
+"""
+
+import pytest
+from sqlalchemy import text
+
+from streams.journal.base import (
+    Archived,
+    Committed,
+    Entry,
+    Group,
+    JournalStore,
+    Lookup,
+    Reader,
+    Timer,
+    Unit,
+)
+from streams.journal.errors import JournalRefused
+
+AT = 1_760_000_000_000
+
+
+def name(number: int) -> bytes:
+    """A stream or a key of its own."""
+    return number.to_bytes(16, "big")
+
+
+def unit(stream: int, *versions: int, keys: tuple[int, ...] = (), kind: str = "Routed") -> Unit:
+    entries = tuple(Entry(name(stream), version, kind, b"{}") for version in versions)
+    return Unit(entries, tuple(Lookup(name(key), b"", name(stream)) for key in keys))
+
+
+def event(number: int, data: bytes = b"sealed") -> Archived:
+    return Archived(name(number), b"digest", AT - 5, "violation.recorded", "r-1", data)
+
+
+def commit(store: JournalStore, *units: Unit) -> Committed:
+    return store.commit([Group(units)], AT)[0]
+
+
+class JournalContract:
+    class TestVersions:
+        def test_rows_come_back_as_they_were_written(self, store: JournalStore) -> None:
+            answer = commit(store, unit(1, 1, 2), unit(2, 1))
+            assert answer == Committed((True, True), (), (), 3)
+            rows = store.read([name(2), name(1), name(9), name(1)])
+            assert [(row.pos, row.version) for row in rows[name(1)]] == [(1, 1), (2, 2)]
+            assert [(row.pos, row.at_ms, row.type, row.data) for row in rows[name(2)]] == [
+                (3, AT, "Routed", b"{}")
+            ]
+            assert name(9) not in rows
+            assert store.head() == 3
+
+        def test_a_taken_version_loses_and_nothing_of_its_unit_is_written(
+            self, store: JournalStore
+        ) -> None:
+            commit(store, unit(1, 1))
+            timed = unit(1, 1, 2, keys=(7,))._replace(timers=(Timer(1, name(1), "unknown"),))
+            assert commit(store, timed, unit(2, 1)).won == (False, True)
+            assert store.read([name(1)])[name(1)][-1].version == 1
+            assert store.lookup([(name(7), b"")]) == {}
+            assert store.due(AT, 10) == []
+            assert store.head() == 2
+
+        def test_a_missing_predecessor_loses(self, store: JournalStore) -> None:
+            assert commit(store, unit(1, 2), unit(1, 0)).won == (False, False)
+            assert store.head() == 0
+
+        def test_units_of_one_group_build_on_each_other(self, store: JournalStore) -> None:
+            assert commit(store, unit(1, 1), unit(1, 2), unit(1, 3, 4)).won == (True,) * 3
+
+        def test_of_two_for_one_version_the_first_wins(self, store: JournalStore) -> None:
+            first, second = store.commit(
+                [Group([unit(1, 1, kind="First")]), Group([unit(1, 1, kind="Second")])], AT
+            )
+            assert (first.won, second.won) == ((True,), (False,))
+            assert [row.type for row in store.read([name(1)])[name(1)]] == ["First"]
+
+        def test_what_depends_on_a_loser_loses(self, store: JournalStore) -> None:
+            commit(store, unit(1, 1))
+            assert commit(store, unit(1, 1), unit(1, 3)).won == (False, False)
+
+        @pytest.mark.parametrize(
+            "broken",
+            [
+                unit(1, 1, 3),
+                Unit((Entry(name(1), 1, "A", b""), Entry(name(2), 2, "B", b""))),
+                Unit((), (Lookup(name(1), b"", name(1)),)),
+            ],
+        )
+        def test_a_unit_that_contradicts_itself_is_refused(
+            self, store: JournalStore, broken: Unit
+        ) -> None:
+            with pytest.raises(JournalRefused):
+                commit(store, unit(5, 1), broken)
+            assert store.head() == 0
+
+        def test_a_name_of_another_length_is_refused(self, store: JournalStore) -> None:
+            with pytest.raises(ValueError, match="16 bytes"):
+                commit(store, Unit((Entry(b"short", 1, "A", b""),)))
+
+        def test_since_follows_in_order(self, store: JournalStore) -> None:
+            for stream in range(1, 6):
+                commit(store, unit(stream, 1))
+            assert [row.stream for row in store.since(1, 3)] == [name(2), name(3), name(4)]
+            assert store.since(5, 10) == []
+
+    class TestOneTransaction:
+        def test_an_effect_changes_with_the_rows(self, store: JournalStore) -> None:
+            make_model(store)
+            won = unit(1, 1)._replace(effects=(write_model("won"),))
+            lost = unit(1, 1)._replace(effects=(write_model("lost"),))
+            store.commit([Group([won, lost], effects=[write_model("group")])], AT)
+            assert read_model(store) == ["won", "group"]
+
+        @pytest.mark.parametrize("where", ["unit", "group", "look"])
+        def test_what_raises_leaves_nothing_behind(self, store: JournalStore, where: str) -> None:
+            make_model(store)
+
+            def fail(_: object) -> None:
+                raise ZeroDivisionError
+
+            written = unit(1, 1, keys=(7,))._replace(effects=(write_model("x"),))
+            groups = {
+                "unit": Group([written, unit(2, 1)._replace(effects=(fail,))], [event(1)]),
+                "group": Group([written], [event(1)], effects=[fail]),
+                "look": Group([written], [event(1)], look=lambda _: [][0]),
+            }
+            with pytest.raises((ZeroDivisionError, IndexError)):
+                store.commit([groups[where]], AT)
+            assert store.head() == 0
+            assert store.read([name(1)]) == {}
+            assert store.counts([name(7)]) == {}
+            assert store.archived([name(1)]) == {}
+            assert read_model(store) == []
+            assert commit(store, unit(1, 1)).pos == 1  # the positions came back, too
+
+        def test_look_sees_the_transaction_and_adds_to_it(self, store: JournalStore) -> None:
+            commit(store, unit(1, 1, keys=(7,)))
+
+            def cancel(reader: Reader) -> list[Unit]:
+                assert [row.version for row in reader.read([name(2)])[name(2)]] == [1]
+                found = reader.lookup([(name(7), b"")])[(name(7), b"")]
+                assert found == [name(1), name(3)]
+                assert reader.archived([name(1)])[name(1)] == event(1)
+                assert reader.counts([name(7)]) == {name(7): 2}
+                return [unit(1, 2, kind="Cancelled"), unit(3, 2), unit(1, 2, kind="Late")]
+
+            answers = store.commit(
+                [Group([unit(2, 1)], [event(1)], look=cancel), Group([unit(3, 1, keys=(7,))])], AT
+            )
+            assert answers[0].looked == (unit(1, 2, kind="Cancelled"), unit(3, 2))
+            assert [answer.pos for answer in answers] == [5, 5]
+            assert [row.type for row in store.read([name(1)])[name(1)]] == ["Routed", "Cancelled"]
+
+        def test_a_later_look_sees_an_earlier_one(self, store: JournalStore) -> None:
+            looks = [Group(look=lambda _: [unit(1, 1)]), Group(look=lambda _: [unit(1, 1)])]
+            first, second = store.commit(looks, AT)
+            assert (len(first.looked), len(second.looked)) == (1, 0)
+
+        def test_nothing_at_all_is_a_commit_too(self, store: JournalStore) -> None:
+            assert store.commit([], AT) == []
+            assert store.commit([Group()], AT) == [Committed((), (), (), 0)]
+
+    class TestLookups:
+        def test_by_key_and_narrowed(self, store: JournalStore) -> None:
+            rows = tuple(
+                Lookup(name(7), sub, name(stream))
+                for sub, stream in [(b"", 1), (b"case", 2), (b"case", 3), (b"another", 4)]
+            )
+            commit(store, Unit(unit(1, 1).rows, rows))
+            every, case, none = (name(7), b""), (name(7), b"case"), (name(8), b"")
+            found = store.lookup([every, case, (name(7), b"mismatch"), none, every])
+            assert {key: set(streams) for key, streams in found.items()} == {
+                every: {name(1), name(2), name(3), name(4)},
+                case: {name(2), name(3)},
+            }
+            assert len(found[every]) == 4
+            assert store.counts([name(7), name(8), name(7)]) == {name(7): 4}
+
+        def test_since_a_position(self, store: JournalStore) -> None:
+            noted = commit(store, unit(1, 1, keys=(7,))).pos
+            commit(store, unit(2, 1, keys=(7, 8)), unit(3, 1, keys=(9,)))
+            assert store.lookups_since(noted, [name(7), name(8)]) == {
+                name(7): [name(2)],
+                name(8): [name(2)],
+            }
+            assert store.lookups_since(store.head(), [name(7)]) == {}
+
+        def test_the_same_row_again_is_one_row_and_a_new_find(self, store: JournalStore) -> None:
+            noted = commit(store, unit(1, 1, keys=(7,))).pos
+            commit(store, unit(1, 2, keys=(7,)))
+            assert store.counts([name(7)]) == {name(7): 1}
+            assert store.lookups_since(noted, [name(7)]) == {name(7): [name(1)]}
+
+        def test_no_keys_no_answer(self, store: JournalStore) -> None:
+            assert (
+                store.read([]) == store.lookup([]) == store.counts([]) == store.archived([]) == {}
+            )
+
+    class TestArchive:
+        def test_the_first_of_a_key_wins(self, store: JournalStore) -> None:
+            first = store.commit([Group(archive=[event(1), event(2), event(1)])], AT)[0]
+            assert first.archived == (True, True, False)
+            again = store.commit([Group(archive=[event(2, b"other"), event(3)])], AT)[0]
+            assert again.archived == (False, True)
+            assert store.archived([name(2), name(9)]) == {name(2): event(2)}
+
+        def test_in_the_order_of_acceptance(self, store: JournalStore) -> None:
+            store.commit([Group(archive=[event(3), event(1), event(2)])], AT)
+            assert store.archive_since(1, 2) == [(2, event(1)), (3, event(2))]
+
+    class TestTimers:
+        def test_due_oldest_first_until_deleted(self, store: JournalStore) -> None:
+            timers = tuple(Timer(due, name(1), "unknown") for due in (30, 10, 20))
+            commit(store, unit(1, 1)._replace(timers=timers))
+            assert store.next_due_ms() == 10
+            assert [timer.due_ms for timer in store.due(20, 9)] == [10, 20]
+            assert [timer.due_ms for timer in store.due(30, 1)] == [10]
+            store.delete_timers(store.due(20, 9))
+            assert store.next_due_ms() == 30
+            store.delete_timers(store.due(30, 9))
+            assert store.next_due_ms() is None
+
+        def test_a_unit_without_rows_sees_to_its_timers(self, store: JournalStore) -> None:
+            again = Unit((), timers=(Timer(10, name(1), "unknown"),))
+            assert commit(store, again, again).won == (True, True)
+            assert store.due(10, 9) == [Timer(10, name(1), "unknown")]
+
+    class TestChain:
+        def test_a_whole_journal_has_no_faults(self, store: JournalStore) -> None:
+            assert list(store.verify()) == []
+            for number in range(1, 8):
+                units = [unit(stream, number) for stream in range(number)]
+                store.commit([Group(units, [event(number)])], AT + number)
+            assert list(store.verify()) == []
+
+
+def make_model(store: JournalStore) -> None:
+    effect = text("CREATE TABLE model (word TEXT NOT NULL)")
+    store.commit([Group(effects=[lambda connection: connection.execute(effect)])], AT)
+
+
+def write_model(word: str) -> object:
+    insert = text("INSERT INTO model VALUES (:word)").bindparams(word=word)
+    return lambda connection: connection.execute(insert)
+
+
+def read_model(store: JournalStore) -> list[str]:
+    words: list[str] = []
+    select = text("SELECT word FROM model")
+    read = Group(effects=[lambda connection: words.extend(connection.scalars(select))])
+    store.commit([read], AT)
+    return words
