@@ -31,15 +31,20 @@ class _Waiting(NamedTuple, Generic[Item, Answer]):
 class GroupWriter(Generic[Item, Answer]):
     """Hands items to ``write`` in its own thread; each caller gets its own answer.
 
-    ``write`` returns, for each item in order, an answer or the exception meant for its caller;
-    what it raises goes to all of them. Memory is bounded by the callers: each waits for its
-    answer before it brings the next item.
+    ``write`` does all of its items or none, and returns an answer for each in their order. When
+    it raises an error of the kind ``nobodys`` (the disk is full), all callers get it; any other
+    is one item's fault, and is tracked down by halving, so that only its caller gets it. Memory is
+    bounded by the callers: each waits for its answer before it brings the next item.
     """
 
     def __init__(
-        self, name: str, write: Callable[[Sequence[Item]], Sequence[Answer | Exception]]
+        self,
+        name: str,
+        write: Callable[[Sequence[Item]], Sequence[Answer]],
+        nobodys: type[Exception],
     ) -> None:
         self._write = write
+        self._nobodys = nobodys
         self._changed = threading.Condition()
         self._urgent: deque[_Waiting[Item, Answer]] = deque()
         self._normal: deque[_Waiting[Item, Answer]] = deque()
@@ -70,11 +75,16 @@ class GroupWriter(Generic[Item, Answer]):
 
     def _run(self) -> None:
         while taken := self._take():
-            try:
-                answers = self._write([waiting.item for waiting in taken])
-            except Exception as error:
-                answers = [error] * len(taken)
-            _tell(taken, answers)
+            _tell(taken, self._answers([waiting.item for waiting in taken]))
+
+    def _answers(self, items: Sequence[Item]) -> list[Answer | Exception]:
+        try:
+            return [*self._write(items)]
+        except Exception as error:
+            if len(items) == 1 or isinstance(error, self._nobodys):
+                return [error] * len(items)
+        half = len(items) // 2
+        return self._answers(items[:half]) + self._answers(items[half:])
 
     def _take(self) -> list[_Waiting[Item, Answer]]:
         """The next round, urgent ones first; empty when all is written and the end has come."""
@@ -97,7 +107,7 @@ class GroupWriter(Generic[Item, Answer]):
         return bool(self._urgent) or self._weight >= GATHER_ITEMS or self._closing
 
 
-def _tell(taken: Sequence[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
+def _tell(taken: list[_Waiting[Item, Answer]], answers: list[Answer | Exception]) -> None:
     """Answer every caller in one visit to their loop."""
 
     def tell() -> None:

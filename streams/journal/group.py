@@ -29,7 +29,9 @@ class GroupCommit:
         self._store = store
         self._clock = clock
         self._head = store.head()
-        self._writer = GroupWriter[Group, Committed]("journal", self._commit)
+        self._writer = GroupWriter[Group, Committed](
+            "journal", self._commit, nobodys=JournalUnavailable
+        )
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="journal-read")
 
     async def close(self) -> None:
@@ -76,22 +78,14 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: ask(*args, **kwargs))
 
-    def _commit(self, groups: Sequence[Group]) -> list[Committed | Exception]:
-        """Commit together; halve when it fails, until only the guilty group does."""
-        try:
-            answers = self._commit_patiently(groups)
-        except Exception as error:
-            if len(groups) == 1 or isinstance(error, JournalUnavailable):
-                return [error] * len(groups)
-            half = len(groups) // 2
-            return self._commit(groups[:half]) + self._commit(groups[half:])
-        self._head = answers[-1].pos
-        return [*answers]
-
-    def _commit_patiently(self, groups: Sequence[Group]) -> list[Committed]:
-        for _ in range(LOCK_TRIES - 1):
+    def _commit(self, groups: Sequence[Group]) -> list[Committed]:
+        for tries_left in reversed(range(LOCK_TRIES)):
             try:
-                return self._store.commit(groups, self._clock.now_ms())
+                answers = self._store.commit(groups, self._clock.now_ms())
             except JournalLocked:
-                continue
-        return self._store.commit(groups, self._clock.now_ms())
+                if not tries_left:
+                    raise
+            else:
+                self._head = answers[-1].pos
+                break
+        return answers

@@ -1,0 +1,200 @@
+"""Topics of the one-process bed: one SQLite file of its own, apart from the journal's.
+
+One process has the file. What it published and did not acknowledge comes again after a restart;
+values are sealed before they get here.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from streams import sqlite
+from streams.group_writer import Closed, GroupWriter
+from streams.topics import Record
+
+# A poll is held in memory as a whole; a step that asks for more would wait for it too long.
+POLL_LIMIT = 10_000
+
+_CREATE = (
+    "CREATE TABLE IF NOT EXISTS topic_log (topic TEXT NOT NULL, off INTEGER NOT NULL,"
+    " key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (topic, off)) STRICT, WITHOUT ROWID"
+)
+_EXTENT = "SELECT topic, min(off), max(off) FROM topic_log GROUP BY topic"
+_INSERT = "INSERT INTO topic_log (topic, off, key, value) VALUES (?, ?, ?, ?)"
+_DELETE = "DELETE FROM topic_log WHERE topic = ? AND off <= ?"
+_POLL = (
+    "SELECT key, value, off FROM topic_log WHERE topic = ? AND off > ? AND off <= ?"
+    " ORDER BY off LIMIT ?"
+)
+
+
+class TopicsError(Exception):
+    """Nothing was written.
+
+    ::
+
+        TopicsError
+         ├── TopicsUnavailable    not now: the disk or the file fails
+         ├── TopicsRefused        these records are not taken, and never will be
+         └── TopicsClosed         this process is leaving
+    """
+
+
+class TopicsUnavailable(TopicsError):  # noqa: N818 - named for what is known
+    """The file cannot be read or written; asking again is harmless and may succeed."""
+
+
+class TopicsRefused(TopicsError):  # noqa: N818
+    """A record holds what the file does not take."""
+
+
+class TopicsClosed(TopicsError):  # noqa: N818
+    """The call came after `close`."""
+
+
+class _Topic:
+    """What there is of a topic; offsets are without gaps, so that counting is subtracting."""
+
+    __slots__ = ("acknowledged", "last", "name", "polled")
+
+    def __init__(self, name: str, acknowledged: int = 0, last: int = 0) -> None:
+        self.name = name
+        self.acknowledged = acknowledged  # everything up to here is done with
+        self.polled = acknowledged
+        self.last = last  # everything up to here is safe on the disk
+
+
+class _Publication(NamedTuple):
+    batches: list[tuple[_Topic, Sequence[Record]]]
+
+
+class _Acknowledgement(NamedTuple):
+    topic: _Topic
+    offset: int
+
+
+class SqliteTopics:
+    """`streams.topics.Topics` on a file, which is made when it is missing.
+
+    For the tasks of one event loop. Raises the errors above.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._writing = sqlite.connect(path)
+        self._writing.execute(_CREATE)
+        self._reading = sqlite.connect(path, read_only=True)
+        self._topics = {
+            name: _Topic(name, first - 1, last)
+            for name, first, last in self._reading.execute(_EXTENT)
+        }
+        self._writer = GroupWriter[_Publication | _Acknowledgement, None](
+            "topics", self._write, nobodys=TopicsUnavailable
+        )
+        # one thread: it keeps two polls of a topic from meeting the same records
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="topics-read")
+
+    async def close(self) -> None:
+        """Write what waits, then let go of the file."""
+        await self._writer.close()
+        await asyncio.to_thread(self._reader.shutdown)
+        self._reading.close()
+        self._writing.close()
+
+    async def publish(self, batches: dict[str, Sequence[Record]]) -> None:
+        known = [(self._topic(name), records) for name, records in batches.items() if records]
+        if known:
+            await self._bring(_Publication(known), sum(len(records) for _, records in known))
+
+    async def poll(self, topic: str, limit: int) -> list[Record]:
+        assert limit > 0
+        known = self._topic(topic)
+        if known.polled >= known.last:
+            return []
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reader, self._poll, known, limit)
+
+    async def acknowledge(self, topic: str, offset: int) -> None:
+        await self._bring(_Acknowledgement(self._topic(topic), offset), 1)
+
+    def backlog(self) -> dict[str, tuple[int, int]]:
+        """How many records each topic holds, and the offset of the oldest; without empty ones."""
+        return {
+            topic.name: (topic.last - topic.acknowledged, topic.acknowledged + 1)
+            for topic in self._topics.values()
+            if topic.last > topic.acknowledged
+        }
+
+    def _topic(self, name: str) -> _Topic:
+        if name not in self._topics:
+            self._topics[name] = _Topic(name)
+        return self._topics[name]
+
+    async def _bring(self, change: _Publication | _Acknowledgement, weight: int) -> None:
+        try:
+            await self._writer.bring(change, weight)
+        except Closed as closed:
+            raise TopicsClosed("the topics are closed") from closed
+
+    def _write(self, changes: Sequence[_Publication | _Acknowledgement]) -> list[None]:
+        """All of these in one transaction; what is known of the topics follows the disk."""
+        lasts: dict[_Topic, int] = {}
+        done: dict[_Topic, int] = {}
+        rows: list[tuple[str, int, bytes, bytes]] = []
+        for change in changes:
+            if isinstance(change, _Acknowledgement):
+                topic = change.topic
+                done[topic] = max(done.get(topic, topic.acknowledged), change.offset)
+                continue
+            for topic, records in change.batches:
+                first = lasts.get(topic, topic.last) + 1
+                rows += [
+                    (topic.name, offset, record.key, record.value)
+                    for offset, record in enumerate(records, first)
+                ]
+                lasts[topic] = first + len(records) - 1
+        with _transaction(self._writing):
+            self._writing.executemany(_INSERT, rows)
+            self._writing.executemany(_DELETE, [(topic.name, off) for topic, off in done.items()])
+        for topic, last in lasts.items():
+            topic.last = last
+        for topic, offset in done.items():
+            topic.acknowledged = min(offset, topic.last)
+        return [None] * len(changes)
+
+    def _poll(self, topic: _Topic, limit: int) -> list[Record]:
+        last = topic.last  # grows meanwhile
+        with _translated():
+            values = (topic.name, topic.polled, last, min(limit, POLL_LIMIT))
+            records = list(map(Record._make, self._reading.execute(_POLL, values)))
+        # none: they were acknowledged without being polled
+        topic.polled = records[-1].offset if records else last
+        return records
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    with _translated():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        match sqlite.trouble(error):
+            case sqlite.Trouble.LOCKED | sqlite.Trouble.AWAY:
+                raise TopicsUnavailable(str(error)) from error
+            case sqlite.Trouble.REFUSED:
+                raise TopicsRefused(str(error)) from error
+        raise
