@@ -1,0 +1,436 @@
+"""Recipients at rest: tables, and what is read from and written to them.
+
+Every function takes an open SQLAlchemy ``Connection`` and leaves the transaction to its owner:
+writes run inside the journal's own, so that a recipient changes exactly when the event that says so
+is journalled. A profile carries the time of its event, and an older one never replaces a newer.
+
+A recipient's row is made with a key before anything else is known of it, since what concerns it
+has to be sealed from the first event on. Erasing destroys the key; the row stays to say so.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress, mark
+from preferences.recipient import ContactPoint, Preferences, Profile, Recipient
+from preferences.vault import KeyErased, SealBroken, SubjectKey, Vault
+
+BATCH_MAX = 1_000
+"""Recipients asked for at once; more are read in several statements. Well below what a statement
+may carry (SQLite 32,766 values), and no faster beyond."""
+
+# SQLite's STRICT tables know one integer, of 64 bits
+_Int = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("ref", Text, primary_key=True),
+    Column("wrapped_key", LargeBinary),  # null: erased
+    Column("profile", LargeBinary),  # sealed; null: not registered (yet, or any more)
+    Column("preferences", LargeBinary),  # sealed; null: nothing chosen
+    Column("profile_ms", _Int, nullable=False),  # when the event happened that it comes from
+    Column("preferences_version", Integer, nullable=False),
+    Column("erased_ms", _Int, nullable=False),
+    sqlite_strict=True,
+)
+
+contact_index = Table(
+    "contact_index",
+    metadata,
+    Column("blind", LargeBinary, primary_key=True),
+    Column("ref", Text, primary_key=True),
+    Index("contact_index_ref", "ref"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+alias_index = Table(
+    "alias_index",
+    metadata,
+    Column("blind", LargeBinary, primary_key=True),
+    Column("ref", Text, nullable=False),
+    Index("alias_index_ref", "ref"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+address = Table(
+    "address",
+    metadata,
+    Column("blind", LargeBinary, primary_key=True),
+    Column("carrier", Text, nullable=False),  # learned; "": as the prefix says
+    Column("suppressed", Text, nullable=False),  # why; "": in use
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+_PROFILE = b"profile"
+_PREFERENCES = b"preferences"
+_NOTHING_CHOSEN = Preferences()
+
+_SAVE_PROFILE = update(recipient).where(recipient.c.ref == bindparam("of"))
+
+_T = TypeVar("_T")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_profile = msgspec.msgpack.Decoder(Profile).decode
+_decode_preferences = msgspec.msgpack.Decoder(Preferences).decode
+
+
+class Loaded(msgspec.Struct, frozen=True, gc=False):
+    """What is known of one reference.
+
+    ``ref`` is the recipient's own where an alias was asked for. ``recipient`` is None when it is
+    not registered (yet, or any more), was erased, or is ``damaged`` (its row does not open: an
+    alarm). ``key`` seals for it, None only when erased or damaged; ``wrapped_key`` lets another
+    process do so without reading the row again.
+    """
+
+    ref: str
+    recipient: Recipient | None
+    preferences: Preferences
+    key: SubjectKey | None
+    wrapped_key: bytes
+    erased_ms: int = 0
+    damaged: bool = False
+
+
+def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, Loaded]:
+    """Recipients by the reference asked for, their own or an alias; unknown ones are absent.
+
+    Raises:
+        KekMissing: this process was not given the key-encryption key of a row.
+    """
+    # no database keeps a NUL in text, and PostgreSQL would refuse the whole batch for it
+    wanted = [ref for ref in dict.fromkeys(refs) if "\0" not in ref]
+    found = _load(connection, vault, wanted)
+    if len(found) < len(wanted):
+        own = _own_refs(connection, vault, [ref for ref in wanted if ref not in found])
+        behind = _load(connection, vault, list(own.values()))
+        found.update((alias, behind[ref]) for alias, ref in own.items() if ref in behind)
+    return found
+
+
+def find_by_contact(connection: Connection, blind: bytes) -> list[str]:
+    """Who registered the contact point with this blind index, in the order of references."""
+    found = select(contact_index.c.ref).where(contact_index.c.blind == blind)
+    return list(connection.scalars(found.order_by(contact_index.c.ref)))
+
+
+def ensure_keys(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, SubjectKey]:
+    """A key for each reference, known or not; erased and damaged ones are absent."""
+    keys = {ref: _key(vault, row) for ref, row in _locked(connection, vault, refs).items()}
+    return {ref: key for ref, key in keys.items() if key is not None}
+
+
+def save_profiles(
+    connection: Connection, vault: Vault, profiles: Iterable[tuple[Profile, int]]
+) -> list[str]:
+    """Keep profiles, each with the time (ms) of its event; answers the references passed over.
+
+    Passed over is what is older than the profile stored or than an erasure, and what is damaged.
+    Registered after an erasure, a reference is a new person with a new key. What was learned of an
+    address (its carrier, that it is suppressed) is carried into the profile.
+    """
+    in_order = sorted(profiles, key=lambda one: one[1])
+    return [ref for chunk in _chunks(in_order) for ref in _save_profiles(connection, vault, chunk)]
+
+
+def save_preferences(
+    connection: Connection, vault: Vault, ref: str, preferences: Preferences
+) -> bool:
+    """Keep what a recipient, registered or not, chose. False when it is not a later version than
+    the one stored, or when the recipient was erased."""
+    row = _locked(connection, vault, [ref])[ref]
+    key = _key(vault, row)
+    if key is None or preferences.version <= row.preferences_version:
+        return False
+    sealed = key.seal(_encode(preferences), _PREFERENCES)
+    _update(connection, ref, preferences=sealed, preferences_version=preferences.version)
+    return True
+
+
+def learn(connection: Connection, vault: Vault, fact: AddressFact) -> list[str]:
+    """Remember a fact about an address, for whoever registers it and who has; answers the latter.
+
+    Raises:
+        ValueError: the blind index is not hexadecimal.
+    """
+    blind = bytes.fromhex(fact.blind)
+    match fact:
+        case LearnCarrier(carrier=carrier):
+            learned = {"carrier": carrier}
+        case SuppressAddress(reason=reason):
+            learned = {"suppressed": reason}
+        case UnsuppressAddress():
+            learned = {"suppressed": ""}
+    row = {"blind": blind, "carrier": "", "suppressed": "", **learned}
+    connection.execute(
+        _insert(connection, address)
+        .values(row)
+        .on_conflict_do_update(index_elements=["blind"], set_=learned)
+    )
+    holders = find_by_contact(connection, blind)
+    for ref, held in _locked(connection, vault, holders).items():
+        key = _key(vault, held)
+        if key is not None and held.profile:
+            profile = _decode_profile(key.open(held.profile, _PROFILE))
+            contacts = tuple(
+                mark(contact, fact)
+                if vault.blind(contact.kind, contact.address) == blind
+                else contact
+                for contact in profile.contacts
+            )
+            sealed = key.seal(_encode(replace(profile, contacts=contacts)), _PROFILE)
+            _update(connection, ref, profile=sealed)
+    return holders
+
+
+def remove(connection: Connection, vault: Vault, ref: str, at_ms: int) -> bool:
+    """Forget the profile; the key, and what was chosen, stay. False when a later one is stored."""
+    if at_ms < _locked(connection, vault, [ref])[ref].profile_ms:
+        return False
+    _unindex(connection, [ref])
+    _update(connection, ref, profile=None, profile_ms=at_ms)
+    return True
+
+
+def erase(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
+    """Destroy the key and all that hangs on it. That an address must not be written to outlives
+    this, by its blind index only: it is how the refusal is kept."""
+    _locked(connection, vault, [ref])
+    other = contact_index.alias()
+    elsewhere = select(other).where(other.c.blind == address.c.blind, other.c.ref != ref)
+    own = select(contact_index.c.blind).where(contact_index.c.ref == ref)
+    connection.execute(
+        delete(address).where(
+            address.c.blind.in_(own), address.c.suppressed == "", ~elsewhere.exists()
+        )
+    )
+    on_sqlite = connection.dialect.name == "sqlite"
+    if on_sqlite:  # which else leaves deleted bytes in the file
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    _unindex(connection, [ref])
+    gone = {"wrapped_key": None, "profile": None, "preferences": None}
+    _update(connection, ref, **gone, preferences_version=0, erased_ms=at_ms)
+    if on_sqlite:
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+    vault.forget()
+
+
+def rewrap_keys(connection: Connection, vault: Vault, after: str = "") -> str:
+    """Bring the next ``BATCH_MAX`` keys after a reference under the current KEK.
+
+    Answers the last reference looked at, "" when there is none left. Damaged keys stay as they are.
+    """
+    keyed = select(recipient.c.ref, recipient.c.wrapped_key).where(
+        recipient.c.ref > after, recipient.c.wrapped_key.is_not(None)
+    )
+    page = keyed.order_by(recipient.c.ref).limit(BATCH_MAX).with_for_update()
+    last = ""
+    for last, wrapped in connection.execute(page).all():
+        with suppress(SealBroken):
+            if (rewrapped := vault.rewrap(last, wrapped)) != wrapped:
+                _update(connection, last, wrapped_key=rewrapped)
+    return last
+
+
+# One text whatever the size of the batch, so that the database reads it once.
+_LOAD = "SELECT ref, wrapped_key, profile, preferences, erased_ms FROM recipient WHERE ref {}"
+_LOAD_SQLITE = _LOAD.format("IN (SELECT value FROM json_each(?))")
+_LOAD_POSTGRESQL = _LOAD.format("= ANY(%s)")
+
+
+def _load(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Loaded]:
+    """The hot path: one statement a batch, and nothing between it and the driver."""
+    found = {}
+    for chunk in _chunks(refs):
+        if connection.dialect.name == "sqlite":
+            result = connection.exec_driver_sql(_LOAD_SQLITE, (json.dumps(chunk),))
+        else:
+            result = connection.exec_driver_sql(_LOAD_POSTGRESQL, (list(chunk),))
+        for row in result.fetchall():
+            found[row[0]] = _opened(vault, *row)
+    return found
+
+
+def _opened(
+    vault: Vault,
+    ref: str,
+    wrapped: bytes | None,
+    profile: bytes | None,
+    chosen: bytes | None,
+    erased_ms: int,
+) -> Loaded:
+    if wrapped is None:
+        return Loaded(ref, None, _NOTHING_CHOSEN, None, b"", erased_ms)
+    try:
+        key = vault.unwrap(ref, wrapped)
+        preferences = _NOTHING_CHOSEN
+        if chosen:
+            preferences = _decode_preferences(key.open(chosen, _PREFERENCES))
+        registered = None
+        if profile:
+            registered = Recipient(_decode_profile(key.open(profile, _PROFILE)), preferences)
+    except (SealBroken, msgspec.MsgspecError):
+        return Loaded(ref, None, _NOTHING_CHOSEN, None, wrapped, erased_ms, damaged=True)
+    return Loaded(ref, registered, preferences, key, wrapped, erased_ms)
+
+
+def _own_refs(connection: Connection, vault: Vault, aliases: Sequence[str]) -> dict[str, str]:
+    """The recipients' own references behind aliases."""
+    blinds = {vault.blind("alias", alias): alias for alias in aliases}
+    own = {}
+    for chunk in _chunks(list(blinds)):
+        found = select(alias_index.c.blind, alias_index.c.ref).where(alias_index.c.blind.in_(chunk))
+        own.update({blinds[blind]: ref for blind, ref in connection.execute(found)})
+    return own
+
+
+def _locked(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, Row[Any]]:
+    """The rows of these references, made where missing, nobody else writing them meanwhile."""
+    rows: dict[str, Row[Any]] = {}
+    for chunk in _chunks(sorted(set(refs))):  # sorted: two writers never wait for each other
+        asked = select(recipient).where(recipient.c.ref.in_(bindparam("refs", expanding=True)))
+        asked = asked.order_by(recipient.c.ref).with_for_update()
+        found = {row.ref: row for row in connection.execute(asked, {"refs": chunk})}
+        if missing := [ref for ref in chunk if ref not in found]:
+            made = [_new_row(vault, ref) for ref in missing]
+            connection.execute(_insert(connection, recipient).on_conflict_do_nothing(), made)
+            found.update({row.ref: row for row in connection.execute(asked, {"refs": missing})})
+        rows.update(found)
+    return rows
+
+
+def _new_row(vault: Vault, ref: str) -> dict[str, object]:
+    wrapped, _ = vault.new_key(ref)
+    return {
+        "ref": ref,
+        "wrapped_key": wrapped,
+        "profile_ms": 0,
+        "preferences_version": 0,
+        "erased_ms": 0,
+    }
+
+
+def _key(vault: Vault, row: Row[Any]) -> SubjectKey | None:
+    """The key of a row; None when erased or damaged."""
+    try:
+        return vault.unwrap(row.ref, row.wrapped_key or b"")
+    except (KeyErased, SealBroken):
+        return None
+
+
+def _save_profiles(
+    connection: Connection, vault: Vault, profiles: Sequence[tuple[Profile, int]]
+) -> list[str]:
+    newest = {profile.ref: (profile, at_ms) for profile, at_ms in profiles}
+    rows = _locked(connection, vault, newest)
+    learned = _learned(connection, vault, [profile for profile, _ in newest.values()])
+    kept: dict[str, dict[str, object]] = {}
+    for ref, (profile, at_ms) in newest.items():
+        row = rows[ref]
+        if at_ms < row.profile_ms or at_ms <= row.erased_ms:
+            continue
+        wrapped, key = row.wrapped_key, _key(vault, row)
+        if wrapped is None:
+            wrapped, key = vault.new_key(ref)
+        if key is not None:
+            contacts = tuple(learned.get(contact, contact) for contact in profile.contacts)
+            sealed = key.seal(_encode(replace(profile, contacts=contacts)), _PROFILE)
+            kept[ref] = {"of": ref, "wrapped_key": wrapped, "profile": sealed, "profile_ms": at_ms}
+    if kept:
+        connection.execute(_SAVE_PROFILE, list(kept.values()))
+        _unindex(connection, [ref for ref in kept if rows[ref].profile])
+        _index(connection, vault, [newest[ref][0] for ref in kept])
+    return [ref for ref in newest if ref not in kept]
+
+
+def _index(connection: Connection, vault: Vault, profiles: Sequence[Profile]) -> None:
+    """Make profiles findable by contact point and alias; an alias given anew changes its owner."""
+    contacts = {
+        (vault.blind(contact.kind, contact.address), profile.ref)
+        for profile in profiles
+        for contact in _searchable(profile)
+    }
+    aliases = {
+        vault.blind("alias", a): profile.ref for profile in profiles for a in profile.aliases
+    }
+    if contacts:
+        rows = [{"blind": blind, "ref": ref} for blind, ref in sorted(contacts)]
+        connection.execute(_insert(connection, contact_index).on_conflict_do_nothing(), rows)
+    if aliases:
+        upsert = _insert(connection, alias_index)
+        upsert = upsert.on_conflict_do_update(
+            index_elements=["blind"], set_={"ref": upsert.excluded.ref}
+        )
+        rows = [{"blind": blind, "ref": ref} for blind, ref in sorted(aliases.items())]
+        connection.execute(upsert, rows)
+
+
+def _unindex(connection: Connection, refs: Sequence[str]) -> None:
+    for index in (contact_index, alias_index):
+        if refs:
+            connection.execute(delete(index).where(index.c.ref.in_(refs)))
+
+
+def _learned(
+    connection: Connection, vault: Vault, profiles: Sequence[Profile]
+) -> dict[ContactPoint, ContactPoint]:
+    """Contact points of which something was learned, and what they are with it."""
+    by_blind: dict[bytes, list[ContactPoint]] = {}
+    for profile in profiles:
+        for contact in _searchable(profile):
+            by_blind.setdefault(vault.blind(contact.kind, contact.address), []).append(contact)
+    known: dict[ContactPoint, ContactPoint] = {}
+    for chunk in _chunks(list(by_blind)):
+        for row in connection.execute(select(address).where(address.c.blind.in_(chunk))):
+            for contact in by_blind[row.blind]:
+                known[contact] = replace(
+                    contact, carrier=row.carrier or contact.carrier, suppressed=row.suppressed
+                )
+    return known
+
+
+def _searchable(profile: Profile) -> list[ContactPoint]:
+    """The inbox is the hub's own: its address is the reference."""
+    return [contact for contact in profile.contacts if contact.kind != "inbox"]
+
+
+def _update(connection: Connection, ref: str, **values: object) -> None:
+    connection.execute(update(recipient).where(recipient.c.ref == ref).values(values))
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that may say what to do on a conflict: each database has its own."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for at in range(0, len(items), BATCH_MAX):
+        yield items[at : at + BATCH_MAX]

@@ -1,0 +1,322 @@
+"""Recipients at rest, on SQLite files."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace as with_
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from sqlalchemy import Connection, create_engine, update
+
+from preferences.changes import LearnCarrier, SuppressAddress, UnsuppressAddress
+from preferences.recipient import Consent, ContactPoint, Preferences, Profile, Recipient
+from preferences.store import (
+    BATCH_MAX,
+    address,
+    ensure_keys,
+    erase,
+    find_by_contact,
+    learn,
+    load_many,
+    metadata,
+    recipient,
+    remove,
+    rewrap_keys,
+    save_preferences,
+    save_profiles,
+)
+from preferences.vault import KekMissing, Keys, Pooled, Vault
+
+KEYS = Keys(b"k" * 32, b"i" * 32, kek_id=1)
+PHONE, MAIL = "+8613800138000", "wang@example.cn"
+WANG = Profile(
+    "r-wang",
+    "person",
+    "王小明",
+    contacts=(
+        ContactPoint("phone", PHONE),
+        ContactPoint("email", MAIL),
+        ContactPoint("inbox", "r-wang"),
+    ),
+    aliases=("12123/889",),
+    region="350100",
+)
+CHOSEN = Preferences(version=1, off=("tips/sms",), consents=(Consent("survey", True, 5, "form"),))
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault(KEYS, Pooled(os.urandom))
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{tmp_path / 'recipients.db'}")
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def loaded(connection: Connection, vault: Vault, ref: str = "r-wang") -> Recipient | None:
+    return load_many(connection, vault, [ref])[ref].recipient
+
+
+def phone_of(connection: Connection, vault: Vault, ref: str = "r-wang") -> ContactPoint:
+    found = loaded(connection, vault, ref)
+    assert found
+    return found.profile.contacts[0]
+
+
+def test_what_is_saved_is_loaded(connection: Connection, vault: Vault) -> None:
+    assert save_profiles(connection, vault, [(WANG, 10)]) == []
+    assert loaded(connection, vault) == Recipient(WANG)
+    assert save_preferences(connection, vault, "r-wang", CHOSEN)
+    assert loaded(connection, vault) == Recipient(WANG, CHOSEN)
+
+
+def test_nothing_personal_lies_open_in_the_file(
+    connection: Connection, vault: Vault, tmp_path: Path
+) -> None:
+    save_profiles(connection, vault, [(WANG, 10)])
+    save_preferences(connection, vault, "r-wang", CHOSEN)
+    connection.commit()
+    stored = (tmp_path / "recipients.db").read_bytes()
+    assert b"r-wang" in stored
+    for open_text in ("王小明", PHONE, PHONE[3:], MAIL, "12123/889", "survey", "350100"):
+        assert open_text.encode() not in stored
+
+
+def test_unknown_references_are_absent(connection: Connection, vault: Vault) -> None:
+    assert load_many(connection, vault, ["r-nobody", "with\0nul", ""]) == {}
+    assert load_many(connection, vault, []) == {}
+
+
+def test_an_alias_leads_to_the_recipient(connection: Connection, vault: Vault) -> None:
+    save_profiles(connection, vault, [(WANG, 10)])
+    found = load_many(connection, vault, ["12123/889", "r-wang", "r-nobody"])
+    assert set(found) == {"12123/889", "r-wang"}
+    assert found["12123/889"].ref == "r-wang"
+    assert found["12123/889"].recipient == Recipient(WANG)
+
+
+def test_a_batch_larger_than_a_statement(connection: Connection, vault: Vault) -> None:
+    refs = [f"r-{i}" for i in range(BATCH_MAX * 2 + 1)]
+    save_profiles(connection, vault, [(Profile(ref, "person", ref), 1) for ref in refs])
+    found = load_many(connection, vault, [*refs, *refs])
+    assert [found[ref].recipient for ref in refs] == [
+        Recipient(Profile(ref, "person", ref)) for ref in refs
+    ]
+
+
+def test_a_key_comes_before_the_profile(connection: Connection, vault: Vault) -> None:
+    sealed = ensure_keys(connection, vault, ["r-wang"])["r-wang"].seal(b"plate", b"")
+    before = load_many(connection, vault, ["r-wang"])["r-wang"]
+    assert before.recipient is None
+    assert before.key
+    assert before.key.open(sealed, b"") == b"plate"
+
+    save_profiles(connection, vault, [(WANG, 10)])
+    after = load_many(connection, vault, ["r-wang"])["r-wang"]
+    assert after.recipient == Recipient(WANG)
+    assert vault.unwrap("r-wang", after.wrapped_key).open(sealed, b"") == b"plate"
+
+
+def test_choices_come_before_the_profile(connection: Connection, vault: Vault) -> None:
+    assert save_preferences(connection, vault, "r-wang", CHOSEN)
+    assert load_many(connection, vault, ["r-wang"])["r-wang"].preferences == CHOSEN
+    save_profiles(connection, vault, [(WANG, 10)])
+    assert loaded(connection, vault) == Recipient(WANG, CHOSEN)
+
+
+def test_preferences_only_move_forward(connection: Connection, vault: Vault) -> None:
+    assert save_preferences(connection, vault, "r-wang", replace(CHOSEN, version=3))
+    assert not save_preferences(connection, vault, "r-wang", replace(CHOSEN, version=3))
+    assert not save_preferences(connection, vault, "r-wang", CHOSEN)
+    assert load_many(connection, vault, ["r-wang"])["r-wang"].preferences.version == 3
+
+
+def test_an_older_event_does_not_replace_a_newer(connection: Connection, vault: Vault) -> None:
+    newer = replace(WANG, name="王大明")
+    assert save_profiles(connection, vault, [(newer, 20), (WANG, 10)]) == []
+    assert loaded(connection, vault) == Recipient(newer)
+    assert save_profiles(connection, vault, [(WANG, 19)]) == ["r-wang"]
+    assert not remove(connection, vault, "r-wang", 19)
+    assert loaded(connection, vault) == Recipient(newer)
+
+
+def test_the_contact_index_follows_the_profile(connection: Connection, vault: Vault) -> None:
+    old, new = vault.blind("phone", PHONE), vault.blind("phone", "+8613900139000")
+    household = replace(WANG, ref="r-li", aliases=())
+    save_profiles(connection, vault, [(WANG, 10), (household, 10)])
+    assert find_by_contact(connection, old) == ["r-li", "r-wang"]
+    assert find_by_contact(connection, vault.blind("inbox", "r-wang")) == []
+
+    moved = replace(WANG, contacts=(ContactPoint("phone", "+8613900139000"),), aliases=())
+    save_profiles(connection, vault, [(moved, 20)])
+    assert find_by_contact(connection, old) == ["r-li"]
+    assert find_by_contact(connection, new) == ["r-wang"]
+    assert load_many(connection, vault, ["12123/889"]) == {}
+
+
+def test_what_is_learned_of_an_address_reaches_all_who_use_it(
+    connection: Connection, vault: Vault
+) -> None:
+    blind = vault.blind("phone", PHONE).hex()
+    household = replace(WANG, ref="r-li", aliases=())
+    save_profiles(connection, vault, [(WANG, 10), (household, 10)])
+    assert learn(connection, vault, LearnCarrier(blind, "telecom")) == ["r-li", "r-wang"]
+    learn(connection, vault, SuppressAddress(blind, "unallocated"))
+    for ref in ("r-li", "r-wang"):
+        contact = phone_of(connection, vault, ref)
+        assert (contact.carrier, contact.suppressed) == ("telecom", "unallocated")
+
+    learn(connection, vault, UnsuppressAddress(blind))
+    contact = phone_of(connection, vault)
+    assert (contact.carrier, contact.suppressed) == ("telecom", "")
+
+
+def test_what_was_learned_survives_a_new_registration(connection: Connection, vault: Vault) -> None:
+    """And may come first: a receipt does not wait for a profile."""
+    blind = vault.blind("phone", PHONE).hex()
+    assert learn(connection, vault, SuppressAddress(blind, "unallocated")) == []
+    learn(connection, vault, LearnCarrier(blind, "telecom"))
+    for at_ms in (10, 20):
+        save_profiles(connection, vault, [(WANG, at_ms)])
+        contact = phone_of(connection, vault)
+        assert (contact.carrier, contact.suppressed) == ("telecom", "unallocated")
+
+
+def test_removal_keeps_the_key_and_the_choices(connection: Connection, vault: Vault) -> None:
+    save_profiles(connection, vault, [(WANG, 10)])
+    save_preferences(connection, vault, "r-wang", CHOSEN)
+    key = load_many(connection, vault, ["r-wang"])["r-wang"].key
+    assert key
+    assert remove(connection, vault, "r-wang", 20)
+    left = load_many(connection, vault, ["r-wang", "12123/889"])
+    assert set(left) == {"r-wang"}
+    assert (left["r-wang"].recipient, left["r-wang"].preferences) == (None, CHOSEN)
+    assert left["r-wang"].key
+    assert left["r-wang"].key.open(key.seal(b"x", b""), b"") == b"x"
+    assert find_by_contact(connection, vault.blind("phone", PHONE)) == []
+
+
+def test_a_removal_may_overtake_the_registration(connection: Connection, vault: Vault) -> None:
+    assert remove(connection, vault, "r-wang", 20)
+    assert save_profiles(connection, vault, [(WANG, 10)]) == ["r-wang"]
+    assert loaded(connection, vault) is None
+
+
+def test_erasing_destroys_the_key_and_what_hangs_on_it(
+    connection: Connection, vault: Vault, tmp_path: Path
+) -> None:
+    save_profiles(connection, vault, [(WANG, 10)])
+    save_preferences(connection, vault, "r-wang", CHOSEN)
+    wrapped = load_many(connection, vault, ["r-wang"])["r-wang"].wrapped_key
+    connection.commit()
+    assert wrapped in (tmp_path / "recipients.db").read_bytes()
+
+    erase(connection, vault, "r-wang", 30)
+    connection.commit()
+    assert wrapped not in (tmp_path / "recipients.db").read_bytes()
+    left = load_many(connection, vault, ["r-wang"])["r-wang"]
+    assert (left.recipient, left.key, left.wrapped_key, left.erased_ms) == (None, None, b"", 30)
+    assert not left.damaged
+    assert find_by_contact(connection, vault.blind("email", MAIL)) == []
+    assert ensure_keys(connection, vault, ["r-wang"]) == {}
+    assert not save_preferences(connection, vault, "r-wang", CHOSEN)
+
+
+def test_erasing_keeps_a_refusal_and_what_others_use(connection: Connection, vault: Vault) -> None:
+    phone, mail = vault.blind("phone", PHONE), vault.blind("email", MAIL)
+    own = vault.blind("phone", "+8613900139000")
+    household = Profile("r-li", "person", "李", contacts=(ContactPoint("phone", PHONE),))
+    contacts = (*WANG.contacts, ContactPoint("phone", "+8613900139000"))
+    save_profiles(connection, vault, [(replace(WANG, contacts=contacts), 10), (household, 10)])
+    for blind in (phone, own):
+        learn(connection, vault, LearnCarrier(blind.hex(), "telecom"))
+    learn(connection, vault, SuppressAddress(mail.hex(), "complained"))
+    erase(connection, vault, "r-wang", 30)
+    kept = {row.blind for row in connection.execute(address.select())}
+    assert kept == {phone, mail}
+
+
+def test_a_later_registration_after_erasure_is_a_new_person(
+    connection: Connection, vault: Vault
+) -> None:
+    old = ensure_keys(connection, vault, ["r-wang"])["r-wang"]
+    erase(connection, vault, "r-wang", 30)
+    assert save_profiles(connection, vault, [(WANG, 30)]) == ["r-wang"]
+    assert save_profiles(connection, vault, [(WANG, 31)]) == []
+    again = load_many(connection, vault, ["r-wang"])["r-wang"]
+    assert again.recipient == Recipient(WANG)
+    assert again.key
+    with pytest.raises(Exception, match="does not fit"):
+        again.key.open(old.seal(b"x", b""), b"")
+    assert save_preferences(connection, vault, "r-wang", CHOSEN)
+
+
+@pytest.mark.parametrize("column", ["wrapped_key", "profile", "preferences"])
+def test_a_damaged_row_harms_only_itself(connection: Connection, vault: Vault, column: str) -> None:
+    other = Profile("r-li", "person", "李")
+    save_profiles(connection, vault, [(WANG, 10), (other, 10)])
+    save_preferences(connection, vault, "r-wang", CHOSEN)
+    broken = update(recipient).where(recipient.c.ref == "r-wang")
+    connection.execute(broken.values({column: b"\x01\x00\x01" + b"?" * 60}))
+    found = load_many(connection, vault, ["r-wang", "r-li"])
+    assert found["r-wang"].damaged
+    assert (found["r-wang"].recipient, found["r-wang"].key) == (None, None)
+    assert found["r-li"].recipient == Recipient(other)
+
+
+def test_what_has_a_damaged_key_is_passed_over(connection: Connection, vault: Vault) -> None:
+    """Giving it another would make all that was sealed for it unreadable for good."""
+    save_profiles(connection, vault, [(WANG, 10)])
+    connection.execute(update(recipient).values(wrapped_key=b"\x01\x00\x01" + b"?" * 60))
+    assert save_profiles(connection, vault, [(WANG, 20)]) == ["r-wang"]
+    assert ensure_keys(connection, vault, ["r-wang"]) == {}
+    assert rewrap_keys(connection, vault) == "r-wang"
+
+
+def test_rotating_the_key_encryption_key(connection: Connection, vault: Vault) -> None:
+    refs = [f"r-{i:05}" for i in range(BATCH_MAX + 1)]
+    profiles = [Profile(ref, "person", ref) for ref in refs]
+    save_profiles(connection, vault, [(profile, 1) for profile in profiles])
+    erase(connection, vault, refs[0], 2)
+    rotated = Keys(b"n" * 32, KEYS.index_key, kek_id=2)
+    only_new = Vault(rotated, os.urandom)
+    with pytest.raises(KekMissing):
+        load_many(connection, only_new, refs)
+
+    both = Vault(with_(rotated, retired={1: KEYS.kek}), os.urandom)
+    last, pages = rewrap_keys(connection, both), 1
+    while last:
+        last, pages = rewrap_keys(connection, both, last), pages + 1
+    assert pages == 2
+    found = load_many(connection, only_new, refs)
+    assert [found[ref].recipient for ref in refs[1:]] == [Recipient(p) for p in profiles[1:]]
+    assert found[refs[0]].erased_ms == 2
+
+
+TEXT = st.text(max_size=20)
+CONTACTS = st.builds(ContactPoint, st.sampled_from(["phone", "email", "push", "inbox"]), TEXT)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    st.builds(
+        Profile,
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20),
+        st.sampled_from(["person", "enterprise", "officer"]),
+        TEXT,
+        contacts=st.lists(CONTACTS, max_size=3).map(tuple),
+        aliases=st.lists(TEXT, max_size=3).map(tuple),
+        attributes=st.dictionaries(TEXT, TEXT, max_size=3),
+    )
+)
+def test_any_profile_comes_back(connection: Connection, vault: Vault, profile: Profile) -> None:
+    save_profiles(connection, vault, [(profile, 10)])
+    assert load_many(connection, vault, [profile.ref])[profile.ref].recipient == Recipient(profile)
