@@ -47,9 +47,7 @@ def test_receipts_name_their_answers_reference() -> None:
 
 
 @given(st.lists(st.integers(0, 10_000), unique=True, min_size=1, max_size=60))
-def test_fate_depends_on_the_attempt_and_not_on_the_batch(
-    numbers: list[int], random: object
-) -> None:
+def test_fate_depends_on_the_attempt_and_not_on_the_batch(numbers: list[int]) -> None:
     faults = Faults(**{fault: 0.05 for fault in FAULTS if fault != "reset"})
     one, many = Sandbox(7, faults), Sandbox(7, faults)
 
