@@ -93,6 +93,9 @@ class Reader(Protocol):
     def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
         """Archived events by key; absent when unknown."""
 
+    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        """Look-up rows of ``keys`` committed after ``pos``: one range query, normally empty."""
+
 
 class Group(NamedTuple):
     """What one caller wants written in one transaction.
@@ -139,9 +142,6 @@ class JournalStore(Reader, Protocol):
 
     def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
         """Archived events after ``rowid`` in the order they were accepted."""
-
-    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        """Look-up rows of ``keys`` committed after ``pos``: one range query, normally empty."""
 
     def due(self, now_ms: int, limit: int) -> list[Timer]:
         """Timers due, oldest first."""

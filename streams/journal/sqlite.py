@@ -60,7 +60,7 @@ class SqliteStore:
         self.readers = sqlite.engine(path, connections=READERS, read_only=True)
         with _translated():
             schema.create(self.engine)
-        with self._writing() as connection:
+        with self.transaction() as connection:
             connection.exec_driver_sql(
                 "INSERT OR IGNORE INTO journal_head VALUES (?, 0, 0, ?)", (SHARD, GENESIS)
             )
@@ -73,7 +73,7 @@ class SqliteStore:
     # writing
 
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
-        with self._writing() as connection:
+        with self.transaction() as connection:
             writing = _Transaction(connection, at_ms)
             won = iter(writing.write([unit for group in groups for unit in group.units]))
             archived = iter(writing.archive([row for group in groups for row in group.archive]))
@@ -93,7 +93,7 @@ class SqliteStore:
         ]
 
     def delete_timers(self, timers: Sequence[Timer]) -> None:
-        with self._writing() as connection:
+        with self.transaction() as connection:
             _raw(connection).executemany(_DELETE_TIMERS, timers)
 
     def remove_month(self, month: int, at_ms: int) -> int:
@@ -102,12 +102,18 @@ class SqliteStore:
         The removal is recorded first; the chain still verifies. Whoever calls journals the order
         that was given for it.
         """
-        with self._writing() as connection:
+        with self.transaction() as connection:
             raw = _raw(connection)
             [(count,)] = raw.execute("SELECT count(*) FROM archive WHERE month = ?", (month,))
             raw.execute("INSERT INTO archive_removal VALUES (?, ?, ?)", (month, count, at_ms))
             raw.execute("DELETE FROM archive WHERE month = ?", (month,))
         return int(count)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction beside the journal, for what is read from it. Commits wait meanwhile."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
 
     # reading
 
@@ -176,11 +182,6 @@ class SqliteStore:
             rows = reads.rows_between(batch.first, batch.last)
         index = pos - batch.first
         return Inclusion(rows[index], path([leaf(row) for row in rows], index), batch, previous)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with _translated(), self.engine.begin() as connection:
-            yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Reads]:
