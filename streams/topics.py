@@ -4,13 +4,14 @@ At-least-once: a record stays until it is acknowledged, and comes again after a 
 shares no transaction with the journal, in no bed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 EVENTS = "events"
 NOTIFICATIONS = "notifications"
 QUARANTINE = "quarantine"
 OUTCOMES = "outcomes"
+PARKED = "parked"
 
 
 def dispatch_topic(lane: str, urgent: bool = False) -> str:
@@ -29,7 +30,7 @@ class Record(NamedTuple):
 class Topics(Protocol):
     """What a bed gives the steps."""
 
-    async def publish(self, batches: dict[str, Sequence[Record]]) -> None:
+    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
         """Append durably, all topics of ``batches`` in one go; returns when they are safe."""
 
     async def poll(self, topic: str, limit: int) -> list[Record]:

@@ -11,9 +11,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-
 from streams.core.events import Base, Event, JournalEvent
-from streams.core.identity import digest
 
 MAX_EVENT_BYTES = 256 * 1024
 """A case event is a few hundred bytes; more is a mistake or an attack, and is refused unread."""
@@ -55,7 +53,7 @@ def decode_event(raw: bytes) -> Decoded | Refusal:
     try:
         event = _envelope.decode(raw)
     except msgspec.ValidationError as error:
-        return _refusal(str(error))
+        return refusal(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal("event", "well-formed JSON", str(error))
     for field in ("id", "source", "type"):
@@ -66,8 +64,11 @@ def decode_event(raw: bytes) -> Decoded | Refusal:
         return Refusal("subject", f"at most {MAX_ID_CHARS} characters", f"{len(event.subject)}")
     at_ms = parse_time(event.time)
     if at_ms is None:
-        return Refusal("time", "an RFC 3339 time with zone, as 2026-01-31T09:00:00+08:00",
-                       repr(event.time[:40]))
+        return Refusal(
+            "time",
+            "an RFC 3339 time with zone, as 2026-01-31T09:00:00+08:00",
+            repr(event.time[:40]),
+        )
     return Decoded(event, at_ms, raw)
 
 
@@ -76,9 +77,11 @@ def encode_event(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def event_digest(event: Event, key: bytes) -> bytes:
-    """Over everything an event says but when it was sent: a retry stamped anew is the same."""
-    return digest(event.type, event.subject, event.region, bytes(event.data), key=key)
+def event_words(event: Event) -> bytes:
+    """What makes a second event the same as the first: everything it says but when it was sent,
+    for a retry may be stamped anew."""
+    parts = (event.type.encode(), event.subject.encode(), event.region.encode(), bytes(event.data))
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
 def parse_time(text: str) -> int | None:
@@ -103,18 +106,18 @@ def data_of(event: Event) -> dict[str, Any] | Refusal:
     return data
 
 
-def _refusal(message: str) -> Refusal:
-    """msgspec's sentence ("Object missing required field `time`", "… - at `$.id`") by field."""
+def refusal(message: str, where: str = "") -> Refusal:
+    """A decoder's sentence ("Object missing required field `time`", "… - at `$.id`") by field."""
     text, _, path = message.partition(" - at `$")
-    field = path.strip("`.") if path else ""
-    if not field and "`" in text:
-        field = text.split("`")[1]
-        if text.startswith("Object missing"):
+    names = [name for name in (where, path.strip("`.")) if name]
+    if text.startswith("Object") and "`" in text:
+        names.append(text.split("`")[-2])
+        field = ".".join(names)
+        if "missing" in text:
             return Refusal(field, "to be present")
-        if text.startswith("Object contains unknown"):
-            return Refusal(field, "no such field; the envelope is closed", "an unknown field")
+        return Refusal(field, "no such field; only declared ones are read", "an unknown field")
     expected, _, got = text.removeprefix("Expected ").partition(", got ")
-    return Refusal(field or "event", expected.strip("`"), got.strip("`"))
+    return Refusal(".".join(names) or "event", expected.strip("`"), got.strip("`"))
 
 
 # The journal ------------------------------------------------------------------------------------
@@ -133,7 +136,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 }
 
 
-class UnknownSchema(ValueError):
+class UnknownSchemaError(ValueError):
     """A journal row of a type or version this program does not know."""
 
 
@@ -155,13 +158,11 @@ def decode(type_column: str, data: bytes) -> JournalEvent:
     name, _, version = type_column.rpartition(".")
     kind = TYPES.get(name)
     if kind is None or not version.isdigit():
-        raise UnknownSchema(type_column)
+        raise UnknownSchemaError(type_column)
     plain = _any.decode(data)
     for step in range(int(version), kind.SCHEMA):
         upcaster = UPCASTERS.get((name, step))
         if upcaster is None:
-            raise UnknownSchema(type_column)
+            raise UnknownSchemaError(type_column)
         plain = upcaster(plain)
     return msgspec.convert(plain, kind)  # type: ignore[return-value]  # kind is of the union
-
-

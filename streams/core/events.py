@@ -35,14 +35,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Base(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """What every journalled event shares: a schema version, and being a fact or a decision."""
 
     SCHEMA: ClassVar[int] = 1
     FACT: ClassVar[bool] = False
 
 
-class Head(Base):
+class Head(Base, frozen=True, kw_only=True):
     """What one leg is about; written once, with its first event."""
 
     notice: str
@@ -60,7 +62,7 @@ class Head(Base):
     due_ms: int = 0
 
 
-class Route(Base):
+class Route(Base, frozen=True, kw_only=True):
     """Through which channel, carrier and lane, in which words.
 
     ``sealed`` holds address and rendered content under the recipient's key. ``window_end_ms`` is
@@ -77,7 +79,7 @@ class Route(Base):
     window_end_ms: int = 0
 
 
-class Moved(Base):
+class Moved(Base, frozen=True, kw_only=True):
     """From where a leg moves on, so that projections add and subtract without a state of their
     own: ``was`` is the category it leaves (:data:`streams.core.lifecycle.CATEGORY`)."""
 
@@ -90,13 +92,13 @@ class Moved(Base):
     region: str = ""
 
 
-class Step(Base):
+class Step(Base, frozen=True, kw_only=True):
     """An event after the first of a stream. ``moved`` is there when it changes the category."""
 
     moved: Moved | None = None
 
 
-class Routed(Base):
+class Routed(Base, frozen=True, kw_only=True):
     """Decision: send now, this way. Opens a stream (with ``head``)."""
 
     head: Head
@@ -106,7 +108,7 @@ class Routed(Base):
     reason: str
 
 
-class Held(Step):
+class Held(Step, frozen=True, kw_only=True):
     """Decision: not now. Opens a stream (with ``head``) or holds one again."""
 
     until_ms: int
@@ -116,7 +118,7 @@ class Held(Step):
     head: Head | None = None
 
 
-class Suppressed(Step):
+class Suppressed(Step, frozen=True, kw_only=True):
     """Decision: never, and why. Opens a stream (with ``head``) or ends a held one."""
 
     reason: str
@@ -125,7 +127,7 @@ class Suppressed(Step):
     head: Head | None = None
 
 
-class Released(Step):
+class Released(Step, frozen=True, kw_only=True):
     """Decision: what was held, or must be routed again, goes out now, this way."""
 
     route: Route
@@ -134,7 +136,7 @@ class Released(Step):
     reason: str
 
 
-class Escalated(Step):
+class Escalated(Step, frozen=True, kw_only=True):
     """Decision: this channel did not reach; the next one is tried."""
 
     route: Route
@@ -144,7 +146,7 @@ class Escalated(Step):
     after: int
 
 
-class AttemptIntended(Step):
+class AttemptIntended(Step, frozen=True, kw_only=True):
     """Decision: this message is about to be handed to this lane, before ``call_before_ms``.
 
     An attempt is named by its stream and the version of this row.
@@ -154,7 +156,7 @@ class AttemptIntended(Step):
     call_before_ms: int
 
 
-class Cancelled(Step):
+class Cancelled(Step, frozen=True, kw_only=True):
     """Decision: a stop found this notification open. Over an open, unknown or accepted attempt it
     is not an end: it stops retries and escalation, and the timeline says "too late"."""
 
@@ -162,39 +164,39 @@ class Cancelled(Step):
     by: str = ""
 
 
-class Expired(Step):
+class Expired(Step, frozen=True, kw_only=True):
     """Decision: it no longer matters."""
 
     reason: str = "expired"
 
 
-class Failed(Step):
+class Failed(Step, frozen=True, kw_only=True):
     """Decision: every way was tried; definitely not delivered."""
 
     reason: str
 
 
-class Unknown(Step):
+class Unknown(Step, frozen=True, kw_only=True):
     """Decision: nobody knows whether the attempt was taken."""
 
     attempt: int
     evidence: str
 
 
-class Unconfirmed(Step):
+class Unconfirmed(Step, frozen=True, kw_only=True):
     """Decision: the horizon passed over an unknown attempt that must not be repeated."""
 
     attempt: int
     reason: str
 
 
-class NoReceipt(Step):
+class NoReceipt(Step, frozen=True, kw_only=True):
     """Decision: accepted, but the carrier never reported. A verdict below every receipt."""
 
     attempt: int
 
 
-class Accepted(Step):
+class Accepted(Step, frozen=True, kw_only=True):
     """Fact: the provider took attempt ``attempt`` under its own reference."""
 
     FACT: ClassVar[bool] = True
@@ -202,7 +204,7 @@ class Accepted(Step):
     ref: str
 
 
-class NotSent(Step):
+class NotSent(Step, frozen=True, kw_only=True):
     """Fact: nothing left the process."""
 
     FACT: ClassVar[bool] = True
@@ -210,7 +212,7 @@ class NotSent(Step):
     reason: str
 
 
-class Throttled(Step):
+class Throttled(Step, frozen=True, kw_only=True):
     """Fact: refused for rate only; keeps its turn."""
 
     FACT: ClassVar[bool] = True
@@ -218,7 +220,7 @@ class Throttled(Step):
     code: str
 
 
-class Refused(Step):
+class Refused(Step, frozen=True, kw_only=True):
     """Fact: refused, for now (``scope`` empty) or for good (``scope`` says for whom)."""
 
     FACT: ClassVar[bool] = True
@@ -227,7 +229,7 @@ class Refused(Step):
     scope: str = ""
 
 
-class Delivered(Step):
+class Delivered(Step, frozen=True, kw_only=True):
     """Fact: the carrier reports that it reached the handset or mailbox."""
 
     FACT: ClassVar[bool] = True
@@ -236,7 +238,7 @@ class Delivered(Step):
     at_ms: int
 
 
-class Undelivered(Step):
+class Undelivered(Step, frozen=True, kw_only=True):
     """Fact: the carrier reports that it did not reach."""
 
     FACT: ClassVar[bool] = True
@@ -246,7 +248,7 @@ class Undelivered(Step):
     at_ms: int
 
 
-class Read(Step):
+class Read(Step, frozen=True, kw_only=True):
     """Fact: the recipient opened or acknowledged it."""
 
     FACT: ClassVar[bool] = True
@@ -254,7 +256,7 @@ class Read(Step):
     at_ms: int
 
 
-class StopRecorded(Base):
+class StopRecorded(Base, frozen=True, kw_only=True):
     """Fact: an event settled a case (paid, filed, withdrawn). Kept also when nothing was open."""
 
     FACT: ClassVar[bool] = True
@@ -264,7 +266,7 @@ class StopRecorded(Base):
     correlation: str
 
 
-class ReceiptUnmatched(Base):
+class ReceiptUnmatched(Base, frozen=True, kw_only=True):
     """Fact: a receipt joined nothing within its day."""
 
     FACT: ClassVar[bool] = True
@@ -274,7 +276,7 @@ class ReceiptUnmatched(Base):
     at_ms: int
 
 
-class PreferenceChanged(Base):
+class PreferenceChanged(Base, frozen=True, kw_only=True):
     """Fact: a recipient, or an operator for one, chose something. ``change`` is sealed."""
 
     FACT: ClassVar[bool] = True
@@ -284,7 +286,7 @@ class PreferenceChanged(Base):
     sealed: bytes
 
 
-class WordingPublished(Base):
+class WordingPublished(Base, frozen=True, kw_only=True):
     """Fact: new wording of a notice is in force. ``files`` are the folder's texts by name."""
 
     FACT: ClassVar[bool] = True
@@ -294,7 +296,7 @@ class WordingPublished(Base):
     files: dict[str, str]
 
 
-class PolicyPublished(Base):
+class PolicyPublished(Base, frozen=True, kw_only=True):
     """Fact: a new routing policy is in force."""
 
     FACT: ClassVar[bool] = True
@@ -303,7 +305,7 @@ class PolicyPublished(Base):
     text: str
 
 
-class Quarantined(Base):
+class Quarantined(Base, frozen=True, kw_only=True):
     """Fact: something could not be understood; its original bytes are kept, sealed."""
 
     FACT: ClassVar[bool] = True
@@ -315,7 +317,7 @@ class Quarantined(Base):
     event_id: str = ""
 
 
-class QuarantineClosed(Base):
+class QuarantineClosed(Base, frozen=True, kw_only=True):
     """Fact: a quarantined record was mended and replayed, or dropped, by somebody."""
 
     FACT: ClassVar[bool] = True
@@ -323,7 +325,7 @@ class QuarantineClosed(Base):
     by: str
 
 
-class CaseNoted(Base):
+class CaseNoted(Base, frozen=True, kw_only=True):
     """Fact: an event of a case that asked for no message, for the case's timeline."""
 
     FACT: ClassVar[bool] = True

@@ -57,12 +57,13 @@ def shard_of(recipient: str, shards: int) -> int:
 class Index:
     """Look-up keys, keyed so that the table tells an outsider nothing.
 
-    Sub-keys narrow a key: under a case, ``NOTE`` finds its notifications and ``STOP`` what
-    settled it.
+    Sub-keys narrow a key: under a case, ``NOTE`` finds its notifications, ``STOP`` what settled
+    it and ``NOTED`` its other events.
     """
 
     NOTE = b"n"
     STOP = b"s"
+    NOTED = b"e"
 
     def __init__(self, key: bytes) -> None:
         self._key = key[:64]

@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 from streams.core import events as e
 from streams.core.events import JournalEvent
 from streams.core.policy import Policy
+from streams.core.routing_facts import Facts
 
 
 class Status(StrEnum):
@@ -110,6 +111,7 @@ class State:
         "reason",
         "refs",
         "route",
+        "routed_at_ms",
         "status",
         "touched_ms",
         "tried",
@@ -125,7 +127,7 @@ class State:
         self.status = Status.NEW
         self.head: e.Head | None = None
         self.route: e.Route | None = None
-        self.facts: e.Facts | None = None
+        self.facts: Facts | None = None
         self.reason = ""
         self.attempt = 0
         self.call_before_ms = 0
@@ -141,6 +143,7 @@ class State:
         self.held_until_ms = 0
         self.held_reason = ""
         self.opened_at_ms = 0
+        self.routed_at_ms = 0
         self.touched_ms = 0
 
     @property
@@ -180,24 +183,24 @@ def apply(state: State, row: Journalled) -> None:
 
 def _routed(s: State, x: e.Routed, row: Journalled) -> None:
     s.head, s.opened_at_ms = x.head, row.at_ms
-    _take_route(s, x.route, x.facts, x.reason)
+    _take_route(s, x.route, x.facts, x.reason, row.at_ms)
 
 
 def _released(s: State, x: e.Released, row: Journalled) -> None:
-    _take_route(s, x.route, x.facts, x.reason)
+    _take_route(s, x.route, x.facts, x.reason, row.at_ms)
 
 
 def _escalated(s: State, x: e.Escalated, row: Journalled) -> None:
     if s.route is not None:
         s.tried.add(s.route.channel)
     s.tries = 0
-    _take_route(s, x.route, x.facts, x.reason)
+    _take_route(s, x.route, x.facts, x.reason, row.at_ms)
 
 
-def _take_route(s: State, route: e.Route, facts: e.Facts, reason: str) -> None:
+def _take_route(s: State, route: e.Route, facts: Facts, reason: str, at_ms: int) -> None:
     if s.route is not None and s.route.channel != route.channel:
         s.tries = 0
-    s.route, s.facts, s.reason = route, facts, reason
+    s.route, s.facts, s.reason, s.routed_at_ms = route, facts, reason, at_ms
     s.status = Status.READY
 
 

@@ -23,9 +23,10 @@ reminders at once about a date long known would be noise."""
 class Declared(Protocol):
     """What this module needs of the catalog."""
 
-    event_types: Mapping[str, EventType]
+    @property
+    def event_types(self) -> Mapping[str, EventType]: ...
 
-    def triggered_by(self, type: str) -> Iterable[Notice]: ...
+    def triggered_by(self, event_type: str) -> Iterable[Notice]: ...
 
 
 class Upstream(NamedTuple):
@@ -49,16 +50,16 @@ class Plan(NamedTuple):
 
 
 def upstream(
-    source: str, event_id: str, type: str, subject: str, region: str, at_ms: int,
+    source: str, event_id: str, event_type: str, subject: str, region: str, at_ms: int,
     data: dict[str, Any], declared: Declared,
 ) -> Upstream:  # fmt: skip
     """The event with its key and its case worked out."""
-    kind = declared.event_types.get(type)
+    kind = declared.event_types.get(event_type)
     field = kind.correlation if kind else ""
     value = data.get(field, "") if field else ""
     correlation = f"{field}={value}" if value != "" else ""
     return Upstream(
-        event_key(source, event_id), type, subject, region, at_ms, data, correlation
+        event_key(source, event_id), event_type, subject, region, at_ms, data, correlation
     )
 
 

@@ -245,9 +245,7 @@ def trace(facts: Facts, policy: Policy, now_ms: int) -> list[Finding]:
             numbers: dict[str, Number] = dict(dropped)
             findings.append(Finding(step.__name__, "drop", step.__name__, numbers))
         if verdict is not None:
-            findings.append(
-                Finding(step.__name__, verdict.kind, verdict.reason, verdict.numbers)
-            )
+            findings.append(Finding(step.__name__, verdict.kind, verdict.reason, verdict.numbers))
             return findings
         if not dropped:
             findings.append(Finding(step.__name__, "pass", "", {}))
@@ -287,7 +285,7 @@ def _narrow(q: Question, reason: str, fault: Callable[[ChannelFacts], str]) -> V
     if q.left:
         return None
     answer = last if last in ("landline",) else reason
-    return _suppress(answer, **{c: why for c, why in q.dropped})
+    return _suppress(answer, **dict(q.dropped))
 
 
 def _defer(q: Question, reason: str, until: int, **numbers: Number) -> Verdict:

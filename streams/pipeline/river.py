@@ -27,10 +27,12 @@ Effect = Callable[[Any], None]
 
 
 class Known(NamedTuple):
-    """Somebody the hub has a key for; ``recipient`` is None until upstream registers them."""
+    """Somebody the hub has a key for; ``recipient`` is None until upstream registers them, and
+    ``ref`` is their own reference, whatever alias they were asked for by."""
 
     key: SubjectKey
     recipient: Recipient | None
+    ref: str
 
 
 class People(Protocol):
@@ -38,21 +40,21 @@ class People(Protocol):
     transaction (an :data:`Effect` runs there)."""
 
     async def load(self, refs: Sequence[str]) -> Mapping[str, Known]:
-        """Who is known, by reference or alias; the others are absent."""
+        """Who is known, by reference or alias; the others, and the erased, are absent."""
 
-    def meet(self, ref: str) -> tuple[Known, Effect]:
-        """A key for somebody nothing is known of yet."""
+    async def meet(self, refs: Sequence[str]) -> Mapping[str, Known]:
+        """Keys for references nothing is known of yet; absent for the erased."""
 
-    def register(self, profile: Profile, known: Known) -> Effect:
-        """Keep what upstream says about somebody."""
+    def register(self, profiles: Sequence[tuple[Profile, int]]) -> Effect:
+        """Keep what upstream says about recipients, each with the time of its event (ms)."""
 
-    def remove(self, ref: str) -> Effect:
+    def remove(self, ref: str, at_ms: int) -> Effect:
         """Forget the profile; the key stays, so that the history can still be read."""
 
-    def learn_carrier(self, ref: str, address: str, carrier: str, known: Known) -> Effect:
+    def learn_carrier(self, address: str, carrier: str) -> Effect:
         """A number was found to belong to another carrier than its prefix says."""
 
-    def suppress(self, ref: str, address: str, reason: str, known: Known) -> Effect:
+    def suppress(self, kind: str, address: str, reason: str) -> Effect:
         """An address was refused for good."""
 
 

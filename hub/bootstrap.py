@@ -1,0 +1,137 @@
+"""Composition: the one place where real things are chosen and put together."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from channels.base import Channel
+from channels.inbox import METADATA as INBOX_METADATA
+from channels.inbox import InboxChannel, InboxStore
+from channels.lanes import Lanes, load_lanes
+from channels.sandbox import SandboxChannel
+from hub.settings import Settings
+from preferences import store as preference_store
+from preferences.vault import Keys, Pooled, SubjectKey, Vault
+from streams import projections, sweeps
+from streams.clock import Clock
+from streams.core.identity import Index
+from streams.core.policy import DEFAULT
+from streams.journal.group import GroupCommit
+from streams.journal.sqlite import SqliteStore
+from streams.local import Bells, LocalBed
+from streams.local_topics import SqliteTopics
+from streams.people import SqlPeople
+from streams.pipeline.river import Documents, River
+from templates.catalog_files import SEED, Catalog, read_catalog
+from templates.wording_versions import load_wording
+
+LANES = Path(__file__).parent.parent / "channels" / "lanes.toml"
+
+
+@dataclass
+class Hub:
+    """Everything one process runs on. ``close`` lets go of it in order."""
+
+    settings: Settings
+    clock: Clock
+    store: SqliteStore
+    journal: GroupCommit
+    topics: SqliteTopics
+    vault: Vault
+    river: River
+    bed: LocalBed
+    inbox: InboxStore
+    channels: Mapping[str, Channel]
+
+    async def close(self) -> None:
+        for channel in self.channels.values():
+            await channel.close()
+        await self.topics.close()
+        await self.journal.close()
+        self.store.close()
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """The journal's database, with every table the hub keeps in it."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = SqliteStore(settings.data_dir / "hub.db")
+    for metadata in (preference_store.metadata, INBOX_METADATA, sweeps.METADATA):
+        metadata.create_all(store.engine)
+    projections.create(store)
+    return store
+
+
+def open_vault(settings: Settings) -> Vault:
+    return Vault(Keys(settings.key("kek"), settings.key("index_key")), Pooled(os.urandom))
+
+
+def hub_key(settings: Settings) -> SubjectKey:
+    """Seals what has no subject: topics, quarantine, events about nobody."""
+    keys = Keys(settings.key("kek"), settings.key("index_key"))
+    return SubjectKey(keys.derive("hub"), Pooled(os.urandom))
+
+
+def documents(
+    settings: Settings, catalog: Catalog | None = None, lanes: Lanes | None = None
+) -> Documents:
+    """What is in force: the seed, until the journal says otherwise."""
+    catalog = catalog or read_catalog(SEED)
+    wordings = {name: load_wording(name, files) for name, files in catalog.files.items()}
+    lanes = lanes or load_lanes(LANES.read_text(encoding="utf-8"))
+    return Documents(catalog, wordings, DEFAULT, lanes, settings.language, settings.public_url)
+
+
+def open_hub(
+    settings: Settings,
+    clock: Clock,
+    *,
+    carriers: Mapping[str, Channel] | None = None,
+    lanes: Lanes | None = None,
+    catalog: Catalog | None = None,
+) -> Hub:
+    """The one-process hub. ``carriers`` are by provider's name as the lanes file gives it; left
+    out, it is the sandbox carrier's process that ``settings`` names. The inbox is always there."""
+    store = open_store(settings)
+    journal = GroupCommit(store, clock)
+    topics = SqliteTopics(settings.data_dir / "topics.db")
+    bells = Bells(topics)
+    vault = open_vault(settings)
+    people = SqlPeople(store.readers, vault, journal, asyncio.to_thread)
+    inbox = InboxStore(store.engine, *_inbox_seals(store, vault))
+    if carriers is None:
+        carriers = {"sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)}
+    channels = {**carriers, "inbox": InboxChannel(clock, inbox)}
+    river = River(
+        journal,
+        bells,
+        people,
+        vault,
+        Index(settings.key("index_key")),
+        clock,
+        documents(settings, catalog, lanes),
+        hub_key(settings),
+    )
+    follower = projections.Follower(store)
+    swept = sweeps.SqlSweeps(store.readers, store.engine)
+    bed = LocalBed(river, bells, store, channels, follower, swept, clock)
+    return Hub(settings, clock, store, journal, topics, vault, river, bed, inbox, channels)
+
+
+def _inbox_seals(store: SqliteStore, vault: Vault):  # type: ignore[no-untyped-def]
+    def key(ref: str) -> SubjectKey | None:
+        with store.readers.connect() as connection:
+            loaded = preference_store.load_many(connection, vault, [ref]).get(ref)
+        return loaded.key if loaded else None
+
+    def seal(ref: str, plain: bytes) -> bytes:
+        found = key(ref)
+        assert found is not None, "a routed recipient has a key"
+        return found.seal(plain, b"inbox")
+
+    def open_sealed(ref: str, sealed: bytes) -> bytes | None:
+        found = key(ref)
+        return found.open(sealed, b"inbox") if found else None
+
+    return seal, open_sealed

@@ -1,0 +1,153 @@
+"""The door: what an upstream event must be to come in. The same check for every way in.
+
+HTTP answers with it at once; ``route`` asks again, because a topic can be written by others.
+Everything refused names the field and what was expected.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from channels.carriers import Phone, normalise
+from preferences.intake import (
+    REF_MAX,
+    ContactChanged,
+    RecipientRegistered,
+    RecipientRemoved,
+    profile_from,
+    with_contacts,
+)
+from preferences.recipient import Profile
+from streams.core import codec
+from streams.core.codec import Refusal
+from streams.core.events import Event
+from streams.core.notices import Upstream, upstream
+from streams.core.policy import DAY_MS
+from templates.catalog_files import Catalog
+from templates.values import check_data
+
+OLDEST_MS = 400 * DAY_MS
+NEWEST_MS = 2 * DAY_MS
+"""An event from further back or ahead carries a wrong clock, not a fact: it would live in the
+wrong month and outlive every expiry."""
+
+INLINE = "recipient"
+"""The one field any event's data may carry undeclared: its recipient, registered in passing."""
+
+Said = RecipientRegistered | ContactChanged | RecipientRemoved
+
+REGISTERED = "hub.recipient.registered.v1"
+
+INTAKE: dict[str, type[Said]] = {
+    REGISTERED: RecipientRegistered,
+    "hub.recipient.contact-changed.v1": ContactChanged,
+    "hub.recipient.removed.v1": RecipientRemoved,
+}
+"""The event types the hub itself declares: how recipients come in."""
+
+_REF = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f]{{1,{REF_MAX}}}")
+
+
+class Incoming(NamedTuple):
+    """An event that may come in. ``said`` is what it says about its recipient, if anything;
+    ``raw`` the bytes it came in, ``digest`` what makes a second one the same."""
+
+    event: Upstream
+    digest: bytes
+    raw: bytes
+    source: str
+    event_id: str
+    said: Said | None
+
+
+def examine(
+    raw: bytes, catalog: Catalog, digest: Callable[[bytes], bytes], now_ms: int
+) -> Incoming | Refusal:
+    """Read one structured CloudEvent and check everything that can be checked without state."""
+    decoded = codec.decode_event(raw)
+    if isinstance(decoded, Refusal):
+        return decoded
+    event, at_ms, _ = decoded
+    if not now_ms - OLDEST_MS <= at_ms <= now_ms + NEWEST_MS:
+        return Refusal("time", "not more than 400 days ago or 2 days ahead", event.time)
+    data = codec.data_of(event)
+    if isinstance(data, Refusal):
+        return data
+    read = _own(event, data) if event.type in INTAKE else _declared(event, data, catalog)
+    if isinstance(read, Refusal):
+        return read
+    subject = read.ref if read else event.subject
+    if subject and not _REF.fullmatch(subject):
+        return Refusal("subject", f"a reference of 1 to {REF_MAX} characters, without spaces")
+    known = upstream(
+        event.source, event.id, event.type, subject, event.region, at_ms, data, catalog
+    )
+    return Incoming(known, digest(codec.event_words(event)), raw, event.source, event.id, read)
+
+
+def _own(event: Event, data: dict[str, Any]) -> Said | Refusal:
+    """Data of one of the hub's own types."""
+    said = _said(INTAKE[event.type], data, "data")
+    if isinstance(said, Refusal):
+        return said
+    if event.subject and event.subject != said.ref:
+        return Refusal("subject", f"the recipient's own reference {said.ref!r}", event.subject)
+    return said
+
+
+def _declared(event: Event, data: dict[str, Any], catalog: Catalog) -> Said | Refusal | None:
+    """Data of a catalog type: its declared fields, and perhaps the recipient inline."""
+    kind = catalog.event_types.get(event.type)
+    if kind is None:
+        return Refusal("type", "a type the catalog declares", event.type)
+    said: Said | None = None
+    if INLINE in data:
+        read = _said(RecipientRegistered, data.pop(INLINE), f"data.{INLINE}")
+        if isinstance(read, Refusal):
+            return read
+        if read.ref != event.subject:
+            return Refusal(f"data.{INLINE}.ref", f"the subject {event.subject!r}", read.ref)
+        said = read
+    faults = check_data(kind, data)
+    if faults:
+        return Refusal(f"data.{faults[0].field}", faults[0].expected, faults[0].got)
+    return said
+
+
+def _said(shape: type[Said], data: object, where: str) -> Said | Refusal:
+    try:
+        said = msgspec.convert(data, shape)
+    except msgspec.ValidationError as error:
+        return codec.refusal(str(error), where)
+    if isinstance(said, RecipientRegistered):
+        profile = profile_from(said, read_phone)
+        if not isinstance(profile, Profile):
+            return Refusal(f"{where}.{profile[0].field}", profile[0].expected)
+    elif isinstance(said, ContactChanged):
+        blank = Profile(said.ref, "person", "-")
+        changed = with_contacts(blank, said, read_phone)
+        if not isinstance(changed, Profile):
+            return Refusal(f"{where}.{changed[0].field}", changed[0].expected)
+    return said
+
+
+def profile_after(said: Said, before: Profile | None) -> Profile | None:
+    """The profile once this was said; None when the recipient is removed, or is not there."""
+    if isinstance(said, RecipientRemoved):
+        return None
+    if isinstance(said, RecipientRegistered):
+        after = profile_from(said, read_phone)
+    elif before is not None:
+        after = with_contacts(before, said, read_phone)
+    else:
+        return None
+    assert isinstance(after, Profile), "examined at the door"
+    return after
+
+
+def read_phone(text: str) -> tuple[str, bool] | None:
+    """A number as it is kept, and whether it takes no text messages; None when it is none."""
+    phone = normalise(text)
+    return (phone.number, not phone.takes_sms) if isinstance(phone, Phone) else None

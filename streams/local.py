@@ -1,0 +1,255 @@
+"""The one-process bed: every step of the river as a task of one event loop, over SQLite.
+
+A worker is a loop around one step: take what there is, serve it, acknowledge, and rest until its
+bell rings or its time comes. Work is bounded by the batch, never by the backlog. A step that
+raises ends the process (:meth:`LocalBed.run` raises): what was not acknowledged comes again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from channels.base import Channel
+from channels.lanes import Breaker, Lane, Pacer
+from streams.clock import Clock
+from streams.core.policy import HOUR_MS
+from streams.journal.base import JournalStore
+from streams.pipeline.dispatch import LaneWork, dispatch
+from streams.pipeline.receive import receive, receive_parked
+from streams.pipeline.river import River
+from streams.pipeline.route import route
+from streams.pipeline.sweep import Swept, sweep, waits
+from streams.pipeline.tick import tick
+from streams.sweeps import Page
+from streams.topics import EVENTS, PARKED, Record, Topics
+
+ROUTE_BATCH = 500
+SLICE_S = 5
+"""A dispatch slice holds at most so many seconds of its lane's rate: it is acknowledged whole."""
+
+SLICE_MAX = 2_000
+"""And at most so many records, which is what bounds the memory of a fast lane."""
+
+PROJECT_BATCH = 2_000
+PROJECT_PAUSE_MS = 200
+"""Pages are this old at most; following every commit by itself would cost one more for each."""
+
+REST_MS = 60_000
+"""How long a worker rests when nothing rings: a bound on what a lost bell could cost."""
+
+Step = Callable[[], Awaitable[int]]
+"""Serves once; answers 0 for "there may be more", else for how many ms there is nothing to do."""
+
+
+class Follower(Protocol):
+    """What follows the journal: the projections."""
+
+    def follow(self, limit: int) -> int:
+        """Apply up to ``limit`` rows; how many there were."""
+
+
+class Sweeps(Protocol):
+    """Which streams a sweep looks at, and up to when the last one looked."""
+
+    def swept_ms(self) -> int: ...
+
+    def page(self, start_ms: int, end_ms: int, after: int) -> Page:
+        """The next streams that were set going between these times."""
+
+    def done(self, at_ms: int) -> None: ...
+
+
+class Worker(NamedTuple):
+    name: str
+    step: Step
+    bell: asyncio.Event
+
+
+class Bells:
+    """Topics whose publishing rings the worker that reads them."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self.of: dict[str, asyncio.Event] = {}
+
+    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
+        await self._topics.publish(batches)
+        for topic in batches:
+            if bell := self.of.get(topic):
+                bell.set()
+
+    async def poll(self, topic: str, limit: int) -> list[Record]:
+        return await self._topics.poll(topic, limit)
+
+    async def acknowledge(self, topic: str, offset: int) -> None:
+        await self._topics.acknowledge(topic, offset)
+
+
+class LocalBed:
+    """All workers of one process. ``river.topics`` must be the :class:`Bells` given here."""
+
+    def __init__(
+        self,
+        river: River,
+        bells: Bells,
+        store: JournalStore,
+        channels: Mapping[str, Channel],
+        follower: Follower,
+        sweeps: Sweeps,
+        clock: Clock,
+    ) -> None:
+        self.river = river
+        self._bells = bells
+        self._store = store
+        self._channels = channels
+        self._follower = follower
+        self._sweeps = sweeps
+        self._clock = clock
+        self._ending = asyncio.Event()
+        self.swept = Swept()
+        self._timers_bell = asyncio.Event()
+        self._journal_bell = asyncio.Event()
+        self._news = {name: asyncio.Event() for name in channels}
+        self.lanes: list[LaneWork] = []
+        self.workers = list(self._make())
+
+    def _make(self) -> list[Worker]:
+        workers = [
+            self._reading("router", EVENTS, self._route),
+            self._reading("parked", PARKED, self._parked),
+            Worker("ticker", self._tick, self._timers_bell),
+            Worker("sweeper", self._sweep, asyncio.Event()),
+            Worker("projector", self._project, self._journal_bell),
+        ]
+        workers += [
+            Worker(f"collector {name}", self._collecting(name), bell)
+            for name, bell in self._news.items()
+        ]
+        for lane in self.river.documents.lanes:
+            for urgent in (True, False):
+                work = self._lane(lane, urgent)
+                self.lanes.append(work)
+                step = self._dispatching(work)
+                workers.append(self._reading(f"lane {work.topic}", work.topic, step))
+        return workers
+
+    def _reading(self, name: str, topic: str, step: Step) -> Worker:
+        return Worker(name, step, self._bells.of.setdefault(topic, asyncio.Event()))
+
+    def _lane(self, lane: Lane, urgent: bool) -> LaneWork:
+        pacer = Pacer(lane.rate_per_s, urgent, 1, self._clock.now_ms())
+        return LaneWork(lane.name, self._channels[lane.provider], pacer, Breaker(), urgent)
+
+    # Running
+
+    async def run(self) -> None:
+        """Until :meth:`stop`; raises what a step raised."""
+        async with asyncio.TaskGroup() as group:
+            for worker in self.workers:
+                group.create_task(self._work(worker), name=worker.name)
+
+    def stop(self) -> None:
+        """Let every worker finish what it has in hand."""
+        self._ending.set()
+        for worker in self.workers:
+            worker.bell.set()
+
+    def ring(self) -> None:
+        """Something happened outside: wake whoever may care."""
+        self._timers_bell.set()
+        self._journal_bell.set()
+
+    async def _work(self, worker: Worker) -> None:
+        while not self._ending.is_set():
+            worker.bell.clear()
+            rest_ms = await worker.step()
+            if rest_ms and not self._ending.is_set():
+                await self._clock.wait(worker.bell, rest_ms)
+
+    # The steps
+
+    async def _route(self) -> int:
+        records = await self.river.topics.poll(EVENTS, ROUTE_BATCH)
+        if not records:
+            return REST_MS
+        await route(self.river, records)
+        await self.river.topics.acknowledge(EVENTS, records[-1].offset)
+        self.ring()
+        return 0
+
+    def _dispatching(self, work: LaneWork) -> Step:
+        async def step() -> int:
+            lane = self.river.documents.lanes[work.name]
+            limit = max(min(lane.rate_per_s * SLICE_S, SLICE_MAX), 1)
+            records = await self.river.topics.poll(work.topic, limit)
+            if not records:
+                return REST_MS
+            await dispatch(self.river, work, records)
+            await self.river.topics.acknowledge(work.topic, records[-1].offset)
+            self._news[lane.provider].set()
+            self.ring()
+            return 0
+
+        return step
+
+    def _collecting(self, name: str) -> Step:
+        channel = self._channels[name]
+
+        async def step() -> int:
+            told = await channel.collect()
+            if told.receipts or told.late:
+                await receive(self.river, told.receipts, told.late)
+                self.ring()
+            if told.token:
+                await channel.acknowledge(told.token)
+            if told.next_ms == 0:
+                return REST_MS
+            return max(told.next_ms - self._clock.now_ms(), 0)
+
+        return step
+
+    async def _parked(self) -> int:
+        records = await self.river.topics.poll(PARKED, ROUTE_BATCH)
+        if not records:
+            return REST_MS
+        next_ms = await receive_parked(self.river, records)
+        await self.river.topics.acknowledge(PARKED, records[-1].offset)
+        self.ring()
+        if not next_ms:
+            return 0
+        self._bells.of[PARKED].clear()
+        return max(next_ms - self._clock.now_ms(), 1)
+
+    async def _tick(self) -> int:
+        if await tick(self.river):
+            self._journal_bell.set()
+            return 0
+        next_ms = await asyncio.to_thread(self._store.next_due_ms)
+        if next_ms is None:
+            return REST_MS
+        return max(next_ms - self._clock.now_ms(), 1)
+
+    async def _sweep(self) -> int:
+        now_ms = self._clock.now_ms()
+        hour_ms = now_ms - now_ms % HOUR_MS
+        last_ms = await asyncio.to_thread(self._sweeps.swept_ms)
+        if hour_ms > last_ms:
+            for wait_ms in waits(self.river):
+                await self._sweep_between(last_ms - wait_ms, hour_ms - wait_ms)
+            await asyncio.to_thread(self._sweeps.done, hour_ms)
+            self.ring()
+        return hour_ms + HOUR_MS - self._clock.now_ms()
+
+    async def _sweep_between(self, start_ms: int, end_ms: int) -> None:
+        page = await asyncio.to_thread(self._sweeps.page, start_ms, end_ms, 0)
+        while page.streams:
+            done = await sweep(self.river, page.streams)
+            self.swept = Swept(*(a + b for a, b in zip(self.swept, done, strict=True)))
+            page = await asyncio.to_thread(self._sweeps.page, start_ms, end_ms, page.after)
+
+    async def _project(self) -> int:
+        applied = await asyncio.to_thread(self._follower.follow, PROJECT_BATCH)
+        if applied == PROJECT_BATCH:
+            return 0
+        await self._clock.sleep_ms(PROJECT_PAUSE_MS)
+        return 0 if applied else REST_MS

@@ -1,0 +1,78 @@
+"""Recipients as the steps need them, over the tables of :mod:`preferences.store`."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from preferences import store
+from preferences.changes import LearnCarrier, SuppressAddress
+from preferences.recipient import Profile
+from preferences.vault import Vault
+from streams.journal.base import Group, Journal
+from streams.pipeline.river import Effect, Known
+
+Aside = Callable[..., Awaitable[Any]]
+"""Runs a synchronous read where it does not hold up the steps, and answers with its result."""
+
+
+class SqlPeople:
+    """``streams.pipeline.river.People`` on a database."""
+
+    def __init__(self, readers: Engine, vault: Vault, journal: Journal, aside: Aside) -> None:
+        self._readers = readers
+        self._vault = vault
+        self._journal = journal
+        self._aside = aside
+
+    async def load(self, refs: Sequence[str]) -> Mapping[str, Known]:
+        if not refs:
+            return {}
+        loaded: Mapping[str, store.Loaded] = await self._aside(self._load, refs)
+        return {
+            ref: Known(one.key, one.recipient, one.ref)
+            for ref, one in loaded.items()
+            if one.key is not None
+        }
+
+    async def meet(self, refs: Sequence[str]) -> Mapping[str, Known]:
+        """Keys are made in a transaction of their own: what is sealed under them follows."""
+        met: dict[str, Known] = {}
+
+        def make(connection: Connection) -> None:
+            keys = store.ensure_keys(connection, self._vault, refs)
+            met.update({ref: Known(key, None, ref) for ref, key in keys.items()})
+
+        await self._journal.append(Group(effects=(make,)))
+        return met
+
+    def register(self, profiles: Sequence[tuple[Profile, int]]) -> Effect:
+        return partial(_save, vault=self._vault, profiles=profiles)
+
+    def remove(self, ref: str, at_ms: int) -> Effect:
+        return partial(_remove, vault=self._vault, ref=ref, at_ms=at_ms)
+
+    def learn_carrier(self, address: str, carrier: str) -> Effect:
+        blind = self._vault.blind("phone", address).hex()
+        return partial(_learn, vault=self._vault, fact=LearnCarrier(blind, carrier))
+
+    def suppress(self, kind: str, address: str, reason: str) -> Effect:
+        blind = self._vault.blind(kind, address).hex()
+        return partial(_learn, vault=self._vault, fact=SuppressAddress(blind, reason))
+
+    def _load(self, refs: Sequence[str]) -> dict[str, store.Loaded]:
+        with self._readers.connect() as connection:
+            return store.load_many(connection, self._vault, refs)
+
+
+def _save(connection: Connection, vault: Vault, profiles: Sequence[tuple[Profile, int]]) -> None:
+    store.save_profiles(connection, vault, profiles)
+
+
+def _remove(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
+    store.remove(connection, vault, ref, at_ms)
+
+
+def _learn(connection: Connection, vault: Vault, fact: LearnCarrier | SuppressAddress) -> None:
+    store.learn(connection, vault, fact)

@@ -1,0 +1,208 @@
+"""Facts that need a second thought: refusals, unknowns, late answers, reports.
+
+A fact is never refused. It goes to the next free version, and the decision it causes is made on
+the state after the fact, in the same unit. When the unit loses, everything is read and decided
+again; a fact that is already there is a duplicate only if it says exactly the same.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from channels.base import (
+    Accepted,
+    NotSent,
+    Outcome,
+    Permanent,
+    Receipt,
+    Throttled,
+    Transient,
+    Unknown,
+)
+from streams.core import events as e
+from streams.core.codec import decode
+from streams.core.gathering import CONTACT_OF
+from streams.core.lifecycle import Journalled, State, Status, apply, moved, resume
+from streams.journal.base import Group, Lookup, Row, Timer, Unit
+from streams.pipeline.deciding import (
+    RELEASE,
+    Background,
+    background,
+    judge,
+    may_retry,
+    next_leg,
+)
+from streams.pipeline.resuming import resume_states
+from streams.pipeline.river import Effect, River, entry, open_content, state_of
+
+
+class Answer(NamedTuple):
+    """What became of one attempt: a call's outcome or a carrier's report."""
+
+    stream: bytes
+    attempt: int
+    what: Outcome | Receipt
+    lane: str
+
+
+async def record_answers(river: River, answers: Sequence[Answer]) -> None:
+    """Append every fact, with the decision it causes; then see to what its leg needs."""
+    pending = list(answers)
+    while pending:
+        pending = await _append(river, pending)
+
+
+async def _append(river: River, answers: Sequence[Answer]) -> list[Answer]:
+    """One try; the answers whose unit met a conflict, and those that must wait their turn because
+    another answer in this batch is about the same stream."""
+    turn: dict[bytes, Answer] = {}
+    later: list[Answer] = []
+    for answer in answers:
+        if turn.setdefault(answer.stream, answer) is not answer:
+            later.append(answer)
+    rows = await river.journal.read(list(turn))
+    states = {stream: state_of(history) for stream, history in rows.items()}
+    ground = await background(
+        river, [s.head for a in turn.values() if (s := states.get(a.stream)) and s.head
+                and _may_decide(a.what)]
+    )  # fmt: skip
+    units: list[Unit] = []
+    effects: list[Effect] = []
+    asked: list[Answer] = []
+    met: dict[bytes, State] = {}
+    for stream, answer in turn.items():
+        state = states.get(stream)
+        if state is None or state.head is None:
+            continue
+        if _is_duplicate(rows[stream], answer):
+            met[stream] = state
+            continue
+        units.append(_unit(river, ground, state, answer))
+        effects.extend(_lessons(river, ground, state, answer))
+        asked.append(answer)
+    if units:
+        committed = await river.journal.append(Group(units, effects=effects))
+        won = [a.stream for a, ok in zip(asked, committed.won, strict=True) if ok]
+        later += [a for a, ok in zip(asked, committed.won, strict=True) if not ok]
+        after = await river.journal.read(won)
+        met.update({s: state_of(history) for s, history in after.items()})
+    await resume_states(river, met)
+    return later
+
+
+def _may_decide(what: Outcome | Receipt) -> bool:
+    if isinstance(what, Receipt):
+        return what.status not in ("delivered", "read") or bool(what.carrier)
+    return isinstance(what, Transient | Permanent)
+
+
+def _is_duplicate(rows: Sequence[Row], answer: Answer) -> bool:
+    """Exactly this is journalled already."""
+    fact = fact_of(answer, None)
+    return any(
+        type(known) is type(fact) and _says(known) == _says(fact)
+        for known in (decode(r.type, r.data) for r in rows)
+    )
+
+
+def _says(event: e.Base) -> tuple[object, ...]:
+    """What makes two facts the same: kind, attempt, rank and code; not when, not from where."""
+    return tuple(
+        getattr(event, name) for name in event.__struct_fields__ if name not in ("moved", "at_ms")
+    )
+
+
+def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
+    """The event that says what became of the attempt."""
+    attempt = answer.attempt
+    match answer.what:
+        case Accepted(ref):
+            return e.Accepted(attempt=attempt, ref=ref, moved=was)
+        case NotSent(reason):
+            return e.NotSent(attempt=attempt, reason=reason, moved=was)
+        case Throttled(code):
+            return e.Throttled(attempt=attempt, code=code, moved=was)
+        case Transient(code):
+            return e.Refused(attempt=attempt, code=code, moved=was)
+        case Permanent(code, scope):
+            return e.Refused(attempt=attempt, code=code, scope=scope, moved=was)
+        case Unknown(evidence):
+            return e.Unknown(attempt=attempt, evidence=evidence, moved=was)
+        case Receipt(status="delivered", code=code, at_ms=at_ms):
+            return e.Delivered(attempt=attempt, code=code, at_ms=at_ms, moved=was)
+        case Receipt(status="read", at_ms=at_ms):
+            return e.Read(attempt=attempt, at_ms=at_ms, moved=was)
+        case Receipt(status=status, code=code, at_ms=at_ms):
+            return e.Undelivered(attempt=attempt, status=status, code=code, at_ms=at_ms, moved=was)
+
+
+def _unit(river: River, ground: Background, state: State, answer: Answer) -> Unit:
+    """The fact at the next free version and, where it asks for one, the decision after it."""
+    assert state.head is not None
+    before = state.status
+    was = moved(state)
+    fact = fact_of(answer, was)
+    version = state.version + 1
+    now_ms = river.clock.now_ms()
+    apply(state, Journalled(version, now_ms, fact))  # type: ignore[arg-type]  # a journal event
+    if state.status is before:
+        fact = fact_of(answer, None)
+    rows = [entry(answer.stream, version, fact)]
+    lookups: list[Lookup] = []
+    timers: list[Timer] = []
+    if isinstance(answer.what, Accepted):
+        key = river.index.provider_ref(answer.lane, answer.what.ref)
+        lookups.append(Lookup(key, b"", answer.stream))
+    decision = _decision(river, ground, state, answer, now_ms)
+    if decision is not None:
+        rows += decision.rows
+        lookups += decision.lookups
+        timers += decision.timers
+    else:
+        need = resume(state, river.documents.policy)
+        if need.kind == "timer":
+            timers.append(Timer(need.due_ms, answer.stream, RELEASE))
+    return Unit(tuple(rows), tuple(lookups), tuple(timers))
+
+
+def _decision(
+    river: River, ground: Background, state: State, answer: Answer, now_ms: int
+) -> Unit | None:
+    """What the state after a refusal or a bad report asks for at once."""
+    assert state.head is not None
+    what = answer.what
+    leg = None
+    if state.status is Status.BACKOFF:
+        if isinstance(what, Permanent) and what.scope in ("lane", "sender", "account"):
+            if may_retry(state, river):
+                leg = next_leg(state, answer.stream, f"refused:{what.code}", answer.lane)
+            else:
+                leg = next_leg(state, answer.stream, f"refused:{what.code}")
+        elif isinstance(what, Permanent) or not may_retry(state, river):
+            leg = next_leg(state, answer.stream, f"refused:{_code(what)}")
+    elif state.status is Status.UNDELIVERED and not state.cancelled:
+        leg = next_leg(state, answer.stream, f"undelivered:{_code(what)}")
+    if leg is None:
+        return None
+    known = ground.people.get(state.head.recipient)
+    event = ground.events.get(state.head.event)
+    return judge(river, leg, known, event, now_ms)[0]
+
+
+def _code(what: Outcome | Receipt) -> str:
+    return getattr(what, "code", "")
+
+
+def _lessons(river: River, ground: Background, state: State, answer: Answer) -> list[Effect]:
+    """What a refusal or a report teaches about the recipient's address."""
+    assert state.head is not None and state.route is not None
+    known = ground.people.get(state.head.recipient)
+    if known is None or known.recipient is None:
+        return []
+    address = open_content(known.key, state.route.sealed, answer.stream).to
+    what = answer.what
+    if isinstance(what, Permanent) and what.scope == "recipient":
+        kind = CONTACT_OF[state.route.channel]
+        return [river.people.suppress(kind, address, what.code)]
+    if isinstance(what, Receipt) and what.carrier and what.carrier != state.route.carrier:
+        return [river.people.learn_carrier(address, what.carrier)]
+    return []

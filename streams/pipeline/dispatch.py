@@ -1,0 +1,246 @@
+"""dispatch(batch): what is ready on one lane is handed to its carrier, each attempt once.
+
+An intent is committed before the call and names the attempt; a record whose version is taken is
+left to :func:`resume`. No transaction is open during a call, nothing is retried inside one, and no
+call starts after its intent's deadline. The answers are facts and are appended whatever happened
+meanwhile.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from channels.base import (
+    Accepted,
+    Channel,
+    Message,
+    NotSent,
+    Outcome,
+    Permanent,
+    Throttled,
+    Transient,
+    Unknown,
+)
+from channels.lanes import Breaker, Pacer
+from streams.core import events as e
+from streams.core.lifecycle import CATEGORY, Status
+from streams.journal.base import Group, Lookup, Timer, Unit
+from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.deciding import REDECIDE, RELEASE
+from streams.pipeline.resuming import URGENT, resume_streams
+from streams.pipeline.river import (
+    Attempt,
+    Dispatch,
+    River,
+    decode_dispatch,
+    encode_dispatch,
+    entry,
+    open_content,
+)
+from streams.topics import Record, dispatch_topic
+
+CLOSE_MS = 1_000
+"""A batch waits this long for its slowest answers; one lost answer must not stop a lane."""
+
+BATCH = 500
+"""Messages handed over at once: large enough that a commit costs little each, small enough that a
+crash leaves at most so many attempts unknown."""
+
+
+class LaneWork:
+    """One topic of one lane and what paces it."""
+
+    def __init__(
+        self, name: str, channel: Channel, pacer: Pacer, breaker: Breaker, urgent: bool
+    ) -> None:
+        self.name = name
+        self.channel = channel
+        self.pacer = pacer
+        self.breaker = breaker
+        self.urgent = urgent
+        self.topic = dispatch_topic(name, urgent)
+
+
+class _Call(NamedTuple):
+    """An attempt whose intent won: what is said, and where its row stands."""
+
+    record: Dispatch
+    intent: int
+    message: Message
+
+
+async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> None:
+    """Hand one slice over. The caller acknowledges it when this returns."""
+    waiting = [decode_dispatch(record.value) for record in records]
+    while waiting:
+        now_ms = river.clock.now_ms()
+        stale = [r for r in waiting if _past(r, now_ms)]
+        if stale:
+            waiting = [r for r in waiting if not _past(r, now_ms)]
+            await _decide_again(river, stale)
+        allowed = lane.breaker.allow(now_ms, min(lane.pacer.permits(now_ms), BATCH, len(waiting)))
+        if allowed < 1:
+            if waiting:
+                next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
+                await river.clock.sleep_ms(max(next_ms - now_ms, 1))
+            continue
+        batch, waiting = waiting[:allowed], waiting[allowed:]
+        lane.pacer.take(len(batch))
+        await _hand_over(river, lane, batch)
+
+
+def _past(record: Dispatch, now_ms: int) -> bool:
+    """Its window or its validity ended while it waited its turn."""
+    return now_ms >= record.expiry_ms or 0 < record.window_end_ms <= now_ms
+
+
+async def _decide_again(river: River, stale: Sequence[Dispatch]) -> None:
+    """What reaches its turn inside quiet hours, or too late, is decided again by tick."""
+    now_ms = river.clock.now_ms()
+    timers = tuple(Timer(now_ms, r.stream, REDECIDE) for r in stale)
+    await river.journal.append(Group([Unit((), (), timers)]))
+
+
+async def _hand_over(river: River, lane: LaneWork, batch: Sequence[Dispatch]) -> None:
+    calls, lost = await _intend(river, lane, batch)
+    if lost:
+        await resume_streams(river, lost)
+    if not calls:
+        return
+    outcomes = await lane.channel.send(lane.name, [c.message for c in calls], CLOSE_MS)
+    _learn(river, lane, outcomes)
+    await _record(river, lane, calls, outcomes)
+
+
+async def _intend(
+    river: River, lane: LaneWork, batch: Sequence[Dispatch]
+) -> tuple[list[_Call], list[bytes]]:
+    """Commit the intents; the attempts that won, and the streams of those that did not."""
+    call_before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
+    intent = entry(b"", 0, e.AttemptIntended(lane=lane.name, call_before_ms=call_before_ms))
+    units = [Unit((intent._replace(stream=r.stream, version=r.version + 1),)) for r in batch]
+    people = await river.people.load(list({r.recipient for r in batch}))
+    committed = await river.journal.append(Group(units, urgent=lane.urgent))
+    calls, lost = [], []
+    for record, won in zip(batch, committed.won, strict=True):
+        if not won:
+            lost.append(record.stream)
+            continue
+        known = people.get(record.recipient)
+        assert known is not None, "a routed recipient has a key"
+        content = open_content(known.key, record.sealed, record.stream)
+        message = Message(
+            attempt=f"{record.stream.hex()}:{record.version + 1}",
+            to=content.to,
+            text=content.text,
+            call_before_ms=call_before_ms,
+            subject=content.subject,
+            html=content.html,
+            sender=content.sender,
+            segments=record.segments,
+        )
+        calls.append(_Call(record, record.version + 1, message))
+    return calls, lost
+
+
+def _learn(river: River, lane: LaneWork, outcomes: Sequence[Outcome | None]) -> None:
+    """What the answers say about the lane itself."""
+    now_ms = river.clock.now_ms()
+    errors = 0
+    for outcome in outcomes:
+        match outcome:
+            case Throttled():
+                lane.pacer.throttled(now_ms)
+            case NotSent() | Unknown():
+                errors += 1
+            case Permanent(scope="sender" | "account"):
+                errors += 1
+            case _:
+                pass
+    lane.breaker.record(now_ms, len(outcomes), errors)
+
+
+async def _record(
+    river: River, lane: LaneWork, calls: Sequence[_Call], outcomes: Sequence[Outcome | None]
+) -> None:
+    """Append what was answered. An acceptance straight after its intent needs no fold; the rest
+    is read, folded and decided on."""
+    units: list[Unit] = []
+    quick: list[tuple[_Call, Accepted]] = []
+    slow: list[Answer] = []
+    late_ms = river.clock.now_ms() + river.documents.policy.answer_ms
+    for call, outcome in zip(calls, outcomes, strict=True):
+        if outcome is None:
+            due_ms = max(call.message.call_before_ms, late_ms)
+            units.append(Unit((), (), (Timer(due_ms, call.record.stream, RELEASE),)))
+        elif isinstance(outcome, Accepted):
+            units.append(_accepted(river, call, outcome.ref))
+            quick.append((call, outcome))
+        elif isinstance(outcome, NotSent | Throttled):
+            units.append(_kept_turn(call, outcome))
+        else:
+            slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))
+    committed = await river.journal.append(Group(units, urgent=lane.urgent))
+    again: list[Dispatch] = []
+    for call, outcome, won in zip(
+        [c for c, o in zip(calls, outcomes, strict=True) if o is None or not _is_slow(o)],
+        [o for o in outcomes if o is None or not _is_slow(o)],
+        committed.won,
+        strict=True,
+    ):
+        if outcome is None:
+            continue
+        if not won:
+            slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))
+        elif isinstance(outcome, Accepted):
+            river.attempts.remember(lane.name, outcome.ref, _attempt(call))
+        else:
+            again.append(call.record)
+    if again:
+        await _queue_again(river, again)
+    if slow:
+        await record_answers(river, slow)
+
+
+def _is_slow(outcome: Outcome) -> bool:
+    return isinstance(outcome, Transient | Permanent | Unknown)
+
+
+def _accepted(river: River, call: _Call, ref: str) -> Unit:
+    r = call.record
+    moved = e.Moved(
+        was=CATEGORY[Status.OPEN], channel=r.channel, lane=r.lane, carrier=r.carrier,
+        notice=r.notice, cls=r.cls, region=r.region,
+    )  # fmt: skip
+    event = e.Accepted(attempt=call.intent, ref=ref, moved=moved)
+    found_by = Lookup(river.index.provider_ref(r.lane, ref), b"", r.stream)
+    return Unit((entry(r.stream, call.intent + 1, event),), (found_by,))
+
+
+def _kept_turn(call: _Call, outcome: NotSent | Throttled) -> Unit:
+    event: e.Base
+    if isinstance(outcome, Throttled):
+        event = e.Throttled(attempt=call.intent, code=outcome.code)
+    else:
+        event = e.NotSent(attempt=call.intent, reason=outcome.reason)
+    return Unit((entry(call.record.stream, call.intent + 1, event),))
+
+
+def _attempt(call: _Call) -> Attempt:
+    r = call.record
+    return Attempt(
+        r.stream, call.intent, call.intent + 1, r.notice, r.cls, r.region, r.channel, r.lane,
+        r.carrier,
+    )  # fmt: skip
+
+
+async def _queue_again(river: River, records: Sequence[Dispatch]) -> None:
+    """Throttled or never sent: the same message, two rows later, keeps its turn."""
+    batches: dict[str, list[Record]] = {}
+    for r in records:
+        later = Dispatch(
+            r.stream, r.version + 2, r.notice, r.cls, r.recipient, r.region, r.channel, r.lane,
+            r.carrier, r.expiry_ms, r.window_end_ms, r.segments, r.sealed,
+        )  # fmt: skip
+        topic = dispatch_topic(r.lane, r.cls in URGENT)
+        batches.setdefault(topic, []).append(Record(r.recipient.encode(), encode_dispatch(later)))
+    await river.topics.publish(batches)

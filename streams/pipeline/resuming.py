@@ -1,0 +1,71 @@
+"""What every step does that meets a conflict or a duplicate: see to what the state still needs.
+
+Records are rebuilt from the journal, never from a fresh decision. No provider is called from here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from streams.core import events as e
+from streams.core.codec import decode
+from streams.core.lifecycle import State, resume
+from streams.journal.base import Group, Timer, Unit
+from streams.pipeline.deciding import RELEASE
+from streams.pipeline.river import River, dispatch_of, encode_dispatch, state_of
+from streams.topics import Record, dispatch_topic
+
+URGENT = frozenset({"emergency", "code"})
+"""Classes that travel on a lane's urgent topic and never wait behind the others."""
+
+
+async def resume_streams(river: River, streams: Sequence[bytes]) -> None:
+    """Publish what is ready, make sure that what waits has its timer."""
+    if not streams:
+        return
+    rows = await river.journal.read(streams)
+    await resume_states(river, {s: state_of(r) for s, r in rows.items()})
+
+
+async def resume_states(river: River, states: dict[bytes, State]) -> None:
+    """The same for states already folded."""
+    timers: list[Timer] = []
+    ready: list[tuple[bytes, State]] = []
+    for stream, state in states.items():
+        need = resume(state, river.documents.policy)
+        if need.kind == "timer":
+            timers.append(Timer(need.due_ms, stream, RELEASE))
+        elif need.kind == "publish":
+            ready.append((stream, state))
+    if timers:
+        await river.journal.append(Group([Unit((), (), tuple(timers))]))
+    await publish_states(river, ready)
+
+
+async def publish_states(river: River, ready: Iterable[tuple[bytes, State]]) -> None:
+    """Put the record of each ready stream on its lane's topic."""
+    batches: dict[str, list[Record]] = defaultdict(list)
+    for stream, state in ready:
+        assert state.head is not None and state.route is not None
+        _add(batches, stream, state.version, state.head, state.route)
+    if batches:
+        await river.topics.publish(batches)
+
+
+async def publish_ready(river: River, units: Iterable[Unit]) -> None:
+    """The same for units just committed that open a stream or route it at once."""
+    batches: dict[str, list[Record]] = defaultdict(list)
+    for unit in units:
+        last = unit.rows[-1]
+        event = decode(last.type, last.data)
+        if isinstance(event, e.Routed):
+            _add(batches, last.stream, last.version, event.head, event.route)
+    if batches:
+        await river.topics.publish(batches)
+
+
+def _add(
+    batches: dict[str, list[Record]], stream: bytes, version: int, head: e.Head, route: e.Route
+) -> None:
+    record = dispatch_of(stream, version, head, route)
+    topic = dispatch_topic(route.lane, head.cls in URGENT)
+    batches[topic].append(Record(head.recipient.encode(), encode_dispatch(record)))

@@ -1,0 +1,512 @@
+"""route(batch): upstream events become decided, rendered, journalled and published legs.
+
+Journal first, publish second, acknowledge last. Look-ups before the append give the reasons; the
+``look`` inside the append's own transaction is what makes stops and caps hold: each side writes
+before it reads, so one of them sees the other.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from preferences.recipient import Preferences, Profile, Recipient
+from streams.core import events as e
+from streams.core.codec import Refusal, decode
+from streams.core.gathering import History
+from streams.core.identity import named_stream
+from streams.core.lifecycle import State, Status, moved
+from streams.core.notices import Plan, Upstream, matching, plan, recipients
+from preferences.intake import ContactChanged
+from streams.door import REGISTERED, Incoming, examine, profile_after
+from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Timer, Unit
+from streams.pipeline.caps import cap_key, yield_to_others
+from streams.pipeline.deciding import REDECIDE, Leg, judge
+from streams.pipeline.resuming import publish_ready, resume_streams
+from streams.pipeline.river import Effect, Known, River, entry, state_of
+from streams.topics import EVENTS, Record
+
+
+class _Batch:
+    """What is known about one batch on its way through the step."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+        self.fresh: list[Incoming] = []
+        self.again: list[Incoming] = []
+        self.units: list[Unit] = []
+        self.archive: list[Archived] = []
+        self.effects: list[Effect] = []
+        self.people: dict[str, Known] = {}
+        self.plans: list[Plan] = []
+        self.legs: dict[bytes, Leg] = {}
+        self.stops: list[Incoming] = []
+        self.met: set[str] = set()
+
+
+async def route(river: River, records: Sequence[Record]) -> None:
+    """Route one batch of the events topic. The caller acknowledges it when this returns."""
+    batch = _Batch(river.clock.now_ms())
+    await _admit(river, batch, records)
+    await _meet(river, batch)
+    _plan(river, batch)
+    position = river.journal.head
+    found = await _find(river, batch)
+    _decide(river, batch, found)
+    _archive(river, batch)
+    if batch.units or batch.archive:
+        committed = await river.journal.append(
+            Group(
+                batch.units,
+                batch.archive,
+                batch.effects,
+                look=lambda reader: _look(river, batch, reader, position),
+            )
+        )
+        await _publish(river, batch, committed)
+    await _see_to(river, batch)
+
+
+# Who comes in ------------------------------------------------------------------------------------
+
+
+async def _admit(river: River, batch: _Batch, records: Sequence[Record]) -> None:
+    """Sort the batch into fresh events, events seen before, and what goes to quarantine."""
+    incoming: dict[bytes, Incoming] = {}
+    for record in records:
+        raw = river.hub_key.open(record.value, b"events")
+        read = examine(raw, river.documents.catalog, river.vault.digest, batch.now_ms)
+        if isinstance(read, Refusal):
+            batch.units.append(quarantined(river, raw, EVENTS, read))
+            continue
+        first = incoming.setdefault(read.event.key, read)
+        if first is not read and first.digest != read.digest:
+            batch.units.append(quarantined(river, raw, EVENTS, OTHER_BYTES, read))
+    known = await river.journal.archived(list(incoming))
+    for key, read in incoming.items():
+        row = known.get(key)
+        if row is None:
+            batch.fresh.append(read)
+        elif row.digest == read.digest:
+            batch.again.append(read._replace(event=read.event._replace(at_ms=row.at_ms)))
+        else:
+            batch.units.append(quarantined(river, read.raw, EVENTS, OTHER_BYTES, read))
+
+
+OTHER_BYTES = Refusal("id", "other content under this source and id", "an id used before")
+
+
+def quarantined(
+    river: River, raw: bytes, where: str, refusal: Refusal, read: Incoming | None = None
+) -> Unit:
+    """The unit that keeps what was refused, with its original bytes sealed."""
+    stream = named_stream("quarantine", where, raw)
+    event = e.Quarantined(
+        where=where,
+        field=refusal.field,
+        expected=refusal.expected,
+        sealed=river.hub_key.seal(raw, stream),
+        source=read.source if read else "",
+        event_id=read.event_id if read else "",
+    )
+    kind = Lookup(river.index.kind("quarantine"), b"", stream)
+    return Unit((entry(stream, 1, event),), (kind,))
+
+
+async def _meet(river: River, batch: _Batch) -> None:
+    """Load everybody the batch is about, and apply what it says about them."""
+    catalog = river.documents.catalog
+    subjects = {read.event.subject for read in batch.fresh if read.event.subject}
+    others = {
+        ref
+        for read in batch.fresh
+        for notice in matching(read.event, catalog)
+        if notice.to.startswith("field:")
+        for ref in recipients(notice, read.event, None)
+    }
+    batch.people.update(await river.people.load([*subjects, *others]))
+    if strangers := (subjects | others) - batch.people.keys():
+        batch.people.update(await river.people.meet(list(strangers)))
+    _refuse(river, batch)
+    _register(river, batch)
+    persons = {
+        person.ref
+        for read in batch.fresh
+        if (known := batch.people.get(read.event.subject)) and known.recipient
+        for person in known.recipient.profile.persons
+    } - batch.people.keys()
+    if persons:
+        batch.people.update(await river.people.load(list(persons)))
+        if strangers := persons - batch.people.keys():
+            batch.people.update(await river.people.meet(list(strangers)))
+
+
+ERASED = Refusal("subject", "a recipient that was not erased", "an erased one")
+
+
+UNREGISTERED = Refusal("data.ref", "a registered recipient", "an unknown one")
+
+
+def _refuse(river: River, batch: _Batch) -> None:
+    """Nothing can be sealed for a person whose key was destroyed, and nothing changed of one who
+    is not registered: people decide about it."""
+    registered = {r.said.ref for r in batch.fresh if r.said and r.event.type == REGISTERED}
+    fresh, batch.fresh = batch.fresh, []
+    for read in fresh:
+        subject = read.event.subject
+        known = batch.people.get(subject)
+        if subject and known is None:
+            batch.units.append(quarantined(river, read.raw, EVENTS, ERASED, read))
+        elif (
+            isinstance(read.said, ContactChanged)
+            and subject not in registered
+            and not (known and known.recipient)
+        ):
+            batch.units.append(quarantined(river, read.raw, EVENTS, UNREGISTERED, read))
+        else:
+            batch.fresh.append(read)
+
+
+def _register(river: River, batch: _Batch) -> None:
+    """What events say about their recipients takes effect before anything is decided on them."""
+    profiles: dict[str, tuple[Profile, int]] = {}
+    for read in batch.fresh:
+        said = read.said
+        if said is None or (known := batch.people.get(said.ref)) is None:
+            continue
+        before = known.recipient.profile if known.recipient else None
+        after = profile_after(said, before)
+        if after == before:
+            continue
+        batch.met.add(said.ref)
+        if after is None:
+            profiles.pop(said.ref, None)
+            batch.effects.append(river.people.remove(said.ref, read.event.at_ms))
+            batch.people[said.ref] = known._replace(recipient=None)
+            continue
+        profiles[said.ref] = (after, read.event.at_ms)
+        chosen = known.recipient.preferences if known.recipient else Preferences()
+        batch.people[said.ref] = known._replace(recipient=Recipient(after, chosen))
+    if profiles:
+        batch.effects.append(river.people.register(list(profiles.values())))
+
+
+# What it asks for --------------------------------------------------------------------------------
+
+
+def _plan(river: River, batch: _Batch) -> None:
+    catalog, policy = river.documents.catalog, river.documents.policy
+    for read in batch.fresh:
+        notices = matching(read.event, catalog)
+        subject = batch.people.get(read.event.subject)
+        who = subject.recipient if subject else None
+        for notice in notices:
+            refs = recipients(notice, read.event, who)
+            profile = who.profile if who else None
+            batch.plans.extend(plan(read.event, notice, refs, policy, profile))
+        if catalog.stopped_by(read.event.type) and read.event.correlation:
+            batch.stops.append(read)
+            batch.units.append(_stop(river, read.event))
+        elif not notices and read.event.correlation:
+            batch.units.append(_noted(river, read.event))
+
+
+def _stop(river: River, event: Upstream) -> Unit:
+    stream = named_stream("stop", event.key)
+    recorded = e.StopRecorded(
+        type=event.type, event=event.key, event_ms=event.at_ms, correlation=event.correlation
+    )
+    case = Lookup(river.index.case(event.correlation), river.index.STOP, stream)
+    return Unit((entry(stream, 1, recorded),), (case,))
+
+
+def _noted(river: River, event: Upstream) -> Unit:
+    """An event of a case that asks for nothing still belongs on the case's timeline."""
+    stream = named_stream("noted", event.key)
+    recorded = e.CaseNoted(
+        type=event.type, event=event.key, event_ms=event.at_ms, correlation=event.correlation
+    )
+    case = Lookup(river.index.case(event.correlation), river.index.NOTED, stream)
+    return Unit((entry(stream, 1, recorded),), (case,))
+
+
+# What is known about it --------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """What the journal held before the batch: stops by case, newest status by (recipient, case,
+    family), messages sent today by cap key."""
+
+    stops: Mapping[str, list[tuple[str, int]]]
+    newest: Mapping[tuple[str, str, str], int]
+    sent: Mapping[bytes, int]
+
+
+async def _find(river: River, batch: _Batch) -> Found:
+    index = river.index
+    cases = {p.head.correlation for p in batch.plans if p.head.correlation and p.notice.stops}
+    families = {p.head.correlation for p in batch.plans if p.notice.supersedes}
+    keys = [(index.case(c), index.STOP) for c in cases]
+    keys += [(index.case(c), index.NOTE) for c in families]
+    streams = [s for hits in (await river.journal.lookup(keys)).values() for s in hits]
+    rows = await river.journal.read(streams) if streams else {}
+    stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    newest: dict[tuple[str, str, str], int] = {}
+    for read in batch.stops:
+        stops[read.event.correlation].append((read.event.type, read.event.at_ms))
+    for history in rows.values():
+        first = decode(history[0].type, history[0].data)
+        if isinstance(first, e.StopRecorded):
+            stops[first.correlation].append((first.type, first.event_ms))
+        elif isinstance(first, e.Routed | e.Held | e.Suppressed) and first.head is not None:
+            _newer(newest, first.head)
+    for planned in batch.plans:
+        if planned.notice.supersedes:
+            _newer(newest, planned.head)
+    caps = _cap_keys(river, batch)
+    return Found(stops, newest, await river.journal.counts(list(caps)) if caps else {})
+
+
+def _newer(newest: dict[tuple[str, str, str], int], head: e.Head) -> None:
+    name = (head.recipient, head.correlation, head.family)
+    newest[name] = max(newest.get(name, 0), head.event_ms)
+
+
+def _cap_keys(river: River, batch: _Batch) -> set[bytes]:
+    keys = (_cap_key(river, batch, p.head) for p in batch.plans)
+    return {key for key in keys if key is not None}
+
+
+def _cap_key(river: River, batch: _Batch, head: e.Head) -> bytes | None:
+    return cap_key(river, head, batch.people.get(head.recipient), batch.now_ms)
+
+
+# Deciding ----------------------------------------------------------------------------------------
+
+
+def _decide(river: River, batch: _Batch, found: Found) -> None:
+    """Decide on every planned leg; what this batch sends counts against its own caps."""
+    events = {read.event.key: read.event for read in batch.fresh}
+    sent: Counter[bytes] = Counter(dict(found.sent))
+    for planned in batch.plans:
+        head = planned.head
+        cap = _cap_key(river, batch, head)
+        history = History(
+            settled_by=settled_by(head, planned.notice.stops, found.stops),
+            superseded_by=_superseded_by(planned, found.newest),
+            sent_today=sent[cap] if cap else 0,
+        )
+        leg = Leg(planned.stream, head, None, history)
+        known = batch.people.get(head.recipient)
+        unit, verdict = judge(river, leg, known, events[head.event], batch.now_ms)
+        batch.units.append(unit)
+        batch.legs[planned.stream] = leg
+        if cap and verdict.kind == "send":
+            sent[cap] += 1
+
+
+def settled_by(
+    head: e.Head, types: tuple[str, ...], stops: Mapping[str, list[tuple[str, int]]]
+) -> str:
+    """The type of the stop that settled the case not before ``head``'s own event."""
+    for kind, at_ms in stops.get(head.correlation, ()):
+        if kind in types and at_ms >= head.event_ms:
+            return kind
+    return ""
+
+
+def _superseded_by(planned: Plan, newest: Mapping[tuple[str, str, str], int]) -> str:
+    if not planned.notice.supersedes:
+        return ""
+    head = planned.head
+    newer = newest.get((head.recipient, head.correlation, head.family), 0)
+    return f"a status of {newer}" if newer > head.event_ms else ""
+
+
+def _archive(river: River, batch: _Batch) -> None:
+    """Every fresh event is kept, sealed under its subject's key, also one that asks for nothing."""
+    for read in batch.fresh:
+        event = read.event
+        key = batch.people[event.subject].key if event.subject else river.hub_key
+        batch.archive.append(
+            Archived(
+                event.key,
+                read.digest,
+                event.at_ms,
+                event.type,
+                event.subject,
+                key.seal(read.raw, event.key),
+            )  # fmt: skip
+        )
+
+
+# Looking again, inside the transaction -----------------------------------------------------------
+
+
+def _look(river: River, batch: _Batch, reader: Reader, position: int) -> Sequence[Unit]:
+    """Under the head lock, after the rows are in: what this batch stops, and what stops it."""
+    settled = stop_open_legs(river, reader, [read.event for read in batch.stops])
+    replaced = _replace_older(river, reader, batch)
+    late = _late_findings(river, reader, batch, position)
+    redecided = redecide_open(river, reader, batch.met, batch.now_ms, batch.legs.keys())
+    units: dict[bytes, Unit] = {}
+    for unit in (*settled, *replaced, *late):
+        units.setdefault(unit.rows[0].stream, unit)
+    return [*units.values(), *redecided]
+
+
+def stop_open_legs(river: River, reader: Reader, stops: Iterable[Upstream]) -> list[Unit]:
+    """Cancel every open leg of the cases these events settle."""
+    by_case: dict[str, list[Upstream]] = defaultdict(list)
+    for stop in stops:
+        by_case[stop.correlation].append(stop)
+    if not by_case:
+        return []
+    states = _states(river, reader, [(c, river.index.NOTE) for c in by_case])
+    units = []
+    for stream, state in states.items():
+        assert state.head is not None
+        notice = river.documents.catalog.notices.get(state.head.notice)
+        for stop in by_case.get(state.head.correlation, ()):
+            if notice and stop.type in notice.stops and stop.at_ms >= state.head.event_ms:
+                if unit := cancelling(stream, state, "case_settled", stop.type):
+                    units.append(unit)
+                break
+    return units
+
+
+def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:
+    """A newer status of a case ends what is still open of the older ones."""
+    newest: dict[tuple[str, str, str], int] = {}
+    for planned in batch.plans:
+        if planned.notice.supersedes:
+            _newer(newest, planned.head)
+    if not newest:
+        return []
+    states = _states(river, reader, [(case, river.index.NOTE) for _, case, _ in newest])
+    units = []
+    for stream, state in states.items():
+        head = state.head
+        assert head is not None
+        newer = newest.get((head.recipient, head.correlation, head.family), 0)
+        if newer > head.event_ms and (
+            unit := cancelling(stream, state, "superseded", f"a status of {newer}")
+        ):
+            units.append(unit)
+    return units
+
+
+def _late_findings(river: River, reader: Reader, batch: _Batch, position: int) -> list[Unit]:
+    """Stops and newer statuses that another worker committed after this batch first looked."""
+    index = river.index
+    cases = {
+        index.case(p.head.correlation)
+        for p in batch.plans
+        if p.head.correlation and (p.notice.stops or p.notice.supersedes)
+    }
+    caps = _cap_keys(river, batch)
+    since = reader.lookups_since(position, [*cases, *caps])
+    own = batch.legs.keys()
+    foreign = {s for hits in since.values() for s in hits if s not in own}
+    if not foreign:
+        return []
+    rows = reader.read(list(foreign))
+    stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    newest: dict[tuple[str, str, str], int] = {}
+    for history in rows.values():
+        first = decode(history[0].type, history[0].data)
+        if isinstance(first, e.StopRecorded):
+            stops[first.correlation].append((first.type, first.event_ms))
+        elif isinstance(first, e.Routed | e.Held | e.Suppressed) and first.head is not None:
+            _newer(newest, first.head)
+    mine = {s: state_of(r) for s, r in reader.read(list(own)).items()}
+    units = []
+    for planned in batch.plans:
+        state = mine.get(planned.stream)
+        if state is None:
+            continue
+        if by := settled_by(planned.head, planned.notice.stops, stops):
+            unit = cancelling(planned.stream, state, "case_settled", by)
+        elif by := _superseded_by(planned, newest):
+            unit = cancelling(planned.stream, state, "superseded", by)
+        else:
+            continue
+        if unit is not None:
+            units.append(unit)
+    if since.keys() & caps:
+        events = {read.event.key: read.event for read in batch.fresh}
+        legs = [(p.stream, p.head) for p in batch.plans]
+        units += yield_to_others(river, reader, legs, batch.people, events, batch.now_ms)
+    return units
+
+
+def cancelling(stream: bytes, state: State, reason: str, by: str) -> Unit | None:
+    """The unit that cancels a leg; None where there is nothing left to stop."""
+    if state.terminal or state.cancelled:
+        return None
+    event = e.Cancelled(reason=reason, by=by, moved=moved(state))
+    return Unit((entry(stream, state.version + 1, event),))
+
+
+def redecide_open(
+    river: River, reader: Reader, refs: Iterable[str], now_ms: int, besides: Iterable[bytes] = ()
+) -> list[Unit]:
+    """Timers that have the open legs of these recipients decided again: their profile or their
+    choices changed. The versions settle the race with whoever is sending."""
+    keys = [(river.index.recipient(ref), b"") for ref in refs]
+    if not keys:
+        return []
+    found = reader.lookup(keys)
+    streams = {s for hits in found.values() for s in hits} - set(besides)
+    units = []
+    for stream, rows in reader.read(list(streams)).items():
+        if state_of(rows).status in (Status.HELD, Status.READY, Status.BACKOFF):
+            units.append(Unit((), (), (Timer(now_ms, stream, REDECIDE),)))
+    return units
+
+
+def _states(river: River, reader: Reader, cases: Iterable[tuple[str, bytes]]) -> dict[bytes, State]:
+    """The legs found under these cases, folded."""
+    found = reader.lookup([(river.index.case(case), sub) for case, sub in cases])
+    streams = {s for hits in found.values() for s in hits}
+    states = {s: state_of(rows) for s, rows in reader.read(list(streams)).items()}
+    return {s: state for s, state in states.items() if state.head is not None}
+
+
+# Handing on --------------------------------------------------------------------------------------
+
+
+async def _publish(river: River, batch: _Batch, committed: Committed) -> None:
+    """Publish what won and was not stopped; see to what lost."""
+    stopped = {unit.rows[0].stream for unit in committed.looked if unit.rows}
+    won: list[Unit] = []
+    lost: list[bytes] = []
+    for unit, ok in zip(batch.units, committed.won, strict=True):
+        stream = unit.rows[0].stream
+        if stream not in batch.legs or stream in stopped:
+            continue
+        if ok:
+            won.append(unit)
+        else:
+            lost.append(stream)
+    await publish_ready(river, won)
+    if lost:
+        await resume_streams(river, lost)
+
+
+async def _see_to(river: River, batch: _Batch) -> None:
+    """Events that came before: their legs exist; make sure that nothing they need is missing."""
+    if not batch.again:
+        return
+    refs = {read.event.subject for read in batch.again if read.event.subject}
+    people = await river.people.load(list(refs))
+    streams = []
+    for read in batch.again:
+        subject = people.get(read.event.subject)
+        who = subject.recipient if subject else None
+        for notice in matching(read.event, river.documents.catalog):
+            for legs in plan(
+                read.event, notice, recipients(notice, read.event, who),
+                river.documents.policy, who.profile if who else None,
+            ):  # fmt: skip
+                streams.append(legs.stream)
+    await resume_streams(river, streams)

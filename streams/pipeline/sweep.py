@@ -1,0 +1,121 @@
+"""sweep(now): the hourly look at what has waited long enough: escalate, or close.
+
+One decision per stream. Escalation after a silence and closing without a receipt come here so
+that no message needs a timer for them; and under everything else it is the net: what a lost record
+or timer left behind is found, seen to, and counted as an alarm, not as normal traffic.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from streams.core import events as e
+from streams.core.lifecycle import State, Status, moved, resume
+from streams.core.policy import HOUR_MS
+from streams.journal.base import Group, Timer, Unit
+from streams.pipeline.deciding import Background, background, judge, next_leg
+from streams.pipeline.resuming import resume_states
+from streams.pipeline.river import River, entry, state_of
+from streams.pipeline.tick import look_at
+
+BATCH = 500
+
+LOOKED_AT = frozenset({"Routed.1", "Held.1", "Released.1", "Escalated.1", "Unconfirmed.1"})
+"""A stream is looked at when the row that last set it going has waited long enough."""
+
+GRACE_MS = HOUR_MS
+"""What should have been done by a timer or a record is an alarm only when it is this late."""
+
+
+class Swept(NamedTuple):
+    """What a sweep did: escalated and closed as planned, and ``caught`` what others had lost."""
+
+    escalated: int = 0
+    closed: int = 0
+    caught: int = 0
+
+
+def waits(river: River) -> tuple[int, ...]:
+    """After how long, in ms, a stream may be due for a decision of the sweep."""
+    notices = river.documents.catalog.notices.values()
+    after = {n.escalation.after_ms for n in notices if n.escalation}
+    return tuple(sorted({*after, river.documents.policy.receipt_ms}))
+
+
+async def sweep(river: River, streams: Sequence[bytes]) -> Swept:
+    """Look at these streams, in batches; the bed names those whose rows have waited."""
+    total = Swept()
+    for i in range(0, len(streams), BATCH):
+        done = await _sweep(river, streams[i : i + BATCH])
+        total = Swept(*(a + b for a, b in zip(total, done, strict=True)))
+    return total
+
+
+async def _sweep(river: River, streams: Sequence[bytes]) -> Swept:
+    now_ms = river.clock.now_ms()
+    rows = await river.journal.read(streams)
+    states = {s: state_of(r) for s, r in rows.items()}
+    states = {s: state for s, state in states.items() if state.head is not None}
+    ground = await background(
+        river,
+        [h for state in states.values() if _silent(river, state, now_ms) and (h := state.head)],
+    )
+    units = list(_decisions(river, ground, states, now_ms))
+    if units:
+        await river.journal.append(Group(units))
+        changed = await river.journal.read([u.rows[0].stream for u in units])
+        await resume_states(river, {s: state_of(r) for s, r in changed.items()})
+    escalated = sum(u.rows[0].type.startswith("Escalated") for u in units)
+    caught = await _catch(river, states, now_ms)
+    return Swept(escalated, len(units) - escalated, caught)
+
+
+def _decisions(
+    river: River, ground: Background, states: dict[bytes, State], now_ms: int
+) -> Iterator[Unit]:
+    for stream, state in states.items():
+        if _silent(river, state, now_ms):
+            leg = next_leg(state, stream, "no_receipt")
+            assert state.head is not None
+            known = ground.people.get(state.head.recipient)
+            event = ground.events.get(state.head.event)
+            unit, verdict = judge(river, leg, known, event, now_ms)
+            if verdict.kind != "suppress":
+                yield unit
+                continue
+        if _overdue(river, state, now_ms):
+            closed = e.NoReceipt(attempt=state.attempt, moved=moved(state))
+            yield Unit((entry(stream, state.version + 1, closed),))
+
+
+def _silent(river: River, state: State, now_ms: int) -> bool:
+    """No proof that it reached, for as long as the notice waits before its next channel. A message
+    in the inbox proves nothing until it is read."""
+    head, route = state.head, state.route
+    notice = river.documents.catalog.notices.get(head.notice) if head else None
+    if not head or not route or not notice or not notice.escalation or state.cancelled:
+        return False
+    unproved = state.status in (Status.ACCEPTED, Status.UNCONFIRMED, Status.NO_RECEIPT)
+    unread = state.status is Status.DELIVERED and route.channel == "inbox"
+    if not unproved and not unread:
+        return False
+    later = set(notice.escalation.to) - state.tried - {route.channel}
+    return bool(later) and now_ms >= state.routed_at_ms + notice.escalation.after_ms
+
+
+def _overdue(river: River, state: State, now_ms: int) -> bool:
+    """Accepted, and the carrier has had its time to report."""
+    waited = now_ms - state.routed_at_ms
+    return state.status is Status.ACCEPTED and waited >= river.documents.policy.receipt_ms
+
+
+async def _catch(river: River, states: dict[bytes, State], now_ms: int) -> int:
+    """Streams that a timer or a record should have moved long ago."""
+    lost = []
+    for stream, state in states.items():
+        need = resume(state, river.documents.policy)
+        late = need.kind == "timer" and need.due_ms + GRACE_MS <= now_ms
+        if late or (need.kind == "publish" and state.touched_ms + GRACE_MS <= now_ms):
+            lost.append(Timer(now_ms, stream, "redecide"))
+    if lost:
+        await look_at(river, lost)
+    return len(lost)
