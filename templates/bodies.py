@@ -43,12 +43,15 @@ BODY_FILES: dict[str, BodyKey] = {
 
 BUILTIN: dict[str, Variable] = {
     "name": Variable("text", max=40, personal=True, doc="the recipient's name"),
-    "days_left": Variable("integer", doc="whole days until the date a reminder is about"),
-    "again": Variable("integer", doc="whether another channel has carried this already"),
+    "days_left": Variable("integer", max=3, doc="whole days until the date a reminder is about"),
+    "again": Variable("integer", max=1, doc="whether another channel has carried this already"),
     "serial": Variable("text", max=12, doc="short id of an emergency, the same in every copy"),
     "link": Variable("url", max=80, doc="the recipient's own page about this notification"),
 }
-"""Variables that every body may use beside its event's data; the hub always supplies them."""
+"""Variables that every body may use beside its event's data; the hub always supplies them.
+
+``again`` is a truth value, for conditions only.
+"""
 
 
 def file_of(key: BodyKey) -> str:

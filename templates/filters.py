@@ -17,13 +17,13 @@ BEIJING = timezone(timedelta(hours=8))  # the authority's time everywhere; no su
 DAYS_REMEMBERED = 4096  # about eleven years: the texts of one day share a few dates
 AMOUNTS_REMEMBERED = 1024  # fines are a handful of amounts
 
-NEEDED: dict[VariableType, tuple[str, ...]] = {
-    "date": ("date",),
-    "datetime": ("datetime", "date"),
+TAKES: dict[str, tuple[VariableType, ...]] = {
+    "date": ("date", "datetime"),
+    "datetime": ("datetime",),
     "money": ("money",),
-    "list": ("items",),
+    "items": ("list",),
 }
-"""Types whose raw value no citizen should read, and the filters that make it readable."""
+"""Filters of one kind of value. No citizen should read such a value without its filter."""
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),

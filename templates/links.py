@@ -21,8 +21,11 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
-# Browsers take the ideographic full stop for a dot; between two ASCII characters it is no sentence.
-_IDEOGRAPHIC_DOT = re.compile("(?<=[0-9a-z])\u3002(?=[0-9a-z])")
+# Browsers take the ideographic full stop for a dot; before one of these it ends no sentence.
+_IDEOGRAPHIC_DOT = re.compile(
+    "(?<=[0-9a-z])\u3002(?=(?:cc|club|cn|com|icu|info|link|live|ltd|net|online|org|shop|site|top"
+    "|vip|work|xin|xyz)(?![a-z0-9]))"
+)
 
 # Each of these reads a text once: values come from outside, and none may make the search slow.
 _PATH = r"(?:[/?#][\w\-./?#=&%~+]*)?"

@@ -22,7 +22,8 @@ LANGUAGES = ("zh", "en")
 class Variable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One field of an upstream event's ``data``, with its type and length limit in characters.
 
-    A ``list`` holds texts; ``max`` limits their characters together.
+    A ``list`` holds texts; ``max`` limits their characters together. Of an ``integer`` it limits
+    the digits; the types ``plate``, ``date``, ``datetime`` and ``money`` have their own length.
     """
 
     type: VariableType

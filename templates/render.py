@@ -25,7 +25,7 @@ from templates.bodies import (
     BodyKey,
     file_of,
 )
-from templates.errors import RenderRefused
+from templates.errors import RenderRefused, TemplateRefused
 from templates.filters import FILTERS, Filter, as_text
 from templates.notice import LANGUAGES, ChannelName, Notice, Rendered, Sender, Variable
 from templates.segments import count
@@ -132,14 +132,17 @@ def compile_wording(
         content,
         f"{notice.id}@{version}",
         notice.title,
-        {key: _compile(key, source, variables) for key, source in bodies.items()},
+        {key: _compile(key, source, variables, hosts) for key, source in bodies.items()},
         hosts,
     )
 
 
-def _compile(key: BodyKey, source: str, variables: Mapping[str, Variable]) -> Part:
+def _compile(
+    key: BodyKey, source: str, variables: Mapping[str, Variable], hosts: frozenset[str]
+) -> Part:
     language, part = key
     tree = whitelist.parse(source, variables, file_of(key))
+    _check_links(tree, file_of(key), hosts)
     known = {**BUILTIN, **variables}
     used = sorted({name.name for name in tree.find_all(nodes.Name)} & known.keys())
     texts = tuple(n for n in used if known[n].type not in ("integer", "money", "list"))
@@ -153,6 +156,15 @@ def _compile(key: BodyKey, source: str, variables: Mapping[str, Variable]) -> Pa
         blanks={name: "" for name in used if not known[name].required},
         limit=MAX_CHARACTERS[part],
     )
+
+
+def _check_links(tree: nodes.Template, file: str, hosts: frozenset[str]) -> None:
+    """A body's own text links to official hosts only, whatever letters its values end in."""
+    for output in tree.find_all(nodes.Output):
+        texts = [n.data if isinstance(n, nodes.TemplateData) else "aa" for n in output.nodes]
+        for number, line in enumerate("".join(texts).split("\n"), output.lineno):
+            for fault in links.find_faults(line, hosts):
+                raise TemplateRefused(file, number, f"{fault.link}: {fault.en}", fault.zh)
 
 
 def _values_of(names: tuple[str, ...]) -> Callable[[Context], Sequence[str]]:
@@ -246,6 +258,8 @@ def _voice(wording: Wording, language: str, context: Context, sender: Sender) ->
 
 def _email(wording: Wording, language: str, context: Context, sender: Sender) -> Rendered:
     subject = wording.text(language, "email.subject", context)
+    if "\n" in subject:
+        raise RenderRefused("", "a subject is one line")
     name, closing = sender.name[language], CLOSING[language]
     text = f"{wording.text(language, 'email.txt', context)}\n\n{name}\n{closing}\n"
     page = (

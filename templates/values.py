@@ -12,8 +12,8 @@ from typing import NamedTuple
 from templates import links
 from templates.notice import EventType, Variable, VariableType
 
-MAX_FEN = 10**13  # a hundred billion yuan: beyond it somebody mixed up units
-MAX_INTEGER = 10**9
+MAX_FEN = 10**12  # ten billion yuan: beyond it somebody mixed up units
+MAX_DIGITS = 9  # of an integer, whatever its own limit
 MAX_ITEMS = 20  # a list longer than this is a document, to be linked to
 FIRST_YEAR, LAST_YEAR = "1900", "2199"  # reminders count days from dates: keep them computable
 
@@ -134,7 +134,7 @@ def _money(value: object, limit: int, hosts: frozenset[str]) -> bool:
 
 
 def _integer(value: object, limit: int, hosts: frozenset[str]) -> bool:
-    return type(value) is int and -MAX_INTEGER <= value <= MAX_INTEGER
+    return type(value) is int and abs(value) < 10 ** min(limit, MAX_DIGITS)
 
 
 def _url(value: object, limit: int, hosts: frozenset[str]) -> bool:
@@ -176,7 +176,7 @@ _EXPECTED: dict[VariableType, str] = {
     "money": "an amount in fen, a whole number of at least 0",
     "url": "an https link to an official host, at most {max} characters",
     "phone": "a telephone number, at most {max} characters",
-    "integer": "a whole number",
+    "integer": f"a whole number of at most {{max}} and never more than {MAX_DIGITS} digits",
     "list": f"1 to {MAX_ITEMS} texts of {{max}} characters together",
 }
 
