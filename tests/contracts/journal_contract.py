@@ -4,6 +4,8 @@ A store joins with a subclass and one fixture, ``store``, that gives an empty on
 """
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from streams.journal.base import (
@@ -38,6 +40,39 @@ def event(number: int, data: bytes = b"sealed") -> Archived:
 
 def commit(store: JournalStore, *units: Unit) -> Committed:
     return store.commit([Group(units)], AT)[0]
+
+
+DrawnUnit = tuple[int, int, int]  # stream, first version, how many rows
+DrawnGroup = tuple[list[DrawnUnit], list[DrawnUnit], bool]  # units, what look adds, does it fail
+
+drawn_units = st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(1, 2))
+drawn_groups = st.tuples(
+    st.lists(drawn_units, max_size=4),
+    st.lists(drawn_units, max_size=2),
+    st.integers(0, 9).map(lambda n: n == 9),
+)
+
+
+def make_unit(base: int, stream: int, first: int, rows: int) -> Unit:
+    return unit(base + stream, *range(first, first + rows))
+
+
+def make_group(base: int, units: list[DrawnUnit], looked: list[DrawnUnit], fails: bool) -> Group:
+    def look(_: Reader) -> list[Unit]:
+        if fails:
+            raise ZeroDivisionError
+        return [make_unit(base, *one) for one in looked]
+
+    return Group([make_unit(base, *one) for one in units], look=look)
+
+
+def place(tops: dict[int, int], rows: list[tuple[int, int]], drawn: DrawnUnit) -> bool:
+    stream, first, count = drawn
+    if first != tops.get(stream, 0) + 1:
+        return False
+    tops[stream] = first + count - 1
+    rows += [(stream, version) for version in range(first, first + count)]
+    return True
 
 
 class JournalContract:
@@ -228,6 +263,43 @@ class JournalContract:
             again = Unit((), timers=(Timer(10, name(1), "unknown"),))
             assert commit(store, again, again).won == (True, True)
             assert store.due(10, 9) == [Timer(10, name(1), "unknown")]
+
+    class TestModel:
+        """Random commits against a dictionary: who wins, which positions, what is there after."""
+
+        @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+        @given(commits=st.lists(st.lists(drawn_groups, max_size=3), max_size=6))
+        def test_wins_and_positions(
+            self, store: JournalStore, commits: list[list[DrawnGroup]]
+        ) -> None:
+            base = store.head() * 100 + 1_000  # streams no example before has used
+            tops: dict[int, int] = {}
+            rows: list[tuple[int, int]] = []
+            start = store.head()
+            for drawn in commits:
+                after, written = dict(tops), list[tuple[int, int]]()
+                won = [tuple(place(after, written, one) for one in units) for units, _, _ in drawn]
+                added = [
+                    tuple(make_unit(base, *one) for one in looked if place(after, written, one))
+                    for _, looked, _ in drawn
+                ]
+                groups = [make_group(base, *group) for group in drawn]
+                if any(fails for _, _, fails in drawn):
+                    with pytest.raises(ZeroDivisionError):
+                        store.commit(groups, AT)
+                    continue
+                tops, rows = after, rows + written
+                pos = start + len(rows)
+                assert store.commit(groups, AT) == [
+                    Committed(wins, (), looked, pos)
+                    for wins, looked in zip(won, added, strict=True)
+                ]
+            found = [(row.pos, row.stream, row.version) for row in store.since(start, 1_000)]
+            assert found == [
+                (pos, name(base + stream), version)
+                for pos, (stream, version) in enumerate(rows, start + 1)
+            ]
+            assert list(store.verify()) == []
 
     class TestChain:
         def test_a_whole_journal_has_no_faults(self, store: JournalStore) -> None:

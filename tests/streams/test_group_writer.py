@@ -1,0 +1,75 @@
+"""One thread writes for many: who shares a round, and who gets which answer."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from streams.group_writer import GATHER_ITEMS, Closed, GroupWriter
+
+
+class Rounds:
+    """Answers each item with itself, doubled; told to, it fails."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.gate.wait()
+        self.seen.append(list(items))
+        if -1 in items:
+            raise ZeroDivisionError
+        if -2 in items:
+            raise OSError("full")
+        return [2 * item for item in items]
+
+
+async def together(rounds: Rounds, items: list[int], *, weight: int = 1) -> list[int | Exception]:
+    """What the callers of these items get, when all come while item 0 is written."""
+    writer = GroupWriter[int, int]("test", rounds, nobodys=OSError)
+    rounds.gate.clear()
+    first = asyncio.create_task(writer.bring(0, 1))
+    await asyncio.sleep(0.01)
+    tasks = [asyncio.create_task(writer.bring(item, weight, urgent=item > 900)) for item in items]
+    await asyncio.sleep(0)
+    rounds.gate.set()
+    answers = await asyncio.gather(first, *tasks, return_exceptions=True)
+    await writer.close()
+    return answers[1:]  # type: ignore[return-value]
+
+
+async def test_each_gets_its_own_answer() -> None:
+    rounds = Rounds()
+    assert await together(rounds, [1, 2, 3]) == [2, 4, 6]
+    assert rounds.seen == [[0], [1, 2, 3]]
+
+
+async def test_a_round_is_bounded_and_urgent_ones_go_first() -> None:
+    rounds = Rounds()
+    await together(rounds, [1, 2, 3, 999], weight=GATHER_ITEMS // 2)
+    assert rounds.seen == [[0], [999, 1], [2, 3]]
+
+
+async def test_a_fault_is_tracked_down() -> None:
+    rounds = Rounds()
+    answers = await together(rounds, [1, 2, -1, 4, 5])
+    assert isinstance(answers[2], ZeroDivisionError)
+    assert [*answers[:2], *answers[3:]] == [2, 4, 8, 10]
+    assert rounds.seen[1:] == [[1, 2, -1, 4, 5], [1, 2], [-1, 4, 5], [-1], [4, 5]]
+
+
+async def test_nobody_s_fault_is_told_to_all_without_trying_again() -> None:
+    rounds = Rounds()
+    answers = await together(rounds, [1, -2, 3])
+    assert [type(answer) for answer in answers] == [OSError] * 3
+    assert rounds.seen == [[0], [1, -2, 3]]
+
+
+async def test_after_close_nothing_is_taken() -> None:
+    writer = GroupWriter[int, int]("test", Rounds(), nobodys=OSError)
+    await writer.close()
+    with pytest.raises(Closed):
+        await writer.bring(1, 1)
