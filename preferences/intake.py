@@ -88,12 +88,15 @@ class RecipientRemoved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ref: str
 
 
-def profile_from(data: RecipientRegistered, read_phone: ReadPhone) -> Profile | tuple[Fault, ...]:
+def profile_from(
+    data: RecipientRegistered, read_phone: ReadPhone, before: Profile | None = None
+) -> Profile | tuple[Fault, ...]:
     """The profile that a registration describes, or everything that is wrong with it.
 
-    Everybody has an inbox, whose address is the reference.
+    What was learned of a contact point is kept from the profile ``before``: upstream does not know
+    it. Everybody has an inbox, whose address is the reference.
     """
-    contacts, faults = _contacts(data, read_phone)
+    contacts, faults = _contacts(data, read_phone, before)
     faults = [*_identity_faults(data), *faults, *_relation_faults(data), *_detail_faults(data)]
     if faults:
         return tuple(faults)
@@ -115,7 +118,7 @@ def with_contacts(
     profile: Profile, data: ContactChanged, read_phone: ReadPhone
 ) -> Profile | tuple[Fault, ...]:
     """The profile with the contact points that ``data`` changes, or what is wrong with them."""
-    contacts, faults = _contacts(data, read_phone)
+    contacts, faults = _contacts(data, read_phone, profile)
     if faults:
         return tuple(faults)
     given = {"phone": data.phones, "email": data.emails, "push": data.push}
@@ -126,9 +129,12 @@ def with_contacts(
 
 
 def _contacts(
-    data: RecipientRegistered | ContactChanged, read_phone: ReadPhone
+    data: RecipientRegistered | ContactChanged, read_phone: ReadPhone, before: Profile | None
 ) -> tuple[list[ContactPoint], list[Fault]]:
     """Contact points in the order given, each once, and the faults among them."""
+    known = (
+        {(contact.kind, contact.address): contact for contact in before.contacts} if before else {}
+    )
     contacts: dict[tuple[ContactKind, str], ContactPoint] = {}
     faults: list[Fault] = []
     for field, given, read, expected in (
@@ -143,7 +149,10 @@ def _contacts(
             if contact is None:
                 faults.append(Fault(f"{field}[{i}]", expected))
             else:
-                contacts.setdefault((contact.kind, contact.address), contact)
+                place = (contact.kind, contact.address)
+                if old := known.get(place):
+                    contact = replace(contact, carrier=old.carrier, suppressed=old.suppressed)
+                contacts.setdefault(place, contact)
     return list(contacts.values()), faults
 
 

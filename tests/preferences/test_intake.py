@@ -142,6 +142,16 @@ def test_contacts_left_out_stay() -> None:
     assert replace(after, contacts=()) == replace(before, contacts=())
 
 
+def test_what_was_learned_of_an_address_stays() -> None:
+    fresh = profile_of(WANG)
+    phone, *others = fresh.contacts
+    known = replace(phone, carrier="telecom", suppressed="unallocated")
+    before = replace(fresh, contacts=(known, *others))
+    assert profile_from(WANG, read_phone, before) == before
+    same = ContactChanged("r-wang", phones=("13800138000", "059187654321"))
+    assert with_contacts(before, same, read_phone) == before
+
+
 def test_faulty_contacts_change_nothing() -> None:
     data = ContactChanged("r-wang", phones=("13900139000", "110"))
     assert with_contacts(profile_of(WANG), data, read_phone) == (
