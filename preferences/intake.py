@@ -161,7 +161,9 @@ def _phone(text: str, read_phone: ReadPhone) -> ContactPoint | None:
     return ContactPoint("phone", number[0], landline=number[1]) if number else None
 
 
-_EMAIL = re.compile(r"""([^\s@<>()\[\],;:\\"]+)@((?:[a-z0-9-]+\.)+[a-z0-9-]{2,})""", re.I)
+_EMAIL = re.compile(
+    r"""([^\s\x00-\x1f\x7f-\x9f@<>()\[\],;:\\"]+)@((?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,})"""
+)
 
 
 def _email(text: str) -> ContactPoint | None:

@@ -95,6 +95,8 @@ def test_an_enterprise_names_persons_by_role() -> None:
         ({"emails": ("wang",)}, "emails[0]"),
         ({"emails": ("wang@example.cn\nBcc: all@example.cn",)}, "emails[0]"),
         ({"emails": ("a@b.cn, c@d.cn",)}, "emails[0]"),
+        ({"emails": ("nul\0@example.cn",)}, "emails[0]"),
+        ({"emails": ("a@\u212ava.cn",)}, "emails[0]"),
         ({"emails": (f"{'a' * 250}@b.cn",)}, "emails[0]"),
         ({"push": ("with space",)}, "push[0]"),
         ({"persons": (Person("filing", "r-li"),)}, "persons"),
