@@ -138,7 +138,7 @@ def profile_after(said: Said, before: Profile | None) -> Profile | None:
     if isinstance(said, RecipientRemoved):
         return None
     if isinstance(said, RecipientRegistered):
-        after = profile_from(said, read_phone)
+        after = profile_from(said, read_phone, before)
     elif before is not None:
         after = with_contacts(before, said, read_phone)
     else:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from preferences import store
 from preferences.changes import LearnCarrier, SuppressAddress
-from preferences.recipient import Profile
+from preferences.recipient import Preferences, Profile
 from preferences.vault import Vault
 from streams.journal.base import Group, Journal
 from streams.pipeline.river import Effect, Known
@@ -31,7 +31,7 @@ class SqlPeople:
             return {}
         loaded: Mapping[str, store.Loaded] = await self._aside(self._load, refs)
         return {
-            ref: Known(one.key, one.recipient, one.ref)
+            ref: Known(one.key, one.recipient, one.ref, one.preferences)
             for ref, one in loaded.items()
             if one.key is not None
         }
@@ -42,7 +42,7 @@ class SqlPeople:
 
         def make(connection: Connection) -> None:
             keys = store.ensure_keys(connection, self._vault, refs)
-            met.update({ref: Known(key, None, ref) for ref, key in keys.items()})
+            met.update({ref: Known(key, None, ref, Preferences()) for ref, key in keys.items()})
 
         await self._journal.append(Group(effects=(make,)))
         return met

@@ -68,7 +68,9 @@ class Unit(NamedTuple):
     """Rows of one stream that win or lose together, with what belongs to them.
 
     Rows follow each other without a gap. A unit without rows always wins: it only sees to it that
-    its timers exist. ``effects`` are read models of these rows: called with the open SQLAlchemy
+    its timers exist. ``given`` is the archive key of the event the unit comes from: when the
+    group's own archive row of it loses, another worker routed the event, and the unit loses with
+    it. ``effects`` are read models of these rows: called with the open SQLAlchemy
     connection when the unit won, and only then.
     """
 
@@ -76,6 +78,7 @@ class Unit(NamedTuple):
     lookups: tuple[Lookup, ...] = ()
     timers: tuple[Timer, ...] = ()
     effects: tuple[Callable[[Any], None], ...] = ()
+    given: bytes = b""
 
 
 class Reader(Protocol):

@@ -75,8 +75,8 @@ class SqliteStore:
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
         with self.transaction() as connection:
             writing = _Transaction(connection, at_ms)
-            won = iter(writing.write([unit for group in groups for unit in group.units]))
-            archived = iter(writing.archive([row for group in groups for row in group.archive]))
+            archived = [writing.archive(group.archive) for group in groups]
+            won = iter(writing.write(_offered(groups, archived)))
             for group in groups:
                 for effect in group.effects:
                     effect(connection)
@@ -85,11 +85,11 @@ class SqliteStore:
         return [
             Committed(
                 tuple(islice(won, len(group.units))),
-                tuple(islice(archived, len(group.archive))),
+                tuple(kept),
                 seen,
                 pos,
             )
-            for group, seen in zip(groups, looked, strict=True)
+            for group, kept, seen in zip(groups, archived, looked, strict=True)
         ]
 
     def delete_timers(self, timers: Sequence[Timer]) -> None:
@@ -207,17 +207,17 @@ class _Transaction:
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
 
-    def write(self, units: Sequence[Unit]) -> list[bool]:
-        """Insert the units that win, and say which did."""
-        streams = {unit.rows[0].stream for unit in units if unit.rows}
+    def write(self, offered: Sequence[tuple[Unit, bool]]) -> list[bool]:
+        """Insert the units that win among those that may, and say which did."""
+        streams = {unit.rows[0].stream for unit, _ in offered if unit.rows}
         self._tops.update(self._reads.versions(streams - self._tops.keys()))
         won: list[bool] = []
         rows: list[Stored] = []
         lookups: list[tuple[bytes, bytes, bytes, int]] = []
         timers: list[Timer] = []
         effects: list[Callable[[Connection], None]] = []
-        for unit in units:
-            wins = self._place(unit, rows)
+        for unit, may_win in offered:
+            wins = may_win and self._place(unit, rows)
             won.append(wins)
             if wins:
                 lookups += [(*lookup, self._pos) for lookup in unit.lookups]
@@ -273,7 +273,7 @@ class _Transaction:
         if group.look is None:
             return ()
         units = group.look(self._reads)
-        won = self.write(units)
+        won = self.write([(unit, True) for unit in units])
         return tuple(unit for unit, wins in zip(units, won, strict=True) if wins)
 
     def seal(self) -> int:
@@ -295,6 +295,17 @@ class _Transaction:
                 (batch.last, batch.archive_last, batch.chain),
             )
         return self._pos
+
+
+def _offered(
+    groups: Sequence[Group], archived: Sequence[Sequence[bool]]
+) -> list[tuple[Unit, bool]]:
+    """Every group's units; those given by an event that somebody else archived first lose."""
+    offered = []
+    for group, kept in zip(groups, archived, strict=True):
+        lost = {row.key for row, won in zip(group.archive, kept, strict=True) if not won}
+        offered += [(unit, unit.given not in lost) for unit in group.units]
+    return offered
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:

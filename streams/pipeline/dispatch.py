@@ -6,8 +6,10 @@ call starts after its intent's deadline. The answers are facts and are appended 
 meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from channels.base import (
     Accepted,
@@ -30,6 +32,7 @@ from streams.pipeline.resuming import URGENT, resume_streams
 from streams.pipeline.river import (
     Attempt,
     Dispatch,
+    Known,
     River,
     decode_dispatch,
     encode_dispatch,
@@ -115,19 +118,19 @@ async def _intend(
     river: River, lane: LaneWork, batch: Sequence[Dispatch]
 ) -> tuple[list[_Call], list[bytes]]:
     """Commit the intents; the attempts that won, and the streams of those that did not."""
+    people = await river.people.load(list({r.recipient for r in batch}))
+    batch = await _without_erased(river, batch, people)
     call_before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
     intent = entry(b"", 0, e.AttemptIntended(lane=lane.name, call_before_ms=call_before_ms))
     units = [Unit((intent._replace(stream=r.stream, version=r.version + 1),)) for r in batch]
-    people = await river.people.load(list({r.recipient for r in batch}))
     committed = await river.journal.append(Group(units, urgent=lane.urgent))
     calls, lost = [], []
     for record, won in zip(batch, committed.won, strict=True):
         if not won:
             lost.append(record.stream)
             continue
-        known = people.get(record.recipient)
-        assert known is not None, "a routed recipient has a key"
-        content = open_content(known.key, record.sealed, record.stream)
+        key = people[record.recipient].key
+        content = open_content(key, record.sealed, record.stream)
         message = Message(
             attempt=f"{record.stream.hex()}:{record.version + 1}",
             to=content.to,
@@ -140,6 +143,21 @@ async def _intend(
         )
         calls.append(_Call(record, record.version + 1, message))
     return calls, lost
+
+
+async def _without_erased(
+    river: River, batch: Sequence[Dispatch], people: Mapping[str, Known]
+) -> Sequence[Dispatch]:
+    """Nothing can be opened for a person whose key was destroyed meanwhile: cancel it."""
+    gone = [r for r in batch if r.recipient not in people]
+    if not gone:
+        return batch
+    event = e.Cancelled(reason="erased", by="the recipient's erasure", moved=None)
+    units = [
+        Unit((entry(r.stream, r.version + 1, replace(event, moved=_sending(r))),)) for r in gone
+    ]
+    await river.journal.append(Group(units))
+    return [r for r in batch if r.recipient in people]
 
 
 def _learn(river: River, lane: LaneWork, outcomes: Sequence[Outcome | None]) -> None:
@@ -207,13 +225,17 @@ def _is_slow(outcome: Outcome) -> bool:
 
 def _accepted(river: River, call: _Call, ref: str) -> Unit:
     r = call.record
-    moved = e.Moved(
-        was=CATEGORY[Status.OPEN], channel=r.channel, lane=r.lane, carrier=r.carrier,
-        notice=r.notice, cls=r.cls, region=r.region,
-    )  # fmt: skip
-    event = e.Accepted(attempt=call.intent, ref=ref, moved=moved)
+    event = e.Accepted(attempt=call.intent, ref=ref, moved=_sending(r))
     found_by = Lookup(river.index.provider_ref(r.lane, ref), b"", r.stream)
     return Unit((entry(r.stream, call.intent + 1, event),), (found_by,))
+
+
+def _sending(r: Dispatch) -> e.Moved:
+    """Where a record's leg stands until something is known of it."""
+    return e.Moved(
+        was=CATEGORY[Status.READY], channel=r.channel, lane=r.lane, carrier=r.carrier,
+        notice=r.notice, cls=r.cls, region=r.region,
+    )  # fmt: skip
 
 
 def _kept_turn(call: _Call, outcome: NotSent | Throttled) -> Unit:

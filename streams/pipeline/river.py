@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from channels.lanes import Lanes
-from preferences.recipient import Profile, Recipient
+from preferences.recipient import Preferences, Profile, Recipient
 from preferences.vault import SubjectKey, Vault
 from streams.clock import Clock
 from streams.core import codec
@@ -27,12 +27,14 @@ Effect = Callable[[Any], None]
 
 
 class Known(NamedTuple):
-    """Somebody the hub has a key for; ``recipient`` is None until upstream registers them, and
-    ``ref`` is their own reference, whatever alias they were asked for by."""
+    """Somebody the hub has a key for; ``recipient`` is None until upstream registers them,
+    ``ref`` their own reference, whatever alias they were asked for by, and ``preferences`` what
+    they chose, which may be before they are registered."""
 
     key: SubjectKey
     recipient: Recipient | None
     ref: str
+    preferences: Preferences
 
 
 class People(Protocol):

@@ -9,14 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from preferences.recipient import Preferences, Profile, Recipient
+from preferences.intake import ContactChanged
+from preferences.recipient import Profile, Recipient
 from streams.core import events as e
 from streams.core.codec import Refusal, decode
 from streams.core.gathering import History
 from streams.core.identity import named_stream
 from streams.core.lifecycle import State, Status, moved
 from streams.core.notices import Plan, Upstream, matching, plan, recipients
-from preferences.intake import ContactChanged
 from streams.door import REGISTERED, Incoming, examine, profile_after
 from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Timer, Unit
 from streams.pipeline.caps import cap_key, yield_to_others
@@ -184,8 +184,7 @@ def _register(river: River, batch: _Batch) -> None:
             batch.people[said.ref] = known._replace(recipient=None)
             continue
         profiles[said.ref] = (after, read.event.at_ms)
-        chosen = known.recipient.preferences if known.recipient else Preferences()
-        batch.people[said.ref] = known._replace(recipient=Recipient(after, chosen))
+        batch.people[said.ref] = known._replace(recipient=Recipient(after, known.preferences))
     if profiles:
         batch.effects.append(river.people.register(list(profiles.values())))
 
@@ -298,7 +297,7 @@ def _decide(river: River, batch: _Batch, found: Found) -> None:
         leg = Leg(planned.stream, head, None, history)
         known = batch.people.get(head.recipient)
         unit, verdict = judge(river, leg, known, events[head.event], batch.now_ms)
-        batch.units.append(unit)
+        batch.units.append(unit._replace(given=head.event))
         batch.legs[planned.stream] = leg
         if cap and verdict.kind == "send":
             sent[cap] += 1
