@@ -175,22 +175,8 @@ def _printed(tree: nodes.Template) -> Iterator[nodes.Name]:
                 yield node
             elif isinstance(node, nodes.CondExpr):
                 waiting += [node.expr1, *filter(None, [node.expr2])]
-
-
-def unfit_filters(folder: Folder) -> Iterator[Finding]:
-    """A filter for dates, amounts or lists is used on nothing else."""
-    for key, tree in folder.trees.items():
-        for node in tree.find_all(nodes.Filter):
-            variable = folder.variables.get(getattr(node.node, "name", ""))
-            takes = TAKES.get(node.name, ())
-            if takes and (variable is None or variable.type not in takes):
-                either = " / ".join(takes)
-                yield Finding(
-                    file_of(key),
-                    node.lineno,
-                    f"|{node.name} is for a variable of type {either}",
-                    f"|{node.name} 只能用于 {either} 类型的变量",
-                )
+            elif isinstance(node, nodes.And | nodes.Or):
+                waiting += [node.left, node.right]
 
 
 def shape_of_bodies(folder: Folder) -> Iterator[Finding]:
@@ -366,7 +352,6 @@ CHECKS = (
     missing_bodies,
     unused_bodies,
     unreadable_values,
-    unfit_filters,
     shape_of_bodies,
     quiet_html,
     lock_screen,

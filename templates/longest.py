@@ -10,7 +10,7 @@ from jinja2 import nodes
 from templates.bodies import BUILTIN
 from templates.filters import FILTERS, as_text
 from templates.notice import Variable
-from templates.values import MAX_DIGITS, MAX_FEN, MAX_ITEMS
+from templates.values import MAX_DIGITS, MAX_FEN, MAX_ITEMS, MAX_PHONE
 
 
 def longest_text(tree: nodes.Template, variables: Mapping[str, Variable], language: str) -> str:
@@ -34,8 +34,6 @@ class _Longest:
             case nodes.If():
                 branches = [node.body, *(other.body for other in node.elif_), node.else_]
                 return max(map(self.all, branches), key=len)
-            case nodes.CondExpr():
-                return max(self.of(node.expr1), self.of(node.expr2 or node.expr1), key=len)
             case nodes.For():
                 return self.loop(node)
             case nodes.Getattr():
@@ -54,8 +52,12 @@ class _Longest:
                 return longest_value(self.scope[name])
             case nodes.Filter(node=nodes.Node() as inner, name=name):
                 return self.filters[name](self.value(inner))
+            case nodes.CondExpr(expr1=one, expr2=nodes.Node() as other):
+                return max(self.value(one), self.value(other), key=_length)
+            case nodes.And(left=one, right=other) | nodes.Or(left=one, right=other):
+                return max(self.value(one), self.value(other), key=_length)
             case _:
-                return ""
+                return False  # a comparison that is written out
 
     def loop(self, node: nodes.For) -> str:
         assert isinstance(node.iter, nodes.Name)
@@ -68,14 +70,20 @@ class _Longest:
         return text
 
 
+def _length(value: object) -> int:
+    return len(as_text(value))
+
+
 def longest_value(variable: Variable) -> object:
     """A value of the greatest length its declaration allows."""
     limit = variable.max
     match variable.type:
         case "text":
             return "国" * limit
-        case "digits" | "phone":
+        case "digits":
             return "8" * limit
+        case "phone":
+            return "+" + "8" * (min(limit, MAX_PHONE) - 1)
         case "plate":
             return "闽AD12345"
         case "date":
@@ -90,4 +98,4 @@ def longest_value(variable: Variable) -> object:
             return -(10 ** min(limit, MAX_DIGITS) - 1)
         case "list":
             rounds = min(MAX_ITEMS, limit)
-            return ["国" * (-(-limit // rounds))] * rounds
+            return ["国" * (limit // rounds + (n < limit % rounds)) for n in range(rounds)]

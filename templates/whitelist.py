@@ -13,6 +13,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from templates.bodies import BUILTIN
 from templates.errors import TemplateRefused
 from templates.filters import NAMES as FILTER_NAMES
+from templates.filters import TAKES
 from templates.notice import Variable
 
 MAX_SOURCE = 4000  # characters: a printed page; parsing it takes about a millisecond
@@ -108,6 +109,15 @@ class _Check:
         if node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
             self.refuse(node, f"{node.name} takes no arguments", f"{node.name} 不带参数")
         self.children(node, depth)
+        takes = TAKES.get(node.name, ())
+        given = self.scope[node.node.name].type if isinstance(node.node, nodes.Name) else "text"
+        if takes and given not in takes:
+            either = " / ".join(takes)
+            self.refuse(
+                node,
+                f"|{node.name} is for a variable of type {either}",
+                f"|{node.name} 只能用于 {either} 类型的变量",
+            )
 
     def choice(self, node: nodes.CondExpr, depth: int) -> None:
         if node.expr2 is None:
