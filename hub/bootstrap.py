@@ -12,6 +12,7 @@ from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes, load_lanes
 from channels.sandbox import SandboxChannel
 from hub.settings import Settings
+from preferences import links
 from preferences import store as preference_store
 from preferences.vault import Keys, Pooled, SubjectKey, Vault
 from streams import projections, sweeps
@@ -26,6 +27,7 @@ from streams.people import SqlPeople
 from streams.pipeline.river import Documents, River
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.wording_versions import load_wording
+from web import keys
 
 LANES = Path(__file__).parent.parent / "channels" / "lanes.toml"
 
@@ -57,7 +59,8 @@ def open_store(settings: Settings) -> SqliteStore:
     """The journal's database, with every table the hub keeps in it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(settings.data_dir / "hub.db")
-    for metadata in (preference_store.metadata, INBOX_METADATA, sweeps.METADATA):
+    owned = (preference_store.metadata, links.metadata, INBOX_METADATA, sweeps.METADATA, keys.METADATA)
+    for metadata in owned:
         metadata.create_all(store.engine)
     projections.create(store)
     return store
