@@ -38,6 +38,9 @@ from channels.sandbox_model import Answer, Entry, Faults, Sandbox
 FRAME_MAX = 64 * 1024 * 1024
 """Bytes in one frame: a thousand long mails, several times over. A greater length is garbage."""
 
+READ_AHEAD = 1024 * 1024
+"""Bytes read from a connection before somebody asks for them: a few batches of messages."""
+
 CONNECTIONS_MAX = 64
 """Connections the process serves at once; a hub needs one for each of its processes."""
 
@@ -182,6 +185,7 @@ class CarrierChannel:
 
     async def close(self) -> None:
         self._line.close()
+        await self._clock.sleep_ms(0)  # the loop's next turn closes the socket
 
     async def _submit(self, lane: str, messages: Sequence[Message]) -> list[Answer]:
         """What will come of each message; at once for those that do not reach the carrier."""
@@ -264,7 +268,7 @@ class TcpLine:
         self._hang_up()
         try:
             self._reader, self._writer = await asyncio.open_connection(
-                self._host, self._port, limit=FRAME_MAX
+                self._host, self._port, limit=READ_AHEAD
             )
         except OSError as error:
             raise LineDown(error.strerror or str(error)) from error
@@ -450,7 +454,7 @@ async def serve(
     ledger, sandbox = Ledger(ledger_path), Sandbox(seed, faults)
     ledger.restore(sandbox)
     process = _Process(sandbox, ledger)
-    server = await asyncio.start_server(process.talk, host, port, limit=FRAME_MAX)
+    server = await asyncio.start_server(process.talk, host, port, limit=READ_AHEAD)
     listening(server.sockets[0].getsockname()[1])
     try:
         async with server:

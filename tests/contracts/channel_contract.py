@@ -54,8 +54,10 @@ class Bench(ABC):
 
     def hold(self) -> None:
         """Let no time go by until :meth:`release`."""
+        raise NotImplementedError("where a receipt can come before its answer")
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        raise NotImplementedError
 
     @abstractmethod
     def taken(self) -> Sequence[str]:

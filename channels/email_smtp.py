@@ -1,0 +1,339 @@
+"""E-mail by SMTP: a pool of connections, one message at a time on each.
+
+What is known depends on where it stops. Before the final dot nothing was taken, so a lost
+connection is ``NotSent``; after it the server may have the mail, so silence is ``Unknown``.
+``Accepted`` means that the server has the mail and will try: *relayed is not delivered*, and SMTP
+itself never says more. Bounces come as mail, by the attempt that was given as ENVID.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal
+
+import aiosmtplib
+import msgspec
+from aiosmtplib.errors import SMTPException, SMTPHeloError, SMTPResponseException
+
+from channels.base import (
+    Accepted,
+    Clock,
+    Collected,
+    LateAnswer,
+    Message,
+    NotSent,
+    Outcome,
+    Unknown,
+)
+from channels.email_mime import Letter, compose
+from channels.email_replies import Phase, judge
+
+RECYCLE_AFTER = 200
+"""Mails on one connection: servers behind a balancer get their share anew."""
+
+IDLE_MS = 5 * 60 * 1000
+"""A connection unused for so long is likely to have been dropped at the other end."""
+
+CLOSE_S = 5
+"""How long closing waits for mails that are on the wire, before it hangs up on them."""
+
+QUIT_S = 1
+"""Politeness has its limit: the mails were answered, nothing depends on this one."""
+
+LATE_MAX = 10_000
+"""Late answers kept for the next collect; each batch leaves at most one a connection."""
+
+CLOSE_AT_PERCENT = 95
+"""Answers at which a batch closes, once all of it has been started."""
+
+
+class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where and how. Time-outs are seconds, one for each phase, after RFC 5321's order of size."""
+
+    host: str
+    port: int = 25
+    sender: str = ""
+    """Used where a message names none: an address, or ``Name <address>``."""
+    tls: Literal["none", "starttls", "tls"] = "starttls"
+    """``starttls`` is required once asked for: a server that does not offer it gets no mail."""
+    username: str = ""
+    password: str = ""
+    connections: int = 4
+    local_name: str = "localhost"
+    """How we greet the server."""
+    connect_s: float = 10
+    command_s: float = 30
+    data_s: float = 120
+    """From the final dot to the server's answer: where the unknown lives, so the longest."""
+
+    def __repr__(self) -> str:
+        return f"Smtp({self.host}:{self.port}, {self.tls})"
+
+
+class EmailChannel:
+    """A :class:`~channels.base.Channel`. Its collect holds late answers only."""
+
+    def __init__(self, clock: Clock, smtp: Smtp, name: str = "email") -> None:
+        assert smtp.connections >= 1
+        self.name = name
+        self._clock = clock
+        self._connections = [_Connection(clock, smtp) for _ in range(smtp.connections)]
+        self._free: asyncio.Queue[_Connection] = asyncio.Queue()
+        for connection in self._connections:
+            self._free.put_nowait(connection)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._batches: set[_Batch] = set()
+        self._late: deque[LateAnswer] = deque(maxlen=LATE_MAX)
+        self._news = asyncio.Event()
+        self._closed = False
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        if self._closed:
+            return [_CLOSED] * len(messages)
+        batch = _Batch(lane, messages)
+        self._batches.add(batch)
+        for _ in range(min(len(self._connections), len(messages))):
+            worker = asyncio.create_task(self._work(batch))
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        racers = (
+            asyncio.create_task(batch.settled.wait()),
+            asyncio.create_task(self._clock.sleep_ms(close_ms)),
+        )
+        try:
+            await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for racer in racers:
+                racer.cancel()
+            self._batches.discard(batch)
+            batch.close(_NOT_STARTED)
+        return batch.outcomes
+
+    async def collect(self) -> Collected:
+        self._news.clear()
+        late = tuple(self._late)
+        self._late.clear()
+        return Collected((), late, 0, 0)
+
+    async def acknowledge(self, token: int) -> None:
+        """Nothing to tell: a mail server keeps no receipts."""
+
+    async def arrived(self) -> None:
+        await self._news.wait()
+
+    async def close(self) -> None:
+        self._closed = True
+        for batch in self._batches:
+            batch.withdraw(_CLOSED)
+        if self._workers:
+            await asyncio.wait(tuple(self._workers), timeout=CLOSE_S)
+        while not self._free.empty():
+            await self._free.get_nowait().quit()
+        for connection in self._connections:
+            connection.hang_up()
+        await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+
+    async def _work(self, batch: "_Batch") -> None:
+        """Send messages of this batch on one connection, until none is waiting."""
+        connection = await self._free.get()
+        try:
+            while (index := batch.start()) is not None:
+                message = batch.messages[index]
+                outcome = await connection.deliver(message)
+                if not batch.answer(index, outcome):
+                    self._late.append(LateAnswer(batch.lane, message.attempt, outcome))
+                    self._news.set()
+        finally:
+            self._free.put_nowait(connection)
+
+
+_NOT_STARTED = NotSent("no connection was free before the batch closed")
+_CLOSED = NotSent("closed")
+_TOO_LATE = NotSent("past its deadline")
+
+
+class _Batch:
+    """Messages, their outcomes so far, and which of them nobody has begun."""
+
+    def __init__(self, lane: str, messages: Sequence[Message]) -> None:
+        self.lane = lane
+        self.messages = messages
+        self.outcomes: list[Outcome | None] = [None] * len(messages)
+        self.settled = asyncio.Event()
+        self._waiting = deque(range(len(messages)))
+        self._open = True
+        self._answered = 0
+        self._settle()
+
+    def start(self) -> int | None:
+        """The next message to be sent; None when there is none."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def answer(self, index: int, outcome: Outcome) -> bool:
+        """Whether the outcome came before the batch closed."""
+        if self._open:
+            self.outcomes[index] = outcome
+            self._answered += 1
+            self._settle()
+        return self._open
+
+    def withdraw(self, outcome: Outcome) -> None:
+        """Answer for all that nobody has begun: it never will be."""
+        while (index := self.start()) is not None:
+            self.answer(index, outcome)
+
+    def close(self, outcome: Outcome) -> None:
+        self.withdraw(outcome)
+        self._open = False
+
+    def _settle(self) -> None:
+        if not self._waiting and self._answered * 100 >= len(self.messages) * CLOSE_AT_PERCENT:
+            self.settled.set()
+
+
+class _Connection:
+    """One connection, made when it is needed and made anew when it is worn, idle or broken."""
+
+    def __init__(self, clock: Clock, smtp: Smtp) -> None:
+        self._clock = clock
+        self._smtp = smtp
+        self._client = _client(smtp)
+        self._sent = 0
+        self._used_ms = 0
+
+    async def deliver(self, message: Message) -> Outcome:
+        """One try of one message. Raises nothing for what a server may do."""
+        letter = compose(message, self._smtp.sender, self._clock.now_ms())
+        if not isinstance(letter, Letter):
+            return letter
+        refused = await self._connect() or await self._envelope(letter, message)
+        if refused is not None:
+            return refused
+        return await self._content(letter)
+
+    async def quit(self) -> None:
+        """Say goodbye if the server listens, and hang up. Only between mails."""
+        if self._client.is_connected:
+            with suppress(SMTPException, OSError, TimeoutError):
+                await self._client.quit(timeout=QUIT_S)
+        self._client.close()
+
+    def hang_up(self) -> None:
+        """Whatever is on the wire has an unknown outcome."""
+        self._client.close()
+
+    async def _connect(self) -> Outcome | None:
+        """Be connected and greeted; None when that is so."""
+        now_ms = self._clock.now_ms()
+        worn = self._sent >= RECYCLE_AFTER or now_ms - self._used_ms > IDLE_MS
+        self._used_ms = now_ms
+        if self._client.is_connected and not worn:
+            return None
+        await self.quit()
+        self._sent = 0
+        try:
+            await self._client.connect(timeout=self._smtp.connect_s)
+            if self._client.is_ehlo_or_helo_needed:
+                await self._greet()
+        except SMTPResponseException as error:
+            self._client.close()
+            return _refusal("connect", error.code, error.message)
+        except (SMTPException, OSError, TimeoutError) as error:
+            self._client.close()
+            return NotSent(f"connect: {type(error).__name__}")
+        return None
+
+    async def _greet(self) -> None:
+        try:
+            await self._client.ehlo(timeout=self._smtp.command_s)
+        except SMTPHeloError:
+            await self._client.helo(timeout=self._smtp.command_s)
+
+    async def _envelope(self, letter: Letter, message: Message) -> Outcome | None:
+        """MAIL, RCPT and DATA; None when the server waits for the content."""
+        if self._clock.now_ms() > message.call_before_ms:
+            return _TOO_LATE
+        mail_options, rcpt_options = [], []
+        if self._client.supports_extension("dsn"):
+            mail_options = ["RET=HDRS", f"ENVID={_xtext(message.attempt)}"]
+            rcpt_options = ["NOTIFY=FAILURE,DELAY", f"ORCPT=rfc822;{_xtext(letter.to)}"]
+        phase: Phase = "mail"
+        limit_s = self._smtp.command_s
+        try:
+            await self._client.mail(letter.sender, options=mail_options, timeout=limit_s)
+            phase = "rcpt"
+            await self._client.rcpt(letter.to, options=rcpt_options, timeout=limit_s)
+            phase = "data"
+            reply = await self._client.execute_command(b"DATA", timeout=limit_s)
+        except SMTPResponseException as error:
+            return await self._refused(phase, error.code, error.message)
+        except (SMTPException, OSError, TimeoutError) as error:
+            self._client.close()
+            return NotSent(f"{phase}: {type(error).__name__}")
+        if reply.code != aiosmtplib.SMTPStatus.start_input:
+            return await self._refused(phase, reply.code, reply.message)
+        return None
+
+    async def _content(self, letter: Letter) -> Outcome:
+        """Content and dot in one write: from here on the server may have it all."""
+        protocol = self._client.protocol
+        assert protocol is not None
+        try:
+            protocol.write(letter.data + b".\r\n")
+        except SMTPException as error:
+            self._client.close()
+            return NotSent(f"data: {type(error).__name__}")
+        try:
+            reply = await protocol.read_response(timeout=self._smtp.data_s)
+        except (SMTPException, OSError, TimeoutError) as error:
+            self._client.close()
+            return Unknown(f"after the final dot: {type(error).__name__}")
+        if 200 <= reply.code < 300:
+            self._sent += 1
+            return Accepted(letter.message_id)
+        if reply.code < 400:
+            self._client.close()
+            return Unknown(f"after the final dot: {reply.code}")
+        return await self._refused("data", reply.code, reply.message)
+
+    async def _refused(self, phase: Phase, code: int, text: str) -> Outcome:
+        """Judge a refusal, and leave the connection as if nothing had been begun."""
+        if code < 400:  # out of step
+            self._client.close()
+            return _refusal(phase, code, text)
+        try:
+            await self._client.rset(timeout=self._smtp.command_s)
+        except (SMTPException, OSError, TimeoutError):
+            self._client.close()
+        return _refusal(phase, code, text)
+
+
+def _refusal(phase: Phase, code: int, text: str) -> Outcome:
+    """What a reply to anything before the final dot means, also one that is no refusal."""
+    if code < 400:
+        return NotSent(f"{phase}: the reply was {code}")
+    return judge(phase, code, text)
+
+
+def _client(smtp: Smtp) -> aiosmtplib.SMTP:
+    return aiosmtplib.SMTP(
+        hostname=smtp.host,
+        port=smtp.port,
+        username=smtp.username or None,
+        password=smtp.password or None,
+        local_hostname=smtp.local_name,
+        timeout=smtp.command_s,
+        use_tls=smtp.tls == "tls",
+        start_tls=smtp.tls == "starttls",
+    )
+
+
+def _xtext(text: str) -> str:
+    """A DSN parameter's value (RFC 3461): what could end it is written in hexadecimal."""
+    return "".join(
+        character if "!" <= character <= "~" and character not in "+=" else f"+{ord(character):02X}"
+        for character in text
+    )
