@@ -59,7 +59,13 @@ def open_store(settings: Settings) -> SqliteStore:
     """The journal's database, with every table the hub keeps in it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(settings.data_dir / "hub.db")
-    owned = (preference_store.metadata, links.metadata, INBOX_METADATA, sweeps.METADATA, keys.METADATA)
+    owned = (
+        preference_store.metadata,
+        links.metadata,
+        INBOX_METADATA,
+        sweeps.METADATA,
+        keys.METADATA,
+    )
     for metadata in owned:
         metadata.create_all(store.engine)
     projections.create(store)
