@@ -7,6 +7,7 @@ profile, so no body and no value can forge or forget them.
 """
 
 import html
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +37,8 @@ CLOSING = {"zh": "本邮件由系统发送，请勿回复。", "en": "Please do 
 _HTML_LANGUAGE = {"zh": "zh-CN", "en": "en"}
 
 DEFAULT_LANGUAGE = "zh"
+
+_TIGHT_DOT = re.compile(r"[.．](?=\S)")
 
 Context = Mapping[str, Any]
 
@@ -96,6 +99,8 @@ class Wording:
         if compiled.blanks:
             context = {**compiled.blanks, **context}
         try:
+            if "name" in compiled.names:
+                context = {**context, "name": _spaced(context["name"])}
             text = compiled.fill(context)
             values = " ".join(compiled.values(context))
         except (TemplateError, KeyError, TypeError, ValueError, AttributeError):
@@ -226,6 +231,11 @@ def _environment(language: str, is_html: bool) -> ImmutableSandboxedEnvironment:
     environment.tests.clear()
     environment.filters = dict(FILTERS[language])
     return environment
+
+
+def _spaced(name: str) -> str:
+    """``J.Smith`` as ``J. Smith``: nobody may go untold because a name looks like a host."""
+    return _TIGHT_DOT.sub(". ", name)
 
 
 def _strings(value: Any) -> tuple[str, ...]:

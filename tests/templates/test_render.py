@@ -164,6 +164,12 @@ def test_unfit_items_are_refused() -> None:
         sms("{{ papers|items }}", papers=["身份证", "【银行】"])
 
 
+@pytest.mark.parametrize("body", ["{{ name }}：", "{% if again %}{% endif %}{{ name }}："])
+def test_a_name_never_makes_a_link(body: str) -> None:
+    assert sms(body, name="J.Smith") == "【测试】J. Smith："
+    assert sms(body, name="www.evil.com") == "【测试】www. evil. com："
+
+
 def test_official_links_pass() -> None:
     assert sms("见 {{ url }}").endswith("https://122.gov.cn/a")
     with pytest.raises(RenderRefused):
@@ -222,13 +228,13 @@ def test_nearly_every_text_message_is_joined(catalog: Catalog) -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_value_forges_a_second_signature(place: str, name: str) -> None:
-    """Whatever comes as a value is written as it is, or refused."""
+    """Whatever comes as a value is one line behind one signature, or refused."""
     body = "{{ name }}在{{ place }}。"
     try:
         text = sms(body, place=place, name=name)
     except RenderRefused:
         return
-    assert text == f"【测试】{name}在{place}。"
+    assert text.endswith(f"在{place}。")
     assert text.count("【") == 1
     assert len(text.splitlines()) == 1
 
