@@ -146,7 +146,7 @@ class LocalBed:
         """Until :meth:`stop`; raises what a step raised."""
         async with asyncio.TaskGroup() as group:
             for worker in self.workers:
-                group.create_task(self._work(worker), name=worker.name)
+                group.create_task(self.work(worker), name=worker.name)
 
     def stop(self) -> None:
         """Let every worker finish what it has in hand."""
@@ -159,7 +159,8 @@ class LocalBed:
         self._timers_bell.set()
         self._journal_bell.set()
 
-    async def _work(self, worker: Worker) -> None:
+    async def work(self, worker: Worker) -> None:
+        """One worker's loop, until :meth:`stop`."""
         while not self._ending.is_set():
             worker.bell.clear()
             rest_ms = await worker.step()

@@ -55,10 +55,7 @@ async def _append(river: River, answers: Sequence[Answer]) -> list[Answer]:
     """One try; the answers whose unit met a conflict, and those that must wait their turn because
     another answer in this batch is about the same stream."""
     turn: dict[bytes, Answer] = {}
-    later: list[Answer] = []
-    for answer in answers:
-        if turn.setdefault(answer.stream, answer) is not answer:
-            later.append(answer)
+    later = [a for a in answers if turn.setdefault(a.stream, a) is not a]
     rows = await river.journal.read(list(turn))
     states = {stream: state_of(history) for stream, history in rows.items()}
     ground = await background(
@@ -185,7 +182,7 @@ def _decision(
         return None
     known = ground.people.get(state.head.recipient)
     event = ground.events.get(state.head.event)
-    return judge(river, leg, known, event, now_ms)[0]
+    return judge(river, leg, known, event, now_ms).unit
 
 
 def _code(what: Outcome | Receipt) -> str:

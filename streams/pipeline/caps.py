@@ -53,7 +53,7 @@ def yield_to_others(
         counts[key] -= 1
         history = History(sent_today=cap, tried=frozenset(state.tried))
         leg = Leg(stream, head, state, history)
-        unit, _ = judge(river, leg, people.get(head.recipient), events.get(head.event), now_ms)
+        unit, _, _ = judge(river, leg, people.get(head.recipient), events.get(head.event), now_ms)
         units.append(unit)
     return units
 

@@ -20,10 +20,14 @@ from streams.core.routing import Verdict, decide, window_end_ms
 from streams.core.routing_facts import Facts
 from streams.journal.base import Archived, Lookup, Timer, Unit
 from streams.pipeline.river import Content, Documents, Known, River, entry, seal_content
+from templates.errors import RenderRefused
 from templates.notice import Notice
 
 RELEASE = "release"
 """The one kind of timer whose stream is looked at as a whole when it fires."""
+
+UNFIT = "content_refused"
+"""The reason when a message cannot be rendered: nothing half-right is sent, and editors see it."""
 
 REDECIDE = "redecide"
 """Set when a recipient's choices changed: decide again although nothing is due."""
@@ -45,6 +49,14 @@ class Leg(NamedTuple):
     history: History = NO_HISTORY
     failed: str = ""
     """Why the step before failed, when this decision answers a failure or a silence."""
+
+
+class Judged(NamedTuple):
+    """A decision: the unit that records it, the verdict, and the event in the unit's row."""
+
+    unit: Unit
+    verdict: Verdict
+    event: e.Base
 
 
 async def background(river: River, heads: Iterable[e.Head]) -> Background:
@@ -82,7 +94,7 @@ def open_event(river: River, row: Archived, owner: Known | None) -> Upstream | N
 
 def judge(
     river: River, leg: Leg, known: Known | None, event: Upstream | None, now_ms: int
-) -> tuple[Unit, Verdict]:
+) -> Judged:
     """Decide on one leg: the unit that records the decision at the leg's next version."""
     documents = river.documents
     notice = documents.catalog.notices[leg.head.notice]
@@ -91,26 +103,39 @@ def judge(
         leg.head, notice, who, leg.history, documents.lanes, leg.stream, documents.language, now_ms
     )
     verdict = decide(facts, documents.policy, now_ms)
-    version = leg.state.version + 1 if leg.state else 1
+    route = None
     if verdict.kind == "send":
-        assert known is not None and who is not None and event is not None
-        route = _route(documents, leg, facts, verdict, known, who, notice, event, now_ms)
-        recorded = _sending(leg, route, facts, verdict, documents.policy.version)
-        timers: tuple[Timer, ...] = ()
-    elif verdict.kind == "hold":
-        recorded = e.Held(
+        assert known is not None and who is not None
+        try:
+            route = _route(documents, leg, facts, verdict, known, who, notice, event, now_ms)
+        except RenderRefused as refused:
+            verdict = Verdict("suppress", UNFIT, {"why": str(refused)})
+    recorded = _recorded(leg, route, facts, verdict, documents.policy.version)
+    timers: tuple[Timer, ...] = ()
+    if verdict.kind == "hold":
+        timers = (Timer(verdict.until_ms, leg.stream, RELEASE),)
+    version = leg.state.version + 1 if leg.state else 1
+    lookups = _lookups(river, leg, verdict, facts, now_ms)
+    unit = Unit((entry(leg.stream, version, recorded),), lookups, timers)
+    return Judged(unit, verdict, recorded)
+
+
+def _recorded(
+    leg: Leg, route: e.Route | None, facts: Facts, verdict: Verdict, policy: int
+) -> e.Base:
+    """The event that this verdict is, for a leg that stands where this one does."""
+    if route is not None:
+        return _sending(leg, route, facts, verdict, policy)
+    if verdict.kind == "hold":
+        return e.Held(
             until_ms=verdict.until_ms,
             reason=verdict.reason,
             facts=facts,
-            policy=documents.policy.version,
+            policy=policy,
             head=None if leg.state else leg.head,
             moved=_moved(leg),
         )
-        timers = (Timer(verdict.until_ms, leg.stream, RELEASE),)
-    else:
-        recorded, timers = _ending(leg, facts, verdict, documents.policy.version), ()
-    lookups = _lookups(river, leg, verdict, facts, now_ms)
-    return Unit((entry(leg.stream, version, recorded),), lookups, timers), verdict
+    return _ending(leg, facts, verdict, policy)
 
 
 def _sending(leg: Leg, route: e.Route, facts: Facts, verdict: Verdict, policy: int) -> e.Base:
@@ -165,6 +190,8 @@ def _route(
     documents: Documents, leg: Leg, facts: Facts, verdict: Verdict, known: Known, who: Recipient,
     notice: Notice, event: Upstream, now_ms: int,
 ) -> e.Route:  # fmt: skip
+    if event is None:
+        raise RenderRefused("", "the event is no longer in the archive")
     channel = verdict.channel
     contact = contact_for(channel, who)
     assert contact is not None

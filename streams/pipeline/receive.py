@@ -79,13 +79,17 @@ async def _join(river: River, receipts: Sequence[Receipt]) -> list[Receipt]:
     slow: list[Receipt] = []
     for receipt in receipts:
         attempt = river.attempts.take(receipt.lane, receipt.ref)
-        plain = receipt.status == "delivered" and not receipt.carrier
-        if attempt is not None and plain:
+        if attempt is not None and _is_plain(receipt, attempt):
             quick.append((receipt, attempt))
         else:
             slow.append(receipt)
     slow += await _append_quick(river, quick)
     return await _join_slowly(river, slow)
+
+
+def _is_plain(receipt: Receipt, attempt: Attempt) -> bool:
+    """Delivered, by the carrier it was sent through: nothing to decide and nothing to learn."""
+    return receipt.status == "delivered" and receipt.carrier in ("", attempt.carrier)
 
 
 async def _append_quick(river: River, quick: Sequence[tuple[Receipt, Attempt]]) -> list[Receipt]:

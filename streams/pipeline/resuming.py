@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from streams.core import events as e
-from streams.core.codec import decode
 from streams.core.lifecycle import State, resume
 from streams.journal.base import Group, Timer, Unit
 from streams.pipeline.deciding import RELEASE
@@ -51,14 +50,11 @@ async def publish_states(river: River, ready: Iterable[tuple[bytes, State]]) -> 
         await river.topics.publish(batches)
 
 
-async def publish_ready(river: River, units: Iterable[Unit]) -> None:
-    """The same for units just committed that open a stream or route it at once."""
+async def publish_routed(river: River, routed: Iterable[tuple[bytes, e.Routed]]) -> None:
+    """The same for legs that were routed at once and have just been committed."""
     batches: dict[str, list[Record]] = defaultdict(list)
-    for unit in units:
-        last = unit.rows[-1]
-        event = decode(last.type, last.data)
-        if isinstance(event, e.Routed):
-            _add(batches, last.stream, last.version, event.head, event.route)
+    for stream, event in routed:
+        _add(batches, stream, 1, event.head, event.route)
     if batches:
         await river.topics.publish(batches)
 

@@ -6,7 +6,7 @@ before it reads, so one of them sees the other.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from preferences.intake import ContactChanged
@@ -15,14 +15,20 @@ from streams.core import events as e
 from streams.core.codec import Refusal, decode
 from streams.core.gathering import History
 from streams.core.identity import named_stream
-from streams.core.lifecycle import State, Status, moved
 from streams.core.notices import Plan, Upstream, matching, plan, recipients
 from streams.door import REGISTERED, Incoming, examine, profile_after
-from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Timer, Unit
+from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Unit
 from streams.pipeline.caps import cap_key, yield_to_others
-from streams.pipeline.deciding import REDECIDE, Leg, judge
-from streams.pipeline.resuming import publish_ready, resume_streams
+from streams.pipeline.deciding import Leg, judge
+from streams.pipeline.resuming import publish_routed, resume_streams
 from streams.pipeline.river import Effect, Known, River, entry, state_of
+from streams.pipeline.stopping import (
+    cancelling,
+    redecide_open,
+    settled_by,
+    states_of_cases,
+    stop_open_legs,
+)
 from streams.topics import EVENTS, Record
 
 
@@ -38,7 +44,7 @@ class _Batch:
         self.effects: list[Effect] = []
         self.people: dict[str, Known] = {}
         self.plans: list[Plan] = []
-        self.legs: dict[bytes, Leg] = {}
+        self.legs: dict[bytes, e.Base] = {}
         self.stops: list[Incoming] = []
         self.met: set[str] = set()
 
@@ -296,21 +302,11 @@ def _decide(river: River, batch: _Batch, found: Found) -> None:
         )
         leg = Leg(planned.stream, head, None, history)
         known = batch.people.get(head.recipient)
-        unit, verdict = judge(river, leg, known, events[head.event], batch.now_ms)
-        batch.units.append(unit._replace(given=head.event))
-        batch.legs[planned.stream] = leg
-        if cap and verdict.kind == "send":
+        judged = judge(river, leg, known, events[head.event], batch.now_ms)
+        batch.units.append(judged.unit._replace(given=head.event))
+        batch.legs[planned.stream] = judged.event
+        if cap and judged.verdict.kind == "send":
             sent[cap] += 1
-
-
-def settled_by(
-    head: e.Head, types: tuple[str, ...], stops: Mapping[str, list[tuple[str, int]]]
-) -> str:
-    """The type of the stop that settled the case not before ``head``'s own event."""
-    for kind, at_ms in stops.get(head.correlation, ()):
-        if kind in types and at_ms >= head.event_ms:
-            return kind
-    return ""
 
 
 def _superseded_by(planned: Plan, newest: Mapping[tuple[str, str, str], int]) -> str:
@@ -334,7 +330,7 @@ def _archive(river: River, batch: _Batch) -> None:
                 event.type,
                 event.subject,
                 key.seal(read.raw, event.key),
-            )  # fmt: skip
+            )
         )
 
 
@@ -353,26 +349,6 @@ def _look(river: River, batch: _Batch, reader: Reader, position: int) -> Sequenc
     return [*units.values(), *redecided]
 
 
-def stop_open_legs(river: River, reader: Reader, stops: Iterable[Upstream]) -> list[Unit]:
-    """Cancel every open leg of the cases these events settle."""
-    by_case: dict[str, list[Upstream]] = defaultdict(list)
-    for stop in stops:
-        by_case[stop.correlation].append(stop)
-    if not by_case:
-        return []
-    states = _states(river, reader, [(c, river.index.NOTE) for c in by_case])
-    units = []
-    for stream, state in states.items():
-        assert state.head is not None
-        notice = river.documents.catalog.notices.get(state.head.notice)
-        for stop in by_case.get(state.head.correlation, ()):
-            if notice and stop.type in notice.stops and stop.at_ms >= state.head.event_ms:
-                if unit := cancelling(stream, state, "case_settled", stop.type):
-                    units.append(unit)
-                break
-    return units
-
-
 def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:
     """A newer status of a case ends what is still open of the older ones."""
     newest: dict[tuple[str, str, str], int] = {}
@@ -381,7 +357,7 @@ def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:
             _newer(newest, planned.head)
     if not newest:
         return []
-    states = _states(river, reader, [(case, river.index.NOTE) for _, case, _ in newest])
+    states = states_of_cases(river, reader, [(case, river.index.NOTE) for _, case, _ in newest])
     units = []
     for stream, state in states.items():
         head = state.head
@@ -438,56 +414,24 @@ def _late_findings(river: River, reader: Reader, batch: _Batch, position: int) -
     return units
 
 
-def cancelling(stream: bytes, state: State, reason: str, by: str) -> Unit | None:
-    """The unit that cancels a leg; None where there is nothing left to stop."""
-    if state.terminal or state.cancelled:
-        return None
-    event = e.Cancelled(reason=reason, by=by, moved=moved(state))
-    return Unit((entry(stream, state.version + 1, event),))
-
-
-def redecide_open(
-    river: River, reader: Reader, refs: Iterable[str], now_ms: int, besides: Iterable[bytes] = ()
-) -> list[Unit]:
-    """Timers that have the open legs of these recipients decided again: their profile or their
-    choices changed. The versions settle the race with whoever is sending."""
-    keys = [(river.index.recipient(ref), b"") for ref in refs]
-    if not keys:
-        return []
-    found = reader.lookup(keys)
-    streams = {s for hits in found.values() for s in hits} - set(besides)
-    units = []
-    for stream, rows in reader.read(list(streams)).items():
-        if state_of(rows).status in (Status.HELD, Status.READY, Status.BACKOFF):
-            units.append(Unit((), (), (Timer(now_ms, stream, REDECIDE),)))
-    return units
-
-
-def _states(river: River, reader: Reader, cases: Iterable[tuple[str, bytes]]) -> dict[bytes, State]:
-    """The legs found under these cases, folded."""
-    found = reader.lookup([(river.index.case(case), sub) for case, sub in cases])
-    streams = {s for hits in found.values() for s in hits}
-    states = {s: state_of(rows) for s, rows in reader.read(list(streams)).items()}
-    return {s: state for s, state in states.items() if state.head is not None}
-
-
 # Handing on --------------------------------------------------------------------------------------
 
 
 async def _publish(river: River, batch: _Batch, committed: Committed) -> None:
     """Publish what won and was not stopped; see to what lost."""
     stopped = {unit.rows[0].stream for unit in committed.looked if unit.rows}
-    won: list[Unit] = []
+    routed: list[tuple[bytes, e.Routed]] = []
     lost: list[bytes] = []
-    for unit, ok in zip(batch.units, committed.won, strict=True):
+    for unit, won in zip(batch.units, committed.won, strict=True):
         stream = unit.rows[0].stream
-        if stream not in batch.legs or stream in stopped:
+        event = batch.legs.get(stream)
+        if event is None or stream in stopped:
             continue
-        if ok:
-            won.append(unit)
-        else:
+        if not won:
             lost.append(stream)
-    await publish_ready(river, won)
+        elif isinstance(event, e.Routed):
+            routed.append((stream, event))
+    await publish_routed(river, routed)
     if lost:
         await resume_streams(river, lost)
 
@@ -496,16 +440,14 @@ async def _see_to(river: River, batch: _Batch) -> None:
     """Events that came before: their legs exist; make sure that nothing they need is missing."""
     if not batch.again:
         return
-    refs = {read.event.subject for read in batch.again if read.event.subject}
-    people = await river.people.load(list(refs))
-    streams = []
+    catalog, policy = river.documents.catalog, river.documents.policy
+    people = await river.people.load([r.event.subject for r in batch.again if r.event.subject])
+    streams: list[bytes] = []
     for read in batch.again:
         subject = people.get(read.event.subject)
         who = subject.recipient if subject else None
-        for notice in matching(read.event, river.documents.catalog):
-            for legs in plan(
-                read.event, notice, recipients(notice, read.event, who),
-                river.documents.policy, who.profile if who else None,
-            ):  # fmt: skip
-                streams.append(legs.stream)
+        profile = who.profile if who else None
+        for notice in matching(read.event, catalog):
+            refs = recipients(notice, read.event, who)
+            streams += [p.stream for p in plan(read.event, notice, refs, policy, profile)]
     await resume_streams(river, streams)

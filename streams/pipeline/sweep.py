@@ -78,7 +78,7 @@ def _decisions(
             assert state.head is not None
             known = ground.people.get(state.head.recipient)
             event = ground.events.get(state.head.event)
-            unit, verdict = judge(river, leg, known, event, now_ms)
+            unit, verdict, _ = judge(river, leg, known, event, now_ms)
             if verdict.kind != "suppress":
                 yield unit
                 continue

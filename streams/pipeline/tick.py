@@ -135,7 +135,7 @@ def _released(
     assert state.head is not None
     known = ground.people.get(state.head.recipient)
     event = ground.events.get(state.head.event)
-    unit, verdict = judge(river, leg, known, event, river.clock.now_ms())
+    unit, verdict, _ = judge(river, leg, known, event, river.clock.now_ms())
     if key and verdict.kind == "send":
         sent[key] = sent.get(key, 0) + 1
     return unit
@@ -144,7 +144,7 @@ def _released(
 def _decided(river: River, ground: Background, leg: Leg) -> Unit:
     known = ground.people.get(leg.head.recipient)
     event = ground.events.get(leg.head.event)
-    return judge(river, leg, known, event, river.clock.now_ms())[0]
+    return judge(river, leg, known, event, river.clock.now_ms()).unit
 
 
 def _lost(river: River, stream: bytes, state: State) -> Unit:
@@ -205,5 +205,5 @@ def _appeared(
             continue
         leg = Leg(planned.stream, planned.head)
         person = ground.people.get(planned.head.recipient)
-        units.append(judge(river, leg, person, event, river.clock.now_ms())[0])
+        units.append(judge(river, leg, person, event, river.clock.now_ms()).unit)
     return units

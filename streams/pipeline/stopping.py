@@ -1,0 +1,80 @@
+"""What stops a leg: a case that was settled, a newer status, a choice made by its recipient.
+
+These run inside the append's own transaction, after its rows are in and under the head lock: a
+stop sees every leg committed before it, and a leg routed after it sees the stop.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from streams.core import events as e
+from streams.core.lifecycle import State, Status, moved
+from streams.core.notices import Upstream
+from streams.journal.base import Reader, Timer, Unit
+from streams.pipeline.deciding import REDECIDE
+from streams.pipeline.river import River, entry, state_of
+
+
+def stop_open_legs(river: River, reader: Reader, stops: Iterable[Upstream]) -> list[Unit]:
+    """Cancel every open leg of the cases these events settle."""
+    by_case: dict[str, list[Upstream]] = defaultdict(list)
+    for stop in stops:
+        by_case[stop.correlation].append(stop)
+    if not by_case:
+        return []
+    states = states_of_cases(river, reader, [(c, river.index.NOTE) for c in by_case])
+    units = []
+    for stream, state in states.items():
+        assert state.head is not None
+        notice = river.documents.catalog.notices.get(state.head.notice)
+        for stop in by_case.get(state.head.correlation, ()):
+            if notice and stop.type in notice.stops and stop.at_ms >= state.head.event_ms:
+                if unit := cancelling(stream, state, "case_settled", stop.type):
+                    units.append(unit)
+                break
+    return units
+
+
+def settled_by(
+    head: e.Head, types: tuple[str, ...], stops: Mapping[str, list[tuple[str, int]]]
+) -> str:
+    """The type of the stop that settled the case not before ``head``'s own event."""
+    for kind, at_ms in stops.get(head.correlation, ()):
+        if kind in types and at_ms >= head.event_ms:
+            return kind
+    return ""
+
+
+def cancelling(stream: bytes, state: State, reason: str, by: str) -> Unit | None:
+    """The unit that cancels a leg; None where there is nothing left to stop."""
+    if state.terminal or state.cancelled:
+        return None
+    event = e.Cancelled(reason=reason, by=by, moved=moved(state))
+    return Unit((entry(stream, state.version + 1, event),))
+
+
+def redecide_open(
+    river: River, reader: Reader, refs: Iterable[str], now_ms: int, besides: Iterable[bytes] = ()
+) -> list[Unit]:
+    """Timers that have the open legs of these recipients decided again: their profile or their
+    choices changed. The versions settle the race with whoever is sending."""
+    keys = [(river.index.recipient(ref), b"") for ref in refs]
+    if not keys:
+        return []
+    found = reader.lookup(keys)
+    streams = {s for hits in found.values() for s in hits} - set(besides)
+    units = []
+    for stream, rows in reader.read(list(streams)).items():
+        if state_of(rows).status in (Status.HELD, Status.READY, Status.BACKOFF):
+            units.append(Unit((), (), (Timer(now_ms, stream, REDECIDE),)))
+    return units
+
+
+def states_of_cases(
+    river: River, reader: Reader, cases: Iterable[tuple[str, bytes]]
+) -> dict[bytes, State]:
+    """The legs found under these cases, folded."""
+    found = reader.lookup([(river.index.case(case), sub) for case, sub in cases])
+    streams = {s for hits in found.values() for s in hits}
+    states = {s: state_of(rows) for s, rows in reader.read(list(streams)).items()}
+    return {s: state for s, state in states.items() if state.head is not None}
