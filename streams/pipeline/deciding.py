@@ -188,7 +188,7 @@ def _lookups(
 
 def _route(
     documents: Documents, leg: Leg, facts: Facts, verdict: Verdict, known: Known, who: Recipient,
-    notice: Notice, event: Upstream, now_ms: int,
+    notice: Notice, event: Upstream | None, now_ms: int,
 ) -> e.Route:  # fmt: skip
     if event is None:
         raise RenderRefused("", "the event is no longer in the archive")
