@@ -47,6 +47,10 @@ LATE_MAX = 10_000
 CLOSE_AT_PERCENT = 95
 """Answers at which a batch closes, once all of it has been started."""
 
+GRACE_MS = 200
+"""What the last few on the wire are given then: they have only just been started, and a late
+answer costs the hub a timer."""
+
 
 class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how. Time-outs are seconds, one for each phase, after RFC 5321's order of size."""
@@ -99,15 +103,12 @@ class EmailChannel:
             worker = asyncio.create_task(self._work(batch))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        racers = (
-            asyncio.create_task(batch.settled.wait()),
-            asyncio.create_task(self._clock.sleep_ms(close_ms)),
-        )
+        close_at_ms = self._clock.now_ms() + close_ms
         try:
-            await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+            await self._wait(batch.nearly, close_ms)
+            left_ms = close_at_ms - self._clock.now_ms()
+            await self._wait(batch.answered, min(GRACE_MS, left_ms))
         finally:
-            for racer in racers:
-                racer.cancel()
             self._batches.discard(batch)
             batch.close(_NOT_STARTED)
         return batch.outcomes
@@ -136,6 +137,20 @@ class EmailChannel:
             connection.hang_up()
         await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
 
+    async def _wait(self, event: asyncio.Event, at_most_ms: int) -> None:
+        """Until the event, at most so long."""
+        if event.is_set() or at_most_ms <= 0:
+            return
+        racers = (
+            asyncio.create_task(event.wait()),
+            asyncio.create_task(self._clock.sleep_ms(at_most_ms)),
+        )
+        try:
+            await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for racer in racers:
+                racer.cancel()
+
     async def _work(self, batch: "_Batch") -> None:
         """Send messages of this batch on one connection, until none is waiting."""
         connection = await self._free.get()
@@ -162,10 +177,12 @@ class _Batch:
         self.lane = lane
         self.messages = messages
         self.outcomes: list[Outcome | None] = [None] * len(messages)
-        self.settled = asyncio.Event()
+        self.nearly = asyncio.Event()
+        """All begun, and nearly all answered."""
+        self.answered = asyncio.Event()
         self._waiting = deque(range(len(messages)))
         self._open = True
-        self._answered = 0
+        self._answers = 0
         self._settle()
 
     def start(self) -> int | None:
@@ -176,7 +193,7 @@ class _Batch:
         """Whether the outcome came before the batch closed."""
         if self._open:
             self.outcomes[index] = outcome
-            self._answered += 1
+            self._answers += 1
             self._settle()
         return self._open
 
@@ -190,8 +207,10 @@ class _Batch:
         self._open = False
 
     def _settle(self) -> None:
-        if not self._waiting and self._answered * 100 >= len(self.messages) * CLOSE_AT_PERCENT:
-            self.settled.set()
+        if not self._waiting and self._answers * 100 >= len(self.messages) * CLOSE_AT_PERCENT:
+            self.nearly.set()
+        if self._answers == len(self.messages):
+            self.answered.set()
 
 
 class _Connection:

@@ -310,3 +310,4 @@ class Breaker:
         self._probes_well += calls
         if self._probes_well >= PROBES:
             self.state = "closed"
+            self._seconds.clear()  # late answers of the time before

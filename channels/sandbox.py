@@ -20,7 +20,7 @@ from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -111,29 +111,13 @@ class LineLost(Exception):  # noqa: N818
     """The line broke with a request on it: it may have been taken."""
 
 
-class Line(Protocol):
-    """How a channel reaches a sandbox: over TCP, or in its own process."""
+class SandboxChannel:
+    """A :class:`~channels.base.Channel` to the sandbox that listens at ``host`` and ``port``."""
 
-    async def open(self) -> None:
-        """Be connected, or raise :class:`LineDown`. The others raise :class:`LineLost`."""
-
-    async def submit(self, request: Submit) -> list[Answer]: ...
-
-    async def collect(self, request: Collect) -> Collected: ...
-
-    async def acknowledge(self, request: Acknowledge) -> None: ...
-
-    def close(self) -> None:
-        """Hang up for good; whoever waits for a reply has lost it."""
-
-
-class CarrierChannel:
-    """A :class:`~channels.base.Channel` over a line to a sandbox."""
-
-    def __init__(self, clock: Clock, line: Line, name: str = "sandbox") -> None:
+    def __init__(self, clock: Clock, host: str, port: int, name: str = "sandbox") -> None:
         self.name = name
         self._clock = clock
-        self._line = line
+        self._line = _Line(host, port)
         self._one_at_a_time = asyncio.Lock()  # replies come in order
         self._late: list[tuple[int, int, LateAnswer]] = []
         self._order = count()  # late answers due together come as they were sent
@@ -187,6 +171,12 @@ class CarrierChannel:
         self._line.close()
         await self._clock.sleep_ms(0)  # the loop's next turn closes the socket
 
+    async def tally(self) -> dict[str, int]:
+        """How often each fault has struck. Raises :class:`LineDown` and :class:`LineLost`."""
+        async with self._one_at_a_time:
+            await self._line.open()
+            return await self._line.tally(Tally(self._clock.now_ms()))
+
     async def _submit(self, lane: str, messages: Sequence[Message]) -> list[Answer]:
         """What will come of each message; at once for those that do not reach the carrier."""
         async with self._one_at_a_time:
@@ -209,6 +199,7 @@ class CarrierChannel:
     def _keep(self, due_ms: int, late: LateAnswer) -> None:
         if len(self._late) < LATE_MAX:
             heappush(self._late, (due_ms, next(self._order), late))
+            self._news.set()
 
 
 _TOO_LATE = Answer(NotSent("past its deadline"), 0)
@@ -216,41 +207,15 @@ _TOO_LATE = Answer(NotSent("past its deadline"), 0)
 
 def _closing_time(answers: Sequence[Answer], latest_ms: int) -> int:
     """When enough of the answers are there; never after ``latest_ms``."""
+    if not answers:
+        return 0
     due_ms = sorted(answer.due_ms for answer in answers if answer.outcome is not None)
     enough = -(-len(answers) * CLOSE_AT_PERCENT // 100)
-    if not enough or len(due_ms) < enough:
-        return latest_ms if answers else 0
-    return min(latest_ms, due_ms[enough - 1])
+    return min(latest_ms, due_ms[enough - 1]) if len(due_ms) >= enough else latest_ms
 
 
-class DirectLine:
-    """A line to a sandbox in the same process, for the simulator. Its ledger stays in memory."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.ledger: list[Entry] = []
-
-    async def open(self) -> None:
-        """Always connected."""
-
-    async def submit(self, request: Submit) -> list[Answer]:
-        answers = self.sandbox.submit(request.lane, request.messages, request.now_ms)
-        self.ledger += self.sandbox.drain()
-        return answers
-
-    async def collect(self, request: Collect) -> Collected:
-        return self.sandbox.collect(request.now_ms)
-
-    async def acknowledge(self, request: Acknowledge) -> None:
-        self.sandbox.acknowledge(request.token)
-
-    def close(self) -> None:
-        """What was not acknowledged comes again."""
-        self.sandbox.disconnect()
-
-
-class TcpLine:
-    """A line to the sandbox's process. Connects when it must, and again after it has broken."""
+class _Line:
+    """The connection: made when it is needed, and again after it has broken."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -261,17 +226,22 @@ class TcpLine:
         self._closed = False
 
     async def open(self) -> None:
+        """Be connected, or raise :class:`LineDown`. The others raise :class:`LineLost`."""
         if self._closed:
             raise LineDown("closed")
         if self._reader is not None and not self._reader.at_eof():
             return
         self._hang_up()
         try:
-            self._reader, self._writer = await asyncio.open_connection(
-                self._host, self._port, limit=READ_AHEAD
-            )
+            async with asyncio.timeout(REPLY_S):
+                self._reader, self._writer = await asyncio.open_connection(
+                    self._host, self._port, limit=READ_AHEAD
+                )
         except OSError as error:
-            raise LineDown(error.strerror or str(error)) from error
+            raise LineDown(error.strerror or type(error).__name__) from error
+        if self._closed:  # while it connected
+            self._hang_up()
+            raise LineDown("closed")
         _send_at_once(self._writer)
 
     async def submit(self, request: Submit) -> list[Answer]:
@@ -292,11 +262,11 @@ class TcpLine:
             await self._ask(request, _nothing)
             self._tokens.discard(request.token)
 
-    async def tally(self, now_ms: int) -> dict[str, int]:
-        """How often each fault has struck."""
-        return await self._ask(Tally(now_ms), _tally)
+    async def tally(self, request: Tally) -> dict[str, int]:
+        return await self._ask(request, _tally)
 
     def close(self) -> None:
+        """Hang up for good; whoever waits for a reply has lost it."""
         self._closed = True
         self._hang_up()
 
@@ -319,20 +289,6 @@ class TcpLine:
             self._writer.close()
         self._reader = self._writer = None
         self._tokens.clear()
-
-
-class SandboxChannel(CarrierChannel):
-    """The channel to a sandbox that listens at ``host`` and ``port``."""
-
-    def __init__(self, clock: Clock, host: str, port: int, name: str = "sandbox") -> None:
-        self._tcp = TcpLine(host, port)
-        super().__init__(clock, self._tcp, name)
-
-    async def tally(self) -> dict[str, int]:
-        """How often each fault has struck. Raises :class:`LineDown` and :class:`LineLost`."""
-        async with self._one_at_a_time:
-            await self._tcp.open()
-            return await self._tcp.tally(self._clock.now_ms())
 
 
 # --- the wire ------------------------------------------------------------------------------------

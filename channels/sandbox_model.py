@@ -44,6 +44,9 @@ bytes each."""
 UNACKNOWLEDGED_MAX = 100_000
 """Receipts out and not acknowledged; like a carrier's window, it stops the flow of more."""
 
+WINDOW_MS = 100
+"""When to ask again after so many were out."""
+
 COLLECT_MAX = 2_000
 """Receipts in one answer: a frame of some 200 kB."""
 
@@ -263,6 +266,8 @@ class Sandbox:
     def collect(self, now_ms: int, limit: int = COLLECT_MAX) -> Collected:
         """The receipts due by now, oldest first, at most ``limit``, under a token of their own."""
         room = min(limit, UNACKNOWLEDGED_MAX - self._out_count)
+        if not room:
+            return Collected((), (), 0, now_ms + WINDOW_MS)
         out: list[_Pending] = []
         while len(out) < room and self._due and self._due[0] <= now_ms:
             bucket = self._pending[self._due[0]]

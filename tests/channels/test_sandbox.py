@@ -13,14 +13,12 @@ import pytest
 from channels import sandbox as module
 from channels.base import Accepted, Message, NotSent, Unknown
 from channels.sandbox import (
-    CarrierChannel,
-    DirectLine,
     Ledger,
     SandboxChannel,
     duplicates,
     read_ledger,
 )
-from channels.sandbox_model import SPECIAL, Entry, Faults, Sandbox
+from channels.sandbox_model import SPECIAL, Entry, Sandbox
 from tests.contracts.channel_contract import Bench, ChannelContract, kinds
 from tests.contracts.clocks import JumpingClock
 
@@ -232,28 +230,30 @@ async def test_a_cancelled_send_does_not_leave_its_reply_to_the_next(carrier: Ca
     await channel.close()
 
 
-async def test_late_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_late_answers_are_bounded(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LATE_MAX", 3)
     clock = JumpingClock()
-    channel = CarrierChannel(clock, DirectLine(Sandbox(1, Faults(answer_late=1.0))))
-    assert await channel.send(LANE, [message(n) for n in range(9)], 1_000) == [None] * 9
+    channel = SandboxChannel(clock, "127.0.0.1", carrier.port)
+    late = [message(n, "answer_late") for n in range(9)]
+    assert await channel.send(LANE, late, 1_000) == [None] * 9
     await clock.sleep_ms(60_000)
     assert len((await channel.collect()).late) == 3
+    await channel.close()
 
 
-async def test_a_batch_closes_when_nearly_all_is_answered() -> None:
+async def test_a_batch_closes_when_nearly_all_is_answered(carrier: Carrier) -> None:
     clock = JumpingClock()
-    line = DirectLine(Sandbox(1))
-    channel = CarrierChannel(clock, line)
-    began_ms = clock.now_ms()
-    lost = [message(n, "answer_lost") for n in range(5)]
-    assert (await channel.send(LANE, lost[:1] + [message(n) for n in range(10, 29)], 1_000))[
-        0
-    ] is None
-    assert clock.now_ms() - began_ms == 20
-    await channel.send(LANE, lost[1:3] + [message(n) for n in range(30, 48)], 1_000)
-    assert clock.now_ms() - began_ms == 1_020
-    assert len(line.ledger) == 40
+    channel = SandboxChannel(clock, "127.0.0.1", carrier.port)
+    lost = [message(n, "answer_lost") for n in range(3)]
+
+    async def takes_ms(messages: list[Message]) -> int:
+        began_ms = clock.now_ms()
+        await channel.send(LANE, messages, 1_000)
+        return clock.now_ms() - began_ms
+
+    assert await takes_ms(lost[:1] + [message(n) for n in range(10, 29)]) == 20
+    assert await takes_ms(lost[1:] + [message(n) for n in range(30, 48)]) == 1_000
+    await channel.close()
 
 
 def entry(n: int, stream: int, lane: str = LANE, outcome: str = "taken") -> Entry:

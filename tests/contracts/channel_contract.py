@@ -31,8 +31,9 @@ NOT_TAKEN = (NotSent, Throttled, Transient, Permanent)
 
 class Bench(ABC):
     """A channel on its provider. ``can`` names the behaviours :meth:`message` can provoke:
-    ``throttled transient bad_recipient bad_content bad_account unknown answer_lost answer_late``
-    and, where there are receipts, ``receipt`` and the sandbox's ``receipt_*`` faults.
+    ``not_sent throttled transient bad_recipient bad_content bad_account unknown answer_lost
+    answer_late``, ``stop`` for a provider that can be stopped, and, where there are receipts,
+    ``receipt`` and the sandbox's faults of receipts.
     """
 
     channel: Channel
