@@ -76,11 +76,11 @@ class Commands:
 
     # Quarantine
 
-    async def replay_quarantined(self, id: str, raw: bytes | None, by: str) -> Received | Fault:
+    async def replay_quarantined(self, item: str, raw: bytes | None, by: str) -> Received | Fault:
         """Bring an item in again, its original bytes or mended ones; the original is kept. What
         would be refused again stays open: the answer says why."""
         raise NotImplementedError
 
-    async def drop_quarantined(self, id: str, by: str, reason: str) -> Fault | None:
+    async def drop_quarantined(self, item: str, by: str, reason: str) -> Fault | None:
         """Close an item without bringing it in."""
         raise NotImplementedError

@@ -78,7 +78,7 @@ class Reading:
         """Items by state ("" for all), the newest first; ``before`` is the id to go on from."""
         raise NotImplementedError
 
-    def quarantined_raw(self, id: str) -> bytes | None:
+    def quarantined_raw(self, item: str) -> bytes | None:
         """The original bytes of an item; None when there is no such item."""
         raise NotImplementedError
 
