@@ -227,8 +227,7 @@ class _Line:
 
     async def open(self) -> None:
         """Be connected, or raise :class:`LineDown`. The others raise :class:`LineLost`."""
-        if self._closed:
-            raise LineDown("closed")
+        self._check_open()
         if self._reader is not None and not self._reader.at_eof():
             return
         self._hang_up()
@@ -239,9 +238,7 @@ class _Line:
                 )
         except OSError as error:
             raise LineDown(error.strerror or type(error).__name__) from error
-        if self._closed:  # while it connected
-            self._hang_up()
-            raise LineDown("closed")
+        self._check_open()  # it may have been closed while it connected
         _send_at_once(self._writer)
 
     async def submit(self, request: Submit) -> list[Answer]:
@@ -283,6 +280,11 @@ class _Line:
         except asyncio.CancelledError:
             self._hang_up()  # the reply to come would be taken for the next request's
             raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            self._hang_up()
+            raise LineDown("closed")
 
     def _hang_up(self) -> None:
         if self._writer is not None:
