@@ -289,16 +289,18 @@ def _narrow(q: Question, reason: str, fault: Callable[[ChannelFacts], str]) -> V
 
 
 def _defer(q: Question, reason: str, until: int, **numbers: Number) -> Verdict:
-    """Hold until ``until`` and a little more, so that a release does not come all at once."""
-    until += q.facts.spread % max(q.policy.spread_ms, 1)
-    numbers["until_ms"] = until
-    if until >= q.facts.expiry_ms:
-        numbers["expiry_ms"] = q.facts.expiry_ms
-        return _suppress(f"{reason}_past_expiry", **numbers)
-    return _hold(reason, until, **numbers)
+    """Hold until ``until`` and a little more, so that a release does not come all at once; but
+    never past the expiry for the sake of that."""
+    room = q.facts.expiry_ms - until
+    if room <= 0:
+        return _suppress(
+            f"{reason}_past_expiry", **numbers, until_ms=until, expiry_ms=q.facts.expiry_ms
+        )
+    until += q.facts.spread % max(min(q.policy.spread_ms, room), 1)
+    return _hold(reason, until, **numbers, until_ms=until)
 
 
-def _hold(reason: str, until_ms: int, **numbers: Number) -> Verdict:
+def _hold(reason: str, until_ms: int, /, **numbers: Number) -> Verdict:
     return Verdict("hold", reason, numbers, until_ms=until_ms)
 
 
