@@ -1,0 +1,76 @@
+"""What the simulator knows of the journal: every row as it was committed, folded as it grows."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from streams.core import events as e
+from streams.core.codec import decode
+from streams.core.lifecycle import Journalled, State, apply
+from streams.journal.base import Row
+from streams.pipeline.river import Documents
+from streams.pipeline.sweep import LOOKED_AT
+from tests.simulation.store import MemoryStore
+
+HOUR_MS = 3_600_000
+
+
+class Line(NamedTuple):
+    """One row, decoded, with the status of its leg before and after."""
+
+    row: Row
+    event: e.Base
+    before: str
+    after: str
+
+
+class Book:
+    """The journal read along, commit by commit."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.documents = documents
+        self.lines: list[Line] = []
+        self.streams: defaultdict[bytes, list[Line]] = defaultdict(list)
+        self.states: dict[bytes, State] = {}
+        self.heads: dict[bytes, e.Head] = {}
+        self.fresh: list[Line] = []
+        self.sweepable = False
+        self._going: list[tuple[int, bytes]] = []
+
+    def take(self, store: MemoryStore, now_ms: int) -> None:
+        """Read what was just committed; ``fresh`` is that."""
+        self.fresh = []
+        for row in store.since(len(self.lines), 100_000):
+            event = decode(row.type, row.data)
+            state = self.states.get(row.stream)
+            if state is None:
+                state = self.states[row.stream] = State()
+            before = str(state.status)
+            apply(state, Journalled(row.version, row.at_ms, event))
+            line = Line(row, event, before, str(state.status))
+            self.lines.append(line)
+            self.fresh.append(line)
+            self.streams[row.stream].append(line)
+            head = getattr(event, "head", None)
+            if head is not None:
+                self.heads[row.stream] = head
+            if row.type in LOOKED_AT:
+                self._going.append((row.at_ms, row.stream))
+                self.sweepable = True
+
+    def legs(self) -> list[tuple[bytes, e.Head, State]]:
+        return [(stream, head, self.states[stream]) for stream, head in self.heads.items()]
+
+    def next_sweep_ms(self, last_ms: int, waits: tuple[int, ...]) -> int:
+        """The next full hour at which a sweep would look at anything; 0: never."""
+        due = [
+            (at_ms + wait_ms) // HOUR_MS * HOUR_MS + HOUR_MS
+            for at_ms, _ in self._going
+            for wait_ms in waits
+            if at_ms + wait_ms >= last_ms
+        ]
+        return min(due, default=0)
+
+    def set_going(self, start_ms: int, end_ms: int) -> list[bytes]:
+        """The streams with a row of that time that set them going."""
+        found = [stream for at_ms, stream in self._going if start_ms <= at_ms < end_ms]
+        return list(dict.fromkeys(found))

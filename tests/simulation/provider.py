@@ -1,0 +1,120 @@
+"""The provider: the real sandbox carrier behind a channel that the seed may stop anywhere.
+
+A worker has its own connection. Answers still due when it dies are lost with it; receipts it had
+taken and not acknowledged come again to another. Text lanes do not echo our attempt, as SMPP does
+not; the others do.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from channels.base import Collected, LateAnswer, Message, NotSent, Outcome
+from channels.sandbox_model import Entry, Faults, Sandbox
+from tests.simulation.scheduler import Scheduler, point, rest
+
+BELL = "provider"
+
+
+class Provider:
+    """The carrier all connections lead to; ``ledger`` is what it was asked, in order."""
+
+    def __init__(self, scheduler: Scheduler, seed: int, faults: Faults) -> None:
+        self.scheduler = scheduler
+        self.sandbox = Sandbox(seed, faults)
+        self.ledger: list[Entry] = []
+        self.acknowledged: list[tuple[int, int]] = []
+        self.on_call: Callable[[str, Message], None] = lambda lane, message: None
+        self.on_entry: Callable[[Entry], None] = lambda entry: None
+        self.on_report: Callable[[Collected], None] = lambda told: None
+
+    def connect(self, owner: str) -> "SimChannel":
+        return SimChannel(self, owner)
+
+    @property
+    def hits(self) -> Counter[str]:
+        return self.sandbox.hits
+
+
+class SimChannel:
+    """``channels.base.Channel`` without asyncio."""
+
+    name = "sandbox"
+
+    def __init__(self, provider: Provider, owner: str) -> None:
+        self._provider = provider
+        self._owner = owner
+        self._late: list[tuple[int, LateAnswer]] = []
+        self._tokens: set[int] = set()
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        await point("channel.send before")
+        scheduler = self._provider.scheduler
+        now_ms = scheduler.now_ms
+        outcomes: list[Outcome | None] = [
+            NotSent("deadline passed") if now_ms > m.call_before_ms else None for m in messages
+        ]
+        calls = [i for i, outcome in enumerate(outcomes) if outcome is None]
+        for i in calls:
+            self._provider.on_call(lane, messages[i])
+        answers = self._provider.sandbox.submit(lane, [messages[i] for i in calls], now_ms)
+        for entry in self._provider.sandbox.drain():
+            self._provider.ledger.append(entry)
+            self._provider.on_entry(entry)
+        scheduler.ring(BELL)
+        await point("channel.send called")
+        due = sorted(a.due_ms if a.outcome is not None else now_ms + close_ms for a in answers)
+        if due:
+            closed_ms = min(due[max(-(-len(due) * 95 // 100) - 1, 0)], now_ms + close_ms)
+            if closed_ms > scheduler.now_ms:
+                await rest(closed_ms)
+        await point("channel.send after")
+        for i, answer in zip(calls, answers, strict=True):
+            if answer.outcome is None:
+                continue
+            if answer.due_ms <= scheduler.now_ms:
+                outcomes[i] = answer.outcome
+            else:
+                late = LateAnswer(lane, messages[i].attempt, answer.outcome)
+                self._late.append((answer.due_ms, late))
+        return outcomes
+
+    async def collect(self) -> Collected:
+        await point("channel.collect before")
+        now_ms = self._provider.scheduler.now_ms
+        told = self._provider.sandbox.collect(now_ms)
+        late = tuple(answer for due_ms, answer in self._late if due_ms <= now_ms)
+        self._late = [(due_ms, answer) for due_ms, answer in self._late if due_ms > now_ms]
+        if told.token:
+            self._tokens.add(told.token)
+        due = [ms for ms in (told.next_ms, *(ms for ms, _ in self._late)) if ms]
+        receipts = tuple(r if _echoes(r.lane) else replace(r, attempt="") for r in told.receipts)
+        told = Collected(receipts, late, told.token, min(due, default=0))
+        await point("channel.collect after")
+        return told
+
+    async def acknowledge(self, token: int) -> None:
+        await point("channel.acknowledge before")
+        self._tokens.discard(token)
+        self._provider.acknowledged += self._provider.sandbox.acknowledge(token)
+        await point("channel.acknowledge after")
+
+    async def arrived(self) -> None:
+        await rest(bell=BELL, seen=self._provider.scheduler.rings[BELL])
+
+    async def close(self) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        """The connection is gone."""
+        self._provider.sandbox.disconnect(self._tokens)
+        self._tokens.clear()
+        self._late.clear()
+        self._provider.scheduler.ring(BELL)
+
+
+def _echoes(lane: str) -> bool:
+    return not lane.startswith("sms")

@@ -1,0 +1,129 @@
+"""The real journal on SQLite in memory, and what the steps of one worker see of it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, StaticPool, create_engine, event
+
+from preferences import store as preference_store
+from streams.journal import schema
+from streams.journal.base import Archived, Committed, Group, Row, Timer
+from streams.journal.proof import GENESIS
+from streams.journal.sqlite import SHARD, SqliteStore
+from streams.journal.sqlite_reads import Reads
+from streams.projections import create as create_projections
+from tests.simulation.scheduler import Scheduler, point
+
+TIMERS = "timers"
+
+
+class MemoryStore(SqliteStore):
+    """One connection for everything: nothing ever runs beside anything else here."""
+
+    def __init__(self) -> None:
+        self._raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.engine = self.readers = create_engine(
+            "sqlite://", creator=lambda: self._raw, poolclass=StaticPool
+        )
+
+        @event.listens_for(self.engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        schema.create(self.engine)
+        preference_store.metadata.create_all(self.engine)
+        with self.transaction() as connection:
+            connection.exec_driver_sql(
+                "INSERT OR IGNORE INTO journal_head VALUES (?, 0, 0, ?)", (SHARD, GENESIS)
+            )
+        create_projections(self)
+        self._blank = sqlite3.connect(":memory:")
+        self._raw.backup(self._blank)
+
+    def reset(self) -> None:
+        self._blank.backup(self._raw)
+
+    def execute(self, sql: str, *values: object) -> list[Any]:
+        """For tampering and for counting; no step comes here."""
+        return self._raw.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reads]:
+        yield Reads(self._raw)
+
+
+@cache
+def the_store() -> MemoryStore:
+    """One a process: making its tables costs more than a seed."""
+    return MemoryStore()
+
+
+class SimJournal:
+    """``streams.journal.base.Journal`` of one worker: what its steps append at once is committed
+    together, as group commit does."""
+
+    def __init__(
+        self, store: MemoryStore, scheduler: Scheduler, committed: Callable[[Sequence[Group]], None]
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._committed = committed
+        self._waiting: list[list[Any]] = []
+        self._head = store.head()
+
+    @property
+    def head(self) -> int:
+        return self._head
+
+    async def append(self, group: Group) -> Committed:
+        box: list[Any] = [group, None]
+        self._waiting.append(box)
+        await point("journal.append before")
+        if box[1] is None:
+            self._commit()
+        await point("journal.append after")
+        answer: Committed = box[1]
+        return answer
+
+    def _commit(self) -> None:
+        boxes, self._waiting = self._waiting, []
+        groups = [box[0] for box in boxes]
+        answers = self._store.commit(groups, self._scheduler.now_ms)
+        for box, answer in zip(boxes, answers, strict=True):
+            box[1] = answer
+        self._head = answers[-1].pos
+        if any(u.timers for g in groups for u in g.units) or any(a.looked for a in answers):
+            self._scheduler.ring(TIMERS)
+        self._committed(groups)
+
+    async def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        return await self.aside(self._store.read, streams, name="journal.read")
+
+    async def lookup(
+        self, keys: Sequence[tuple[bytes, bytes]]
+    ) -> Mapping[tuple[bytes, bytes], list[bytes]]:
+        return await self.aside(self._store.lookup, keys, name="journal.lookup")
+
+    async def counts(self, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        return await self.aside(self._store.counts, keys, name="journal.counts")
+
+    async def archived(self, keys: Sequence[bytes]) -> Mapping[bytes, Archived]:
+        return await self.aside(self._store.archived, keys, name="journal.archived")
+
+    async def lookups_since(self, pos: int, keys: Sequence[bytes]) -> Mapping[bytes, list[bytes]]:
+        return await self.aside(self._store.lookups_since, pos, keys, name="journal.lookups_since")
+
+    async def due(self, now_ms: int, limit: int) -> list[Timer]:
+        return await self.aside(self._store.due, now_ms, limit, name="journal.due")
+
+    async def delete_timers(self, timers: Sequence[Timer]) -> None:
+        await self.aside(self._store.delete_timers, timers, name="journal.delete_timers")
+
+    async def aside(self, ask: Callable[..., Any], *args: Any, name: str = "people.load") -> Any:
+        await point(f"{name} before")
+        answer = ask(*args)
+        await point(f"{name} after")
+        return answer

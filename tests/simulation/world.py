@@ -1,0 +1,325 @@
+"""One world: workers around one journal, one set of topics, one carrier, run by one seed."""
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from channels.lanes import Breaker, Pacer
+from channels.sandbox_model import FAULTS, Faults
+from preferences.vault import Keys, Vault
+from streams.core.identity import Index
+from streams.people import SqlPeople
+from streams.pipeline.dispatch import LaneWork, dispatch
+from streams.pipeline.receive import receive, receive_parked
+from streams.pipeline.river import River
+from streams.pipeline.route import route
+from streams.pipeline.sweep import Swept, sweep, waits
+from streams.pipeline.tick import tick
+from streams.topics import EVENTS, PARKED, Record, dispatch_topic
+from tests.simulation.book import Book
+from tests.simulation.catalog import documents
+from tests.simulation.choices import choose
+from tests.simulation.provider import BELL, Provider, SimChannel
+from tests.simulation.scenario import Choice, Scenario
+from tests.simulation.scheduler import Process, Rates, Scheduler, point, rest
+from tests.simulation.store import TIMERS, MemoryStore, SimJournal
+from tests.simulation.topics import PARTITIONS, Partition, SimTopics, View
+
+KEYS = Keys(bytes(range(32)), bytes(range(32, 64)))
+SESSION_MS = 12_000
+"""A worker that says nothing for so long loses its partitions."""
+
+HOUR_MS = 3_600_000
+SWEEPS = "sweeps"
+
+Step = Callable[[Sequence[Record]], Awaitable[int]]
+
+
+class Clock:
+    """``streams.clock.Clock`` without an event loop."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def now_ms(self) -> int:
+        return self._scheduler.now_ms
+
+    async def sleep_ms(self, ms: int) -> None:
+        await point("clock.sleep before")
+        await rest(self._scheduler.now_ms + ms)
+        await point("clock.sleep after")
+
+    async def wait(self, event: Any, timeout_ms: int) -> bool:
+        raise NotImplementedError("steps do not wait for bells")
+
+
+class Worker:
+    """One process with all loops of the river; its memory ends with it."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world = world
+        self.process = Process(name)
+        self.channel: SimChannel
+        self.river: River
+
+    def start(self) -> None:
+        world = self.world
+        self.process.alive = True
+        self.river = world.river()
+        self.channel = world.provider.connect(self.process.name)
+        for name, loop in (
+            ("ticker", self._tick), ("sweeper", self._sweep), ("collector", self._collect),
+        ):  # fmt: skip
+            self._spawn(name, loop())
+
+    def take(self, partition: Partition) -> None:
+        """The partition is this worker's from now on."""
+        limit, step = self._step_of(partition.topic)
+        self._spawn(partition.bell, self._read(partition, limit, step))
+
+    def _spawn(self, name: str, coro: Coroutine[Any, Any, None]) -> None:
+        self.world.scheduler.spawn(self.process, name, coro)
+
+    # the loops
+
+    async def _read(self, partition: Partition, limit: int, step: Step) -> None:
+        scheduler, topics = self.world.scheduler, self.world.topics
+        generation, position = partition.generation, partition.committed
+        while partition.generation == generation:
+            seen = scheduler.rings[partition.bell]
+            await point("topics.poll before")
+            records = partition.records[position : position + limit]
+            if not records:
+                await rest(bell=partition.bell, seen=seen)
+                continue
+            await point("topics.poll after")
+            wait_until_ms = await step(records)
+            await point("topics.acknowledge before")
+            topics.acknowledge(partition, generation, records)
+            await point("topics.acknowledge after")
+            position += len(records)
+            if wait_until_ms > scheduler.now_ms:
+                await rest(wait_until_ms)
+
+    def _step_of(self, topic: str) -> tuple[int, Step]:
+        river, world = self.river, self.world
+        if topic == EVENTS:
+
+            async def routing(records: Sequence[Record]) -> int:
+                await route(river, records)
+                return 0
+
+            return world.batch, routing
+        if topic == PARKED:
+
+            async def parked(records: Sequence[Record]) -> int:
+                return await receive_parked(river, records)
+
+            return 50, parked
+        lane_name, urgent = world.lanes[topic]
+        lane = river.documents.lanes[lane_name]
+        pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
+        work = LaneWork(lane_name, self.channel, pacer, Breaker(), urgent)
+
+        async def dispatching(records: Sequence[Record]) -> int:
+            await dispatch(river, work, records)
+            return 0
+
+        return max(lane.rate_per_s, 1), dispatching
+
+    async def _tick(self) -> None:
+        scheduler, store = self.world.scheduler, self.world.store
+        while True:
+            seen = scheduler.rings[TIMERS]
+            next_ms = store.next_due_ms()
+            if next_ms is None:
+                await rest(bell=TIMERS, seen=seen)
+            elif next_ms > scheduler.now_ms:
+                # not all at the same moment, or every timer would be served three times
+                await rest(next_ms + scheduler.rng.randrange(800), TIMERS, seen)
+                if (due := store.next_due_ms()) is not None and due > scheduler.now_ms:
+                    continue
+            await tick(self.river)
+
+    async def _sweep(self) -> None:
+        world, scheduler = self.world, self.world.scheduler
+        while True:
+            seen = scheduler.rings[SWEEPS]
+            last_ms = world.swept_ms
+            hour_ms = world.book.next_sweep_ms(last_ms, waits(self.river))
+            if hour_ms > scheduler.now_ms:
+                await rest(hour_ms + scheduler.rng.randrange(800), SWEEPS, seen)
+                continue
+            if not hour_ms:
+                await rest(bell=SWEEPS, seen=seen)
+                continue
+            for wait_ms in waits(self.river):
+                await point("sweeps.page")
+                streams = world.book.set_going(last_ms - wait_ms, hour_ms - wait_ms)
+                if streams:
+                    done = await sweep(self.river, streams)
+                    world.swept += Counter(done._asdict())
+                    if done.caught:
+                        scheduler.say(f"sweep caught {done.caught}")
+            world.swept_ms = max(world.swept_ms, hour_ms)
+            scheduler.ring(SWEEPS)
+
+    async def _collect(self) -> None:
+        scheduler = self.world.scheduler
+        while True:
+            seen = scheduler.rings[BELL]
+            told = await self.channel.collect()
+            if told.receipts or told.late:
+                await receive(self.river, told.receipts, told.late)
+            if told.token:
+                self.world.on_receipts(told)
+                await self.channel.acknowledge(told.token)
+            if told.receipts or told.late:
+                continue
+            if told.next_ms == 0:
+                await rest(bell=BELL, seen=seen)
+            elif told.next_ms > scheduler.now_ms:
+                await rest(told.next_ms + scheduler.rng.randrange(300), BELL, seen)
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(
+        self, seed: int, scenario: Scenario, rates: Rates, store: MemoryStore, *, trace: bool
+    ) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed * 7 + 3)
+        self.scenario = scenario
+        store.reset()
+        self.store = store
+        self.scheduler = Scheduler(self.rng, rates, scenario.start_ms, trace=trace)
+        self.scheduler.on_crash = self._on_crash
+        self.scheduler.on_pause = self._on_pause
+        self.scheduler.on_move = self._on_move
+        self.vault = Vault(KEYS, random.Random(seed * 7 + 4).randbytes)
+        self.index = Index(KEYS.derive("look-up"))
+        self.documents = documents()
+        self.lanes = {
+            dispatch_topic(lane.name, urgent): (lane.name, urgent)
+            for lane in self.documents.lanes
+            for urgent in (True, False)
+        }
+        names = [EVENTS, PARKED, *self.lanes]
+        self.topics = SimTopics(self.scheduler, self.rng, names)
+        self.provider = Provider(self.scheduler, seed, _carrier(self.rng))
+        self.batch = self.rng.choice((1, 3, 20))
+        self.book = Book(self.documents)
+        self.swept: Counter[str] = Counter()
+        self.swept_ms = scenario.start_ms // HOUR_MS * HOUR_MS
+        self.on_receipts: Callable[[Any], None] = lambda told: None
+        self.on_commit: Callable[[], None] = lambda: None
+        self.outside = Process("outside", mortal=False)
+        self.workers = [Worker(self, f"w{i}") for i in range(self.rng.choice((2, 3)))]
+
+    def river(self) -> River:
+        journal = SimJournal(self.store, self.scheduler, self._committed)
+        people = SqlPeople(self.store.engine, self.vault, journal, journal.aside)
+        return River(
+            journal, View(self.topics), people, self.vault, self.index, Clock(self.scheduler),
+            self.documents, self.vault.hub,
+        )  # fmt: skip
+
+    def run(self, limit: int = 400_000) -> bool:
+        """Until everything is quiet; False when it never was."""
+        for worker in self.workers:
+            worker.start()
+        self._balance()
+        for said in self.scenario.said:
+            sealed = self.vault.hub.seal(said.raw, b"events")
+            self.scheduler.at(said.at_ms, self._publishing(Record(said.key.encode(), sealed)))
+        for choice in self.scenario.choices:
+            self.scheduler.at(choice.at_ms, self._choosing(choice))
+        quiet = self.scheduler.run(limit)
+        self.scheduler.stop_all([self.outside, *(w.process for w in self.workers)])
+        return quiet
+
+    def _publishing(self, record: Record) -> Callable[[], None]:
+        return lambda: self.topics.put(EVENTS, record)
+
+    def _choosing(self, choice: Choice) -> Callable[[], None]:
+        def start() -> None:
+            coro = choose(self.river(), choice.ref, choice.chosen)
+            self.scheduler.spawn(self.outside, f"choice of {choice.ref}", coro)
+
+        return start
+
+    def _committed(self, groups: object) -> None:
+        self.book.take(self.store, self.scheduler.now_ms)
+        self.on_commit()
+        if self.book.sweepable:
+            self.book.sweepable = False
+            self.scheduler.ring(SWEEPS)
+
+    # what befalls workers
+
+    def _alive(self) -> list[Worker]:
+        now_ms = self.scheduler.now_ms
+        return [
+            w
+            for w in self.workers
+            if w.process.alive and w.process.paused_until_ms < now_ms + SESSION_MS
+        ]
+
+    def _balance(self) -> None:
+        """Every partition has a live owner; who had it before may not know yet."""
+        workers = {w.process.name: w for w in self._alive()}
+        for partition in self.topics.assign(list(workers)):
+            if partition.owner:
+                workers[partition.owner].take(partition)
+
+    def _on_crash(self, process: Process) -> None:
+        worker = next(w for w in self.workers if w.process is process)
+        worker.channel.drop()
+        back_ms = self.scheduler.now_ms + self.rng.choice((100, 20_000, 300_000))
+
+        def restart() -> None:
+            if not process.alive:
+                process.paused_until_ms = 0
+                worker.start()
+                self._balance()
+
+        self.scheduler.at(back_ms, restart)
+        self.scheduler.at(self.scheduler.now_ms + self.rng.randrange(SESSION_MS), self._orphans)
+
+    def _on_pause(self, process: Process) -> None:
+        if process.paused_until_ms > self.scheduler.now_ms + SESSION_MS:
+            self.scheduler.at(self.scheduler.now_ms + SESSION_MS, self._orphans)
+
+    def _orphans(self) -> None:
+        """The partitions of whoever is gone find new owners."""
+        alive = {w.process.name: w for w in self._alive()}
+        for partition in self.topics.partitions.values():
+            if partition.owner not in alive:
+                owner = self.rng.choice(sorted(alive)) if alive else ""
+                self.topics.move(partition, owner)
+                if owner:
+                    alive[owner].take(partition)
+
+    def _on_move(self) -> None:
+        """Partitions change hands for no reason, as when a worker joins."""
+        alive = {w.process.name: w for w in self._alive()}
+        if not alive:
+            return
+        for partition in self.topics.partitions.values():
+            if self.rng.random() < 0.3:
+                owner = self.rng.choice(sorted(alive))
+                self.topics.move(partition, owner)
+                alive[owner].take(partition)
+
+
+def _carrier(rng: random.Random) -> Faults:
+    """A carrier on a bad day: each kind of fault in some of the seeds, and often enough there."""
+    chances = {fault: rng.choice((0.0, 0.0, 0.03, 0.12)) for fault in FAULTS}
+    chances["bad_account"] = rng.choice((0.0, 0.0, 0.01))
+    chances["reset"] = rng.choice((0.0, 0.02, 0.05))
+    return Faults(**chances, late_ms=rng.choice((3_000, 20_000, 90_000)))
+
+
+__all__ = ["Swept", "Worker", "World"]
