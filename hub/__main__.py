@@ -1,0 +1,39 @@
+"""The command line: ``hub COMMAND``.
+
+Every command imports what it works with when it runs, so that ``hub --help`` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.commands import serving
+from hub.commands.console import Commands, settings_file
+
+app = typer.Typer(
+    cls=Commands,
+    name="hub",
+    help="Fenghuo (烽火): tells people what a public authority has to tell them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _hub(
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of settings; the environment wins.", dir_okay=False),
+    ] = None,
+) -> None:
+    settings_file.set(settings)
+
+
+app.command()(serving.up)
+app.command()(serving.sandbox)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,112 @@
+"""What all commands share at the terminal: settings, one way to answer, one way to fail.
+
+Exit codes: 0 it is done, 1 it was refused or found wanting, 2 it was asked wrongly. Bad input is
+one clear sentence, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from hub.settings import Settings
+
+REFUSED = 1
+MISUSED = 2
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for a machine.")]
+
+
+settings_file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
+"""What ``hub --settings`` named."""
+
+
+class Commands(TyperGroup):
+    """A group whose known errors end in a sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read our output has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(0) from None
+        except OSError as error:
+            name = f"{error.filename}: " if error.filename else ""
+            fail(f"{name}{error.strerror or error}")
+        except Exception as error:
+            if type(error).__name__ not in EXPECTED:
+                raise  # our own mistake: its traceback is wanted
+            fail(str(error), EXPECTED[type(error).__name__])
+
+
+EXPECTED = {
+    "SettingsError": MISUSED,
+    "Occupied": REFUSED,
+    "CarrierFailed": REFUSED,
+    "CatalogRefused": REFUSED,
+    "LanesError": REFUSED,
+    "JournalLocked": REFUSED,
+    "JournalUnavailable": REFUSED,
+    "TopicsUnavailable": REFUSED,
+    "LineDown": REFUSED,
+    "LineLost": REFUSED,
+}
+"""Errors whose text is written for people, and the exit code of each. By name: importing them all
+would make ``--help`` slow."""
+
+
+def settings() -> Settings:
+    """As the environment and ``--settings`` say."""
+    from hub.settings import load
+
+    return load(os.environ, settings_file.get())
+
+
+def fail(sentence: str, code: int = REFUSED) -> NoReturn:
+    """Say what is wrong, and end."""
+    typer.echo(f"hub: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def say(text: str = "") -> None:
+    typer.echo(text)
+
+
+def say_json(value: object) -> None:
+    """One JSON document on one line; bytes as hex."""
+    import msgspec
+
+    def plain(value: object) -> object:
+        if isinstance(value, bytes):
+            return value.hex()
+        return str(value)
+
+    builtin = msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=plain, str_keys=True)
+    typer.echo(msgspec.json.encode(builtin, enc_hook=plain).decode())
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for people; columns of numbers stand to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [tuple(row) for row in rows]
+    shown = Table(title=title or None, title_justify="left", show_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        numbers = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        shown.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(_cell(value) for value in row))
+    Console(highlight=False).print(shown)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,96 @@
+"""``hub up`` and ``hub sandbox``: the processes that stay."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hub.commands.console import fail, say, settings
+
+if TYPE_CHECKING:
+    from channels.sandbox_model import Faults
+
+
+def up(
+    sample: Annotated[
+        bool, typer.Option("--sample", help="With 10,000 sample recipients and their events.")
+    ] = False,
+    events_per_second: Annotated[
+        float, typer.Option(min=0, max=1_000, help="How many sample events arrive a second.")
+    ] = 20,
+    own_sandbox: Annotated[
+        bool, typer.Option("--sandbox/--no-sandbox", help="Start the sandbox carrier, or use one.")
+    ] = True,
+) -> None:
+    """Run the hub: the river, the sandbox carrier, the pages and the API."""
+    from hub.serving import serve
+
+    asyncio.run(serve(settings(), events_per_second if sample else None, own_sandbox, say))
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Listen here; else as the settings say.")] = "",
+    port: Annotated[
+        int, typer.Option(min=-1, max=65_535, help="And on this port; 0 takes a free one.")
+    ] = -1,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File of what came; else in the data folder.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides which message meets which fault.")] = 1,
+    rough: Annotated[bool, typer.Option("--rough", help="A bad day, with every fault.")] = False,
+    faults: Annotated[
+        str, typer.Option(help='Faults as JSON, as {"answer_lost": 0.01, "receipt_ms": 500}.')
+    ] = "",
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when standard input does.")
+    ] = False,
+) -> None:
+    """Run the sandbox carrier alone: a carrier that fails in every way a real one does."""
+    from channels.sandbox import serve
+    from hub.folder import LEDGER
+
+    told = settings()
+    file = ledger or told.data_dir / LEDGER
+    file.parent.mkdir(parents=True, exist_ok=True)
+    host = host or told.sandbox_host
+    port = told.sandbox_port if port < 0 else port
+
+    def listening(port: int) -> None:
+        say(f"listening on {host}:{port}")
+        sys.stdout.flush()
+
+    carrier = serve(host, port, file, seed, _faults(faults, rough), listening)
+    asyncio.run(_until_told(carrier, with_parent))
+
+
+def _faults(text: str, rough: bool) -> "Faults":
+    import msgspec
+
+    from channels.sandbox_model import ROUGH, Faults
+
+    if not text:
+        return ROUGH if rough else Faults()
+    try:
+        return msgspec.json.decode(text, type=Faults)
+    except msgspec.DecodeError as error:
+        fail(f"--faults: {error}", 2)
+
+
+async def _until_told(carrier: Coroutine[Any, Any, None], with_parent: bool) -> None:
+    """Serve until SIGTERM, SIGINT or, with a parent, the end of the pipe that it holds."""
+    serving = asyncio.ensure_future(carrier)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    pipe = asyncio.StreamReader()
+    if with_parent:
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(pipe), sys.stdin)
+        gone = asyncio.ensure_future(pipe.read())
+        gone.add_done_callback(lambda _: serving.cancel())
+    with suppress(asyncio.CancelledError):
+        await serving
