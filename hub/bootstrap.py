@@ -15,7 +15,7 @@ from hub.settings import Settings
 from preferences import links
 from preferences import store as preference_store
 from preferences.vault import Keys, Pooled, SubjectKey, Vault
-from streams import projections, sweeps
+from streams import sweeps
 from streams.clock import Clock
 from streams.core.identity import Index
 from streams.core.policy import DEFAULT
@@ -25,6 +25,7 @@ from streams.local import Bells, LocalBed
 from streams.local_topics import SqliteTopics
 from streams.people import SqlPeople
 from streams.pipeline.river import Documents, River
+from streams.projections import following
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.wording_versions import load_wording
 from web import keys
@@ -68,7 +69,7 @@ def open_store(settings: Settings) -> SqliteStore:
     )
     for metadata in owned:
         metadata.create_all(store.engine)
-    projections.create(store)
+    following.create(store)
     return store
 
 
@@ -122,7 +123,7 @@ def open_hub(
         documents(settings, catalog, lanes),
         hub_key(settings),
     )
-    follower = projections.Follower(store)
+    follower = following.Follower(store)
     swept = sweeps.SqlSweeps(store.readers, store.engine)
     bed = LocalBed(river, bells, store, channels, follower, swept, clock)
     return Hub(settings, clock, store, journal, topics, vault, river, bed, inbox, channels)

@@ -323,6 +323,7 @@ class QuarantineClosed(Base, frozen=True, kw_only=True):
     FACT: ClassVar[bool] = True
     how: Literal["replayed", "dropped"]
     by: str
+    reason: str = ""
 
 
 class CaseNoted(Base, frozen=True, kw_only=True):

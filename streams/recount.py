@@ -1,0 +1,87 @@
+"""The accounts, made twice: from the projections, and from nothing but the journal itself.
+
+Both must come to the same. The recount folds every stream in the order of streams, so that it
+holds one leg in memory at a time, however long the journal is.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+
+from sqlalchemy import Connection, select
+
+from streams.core import codec
+from streams.core.lifecycle import BUCKETS, Journalled, fold
+from streams.journal.schema import journal
+from streams.journal.sqlite import SqliteStore
+from streams.projections.moves import Place, Standing, standing
+from streams.projections.standing import STANDING
+from streams.views import Parts, Report
+
+ROWS_AT_ONCE = 1_000
+"""Rows held while reading in order; a stream has about four."""
+
+_ENDS = frozenset(BUCKETS.values())
+
+
+def counted(connection: Connection) -> Counter[Standing]:
+    """Where the legs stand, as the projection has it."""
+    return Counter(
+        {
+            Standing(row[0], Place(*row[1:-1])): row[-1]
+            for row in connection.execute(select(STANDING))
+        }
+    )
+
+
+def folded(connection: Connection) -> Counter[Standing]:
+    """Where the legs stand, by folding every stream of the journal."""
+    counts: Counter[Standing] = Counter()
+    for rows in _streams(connection):
+        here = standing(fold(rows))
+        if here is not None:
+            counts[here] += 1
+    return counts
+
+
+def recount(store: SqliteStore) -> Report:
+    """The accounts from the journal. Reads all of it."""
+    with store.readers.connect() as connection:
+        return report(folded(connection))
+
+
+def report(standings: Mapping[Standing, int]) -> Report:
+    """The accounts of legs that stand like this."""
+    return Report(
+        total=_parts(standings.items()),
+        by_channel=_by(standings, "channel"),
+        by_carrier=_by(standings, "carrier"),
+        by_notice=_by(standings, "notice"),
+    )
+
+
+def _by(standings: Mapping[Standing, int], name: str) -> dict[str, Parts]:
+    groups: dict[str, list[tuple[Standing, int]]] = {}
+    for here, count in standings.items():
+        groups.setdefault(getattr(here.place, name), []).append((here, count))
+    return {key: _parts(group) for key, group in sorted(groups.items())}
+
+
+def _parts(group: Iterable[tuple[Standing, int]]) -> Parts:
+    parts: Counter[str] = Counter()
+    for here, count in group:
+        parts[here.category if here.category in _ENDS else "in_flight"] += count
+    return Parts(notifications=parts.total(), **parts)
+
+
+def _streams(connection: Connection) -> Iterator[Iterator[Journalled]]:
+    """Each stream's rows, decoded, in the order of streams and versions."""
+    c = journal.c
+    query = select(c.stream, c.version, c.type, c.at_ms, c.data).order_by(c.stream, c.version)
+    rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
+    for _, group in groupby(rows, key=itemgetter(0)):
+        yield (
+            Journalled(version, at_ms, codec.decode(type_, data))
+            for _, version, type_, at_ms, data in group
+        )
