@@ -35,7 +35,8 @@ PROJECT_PAUSE_MS = 200
 """Pages are this old at most; following every commit by itself would cost one more for each."""
 
 REST_MS = 60_000
-"""How long a worker rests when nothing rings: a bound on what a lost bell could cost."""
+"""How long a worker rests when nothing rings: a bound on what a lost bell could cost. Where time
+is simulated and bells are not lost, much longer: waking for nothing is all it would cost."""
 
 Step = Callable[[], Awaitable[int]]
 """Serves once; answers 0 for "there may be more", else for how many ms there is nothing to do."""
@@ -97,6 +98,7 @@ class LocalBed:
         follower: Follower,
         sweeps: Sweeps,
         clock: Clock,
+        rest_ms: int = REST_MS,
     ) -> None:
         self.river = river
         self._bells = bells
@@ -105,6 +107,7 @@ class LocalBed:
         self._follower = follower
         self._sweeps = sweeps
         self._clock = clock
+        self._rest_ms = rest_ms
         self._ending = asyncio.Event()
         self.swept = Swept()
         self._timers_bell = asyncio.Event()
@@ -172,7 +175,7 @@ class LocalBed:
     async def _route(self) -> int:
         records = await self.river.topics.poll(EVENTS, ROUTE_BATCH)
         if not records:
-            return REST_MS
+            return self._rest_ms
         await route(self.river, records)
         await self.river.topics.acknowledge(EVENTS, records[-1].offset)
         self.ring()
@@ -184,7 +187,7 @@ class LocalBed:
             limit = max(min(lane.rate_per_s * SLICE_S, SLICE_MAX), 1)
             records = await self.river.topics.poll(work.topic, limit)
             if not records:
-                return REST_MS
+                return self._rest_ms
             await dispatch(self.river, work, records)
             await self.river.topics.acknowledge(work.topic, records[-1].offset)
             self._news[lane.provider].set()
@@ -204,7 +207,7 @@ class LocalBed:
             if told.token:
                 await channel.acknowledge(told.token)
             if told.next_ms == 0:
-                return REST_MS
+                return self._rest_ms
             return max(told.next_ms - self._clock.now_ms(), 0)
 
         return step
@@ -212,7 +215,7 @@ class LocalBed:
     async def _parked(self) -> int:
         records = await self.river.topics.poll(PARKED, ROUTE_BATCH)
         if not records:
-            return REST_MS
+            return self._rest_ms
         next_ms = await receive_parked(self.river, records)
         await self.river.topics.acknowledge(PARKED, records[-1].offset)
         self.ring()
@@ -227,7 +230,7 @@ class LocalBed:
             return 0
         next_ms = await asyncio.to_thread(self._store.next_due_ms)
         if next_ms is None:
-            return REST_MS
+            return self._rest_ms
         return max(next_ms - self._clock.now_ms(), 1)
 
     async def _sweep(self) -> int:
@@ -253,4 +256,4 @@ class LocalBed:
         if applied == PROJECT_BATCH:
             return 0
         await self._clock.sleep_ms(PROJECT_PAUSE_MS)
-        return 0 if applied else REST_MS
+        return 0 if applied else self._rest_ms
