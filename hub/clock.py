@@ -11,6 +11,10 @@ import itertools
 import time
 from collections.abc import Coroutine
 
+QUIET_TURNS = 8
+"""Turns of the loop after which nobody woken is still on the way: an event that was set takes
+three to reach whoever waits for it and end its sleep."""
+
 
 class Real:
     """The machine's time."""
@@ -57,6 +61,9 @@ class Virtual:
         self._now_ms = start
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()  # those due at the same time wake as they fell asleep
+        self._asleep = 0
+        self._awaited = 0
+        self._all_asleep = asyncio.Event()
 
     def now_ms(self) -> int:
         return self._now_ms
@@ -67,7 +74,13 @@ class Virtual:
             return
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now_ms + ms, next(self._order), woken))
-        await woken
+        self._asleep += 1
+        if self._asleep == self._awaited:
+            self._all_asleep.set()
+        try:
+            await woken
+        finally:
+            self._asleep -= 1
 
     async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
         return await _first(event, self.sleep_ms(timeout_ms))
@@ -77,6 +90,26 @@ class Virtual:
         while self._sleepers and self._sleepers[0][2].done():  # cancelled meanwhile
             heapq.heappop(self._sleepers)
         return self._sleepers[0][0] if self._sleepers else None
+
+    def sleeping(self) -> int:
+        """How many wait for time to pass."""
+        return sum(not woken.done() for _, _, woken in self._sleepers)
+
+    async def settled(self, sleepers: int) -> None:
+        """Return once exactly so many sleep and stay asleep: nobody has anything left to do now.
+
+        Whoever is woken, or waits for anything but this clock, is not asleep.
+        """
+        self._awaited = sleepers
+        quiet = 0
+        while quiet < QUIET_TURNS:
+            if self._asleep == sleepers:
+                quiet += 1
+                await asyncio.sleep(0)
+            else:
+                quiet = 0
+                self._all_asleep.clear()
+                await self._all_asleep.wait()
 
     def advance_to(self, ms: int) -> None:
         """Set the time and wake everyone due by then, in the order of their due times."""

@@ -34,7 +34,7 @@ PROJECT_BATCH = 2_000
 PROJECT_PAUSE_MS = 200
 """Pages are this old at most; following every commit by itself would cost one more for each."""
 
-REST_MS = 60_000
+REST_MS = 600_000
 """How long a worker rests when nothing rings: a bound on what a lost bell could cost. Where time
 is simulated and bells are not lost, much longer: waking for nothing is all it would cost."""
 
@@ -115,6 +115,7 @@ class LocalBed:
         self._news = {name: asyncio.Event() for name in channels}
         self.lanes: list[LaneWork] = []
         self.workers = list(self._make())
+        self._resting: set[str] = set()
 
     def _make(self) -> list[Worker]:
         workers = [
@@ -168,7 +169,13 @@ class LocalBed:
             worker.bell.clear()
             rest_ms = await worker.step()
             if rest_ms and not self._ending.is_set():
+                self._resting.add(worker.name)
                 await self._clock.wait(worker.bell, rest_ms)
+                self._resting.discard(worker.name)
+
+    def woken(self) -> bool:
+        """Whether a bell has rung for a worker that rests and has not stirred yet."""
+        return any(w.bell.is_set() for w in self.workers if w.name in self._resting)
 
     # The steps
 
