@@ -71,6 +71,7 @@ def gather(
             settled_by=history.settled_by,
             superseded_by=history.superseded_by,
             duplicate_of=history.duplicate_of,
+            at_ms=now_ms,
         )
     chosen = who.preferences
     order = chain(head, notice)
@@ -98,6 +99,7 @@ def gather(
         cap=chosen.caps.get(head.cls, -1),
         spread=int.from_bytes(stream[-4:], "big"),
         language=who.language or default_language,
+        at_ms=now_ms,
     )
 
 

@@ -260,7 +260,7 @@ def _accepted(s: State, x: e.Accepted, row: Journalled) -> None:
     if s.status in (Status.OPEN, Status.UNKNOWN):
         if x.attempt == s.attempt:
             s.status = Status.ACCEPTED
-    elif s.status is Status.UNCONFIRMED or s.status in NOT_SENT:
+    elif x.attempt not in s.undelivered and s.status in (Status.UNCONFIRMED, *NOT_SENT):
         s.status = Status.ACCEPTED
 
 
@@ -290,6 +290,8 @@ def _definite(s: State, attempt: int, then: Status) -> None:
 
 
 def _unknown(s: State, x: e.Unknown, row: Journalled) -> None:
+    if x.attempt in s.unknown or x.attempt in s.accepted:
+        return  # said before, or a report overtook it
     s.unknown.add(x.attempt)
     s.unknown_at_ms = row.at_ms
     s.tries += 1
@@ -299,12 +301,12 @@ def _unknown(s: State, x: e.Unknown, row: Journalled) -> None:
 
 def _unconfirmed(s: State, x: e.Unconfirmed, row: Journalled) -> None:
     s.reason = x.reason
-    s.status = Status.UNCONFIRMED
+    s.status = _end(s, Status.UNCONFIRMED)
 
 
 def _no_receipt(s: State, x: e.NoReceipt, row: Journalled) -> None:
     if s.status is Status.ACCEPTED:
-        s.status = Status.NO_RECEIPT
+        s.status = _end(s, Status.NO_RECEIPT)
 
 
 def _delivered(s: State, x: e.Delivered, row: Journalled) -> None:
@@ -317,10 +319,20 @@ def _delivered(s: State, x: e.Delivered, row: Journalled) -> None:
 def _undelivered(s: State, x: e.Undelivered, row: Journalled) -> None:
     _reported(s, x.attempt)
     s.undelivered.add(x.attempt)
-    moved_on = s.status in (Status.DELIVERED, Status.READ, Status.READY, Status.HELD)
-    if x.attempt == s.attempt and not moved_on:
+    if s.status in (Status.DELIVERED, Status.READ, Status.READY, Status.HELD):
+        return
+    if x.attempt == s.attempt:
         s.reason = x.code
-        s.status = Status.UNDELIVERED
+        s.status = _end(s, Status.UNDELIVERED) if s.cancelled else Status.UNDELIVERED
+    elif _awaits_nothing(s):
+        s.status = _end(s, Status.UNDELIVERED)
+
+
+def _awaits_nothing(s: State) -> bool:
+    """Closed without proof, or open only for an earlier attempt that was accepted late."""
+    if s.status is Status.ACCEPTED:
+        return s.attempt not in s.accepted
+    return s.status in (Status.UNCONFIRMED, Status.NO_RECEIPT)
 
 
 def _read(s: State, x: e.Read, row: Journalled) -> None:

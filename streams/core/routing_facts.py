@@ -29,6 +29,7 @@ class ChannelFacts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The facts of one decision. Times in ms since 1970, quiet hours in minutes of the local day.
 
+    ``at_ms`` is when it was decided; its journal row is as much younger as the commit took.
     ``cap`` and the quiet hours are the recipient's own choice (-1: the policy's).
     ``settled_by``, ``superseded_by`` and ``duplicate_of`` name what was found, empty for nothing.
     """
@@ -54,3 +55,4 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     cap: int = -1
     spread: int = 0
     language: str = "zh"
+    at_ms: int = 0
