@@ -14,7 +14,7 @@ from channels.sandbox import SandboxChannel
 from hub.settings import Settings
 from preferences import links
 from preferences import store as preference_store
-from preferences.vault import Keys, Pooled, SubjectKey, Vault
+from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import sweeps
 from streams.clock import Clock
 from streams.core.identity import Index
@@ -47,6 +47,7 @@ class Hub:
     bed: LocalBed
     inbox: InboxStore
     channels: Mapping[str, Channel]
+    entropy: Entropy
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -127,7 +128,9 @@ def open_hub(
     follower = following.Follower(store)
     swept = sweeps.SqlSweeps(store.readers, store.engine)
     bed = LocalBed(river, bells, store, channels, follower, swept, clock, rest_ms)
-    return Hub(settings, clock, store, journal, topics, vault, river, bed, inbox, channels)
+    return Hub(
+        settings, clock, store, journal, topics, vault, river, bed, inbox, channels, os.urandom
+    )
 
 
 def _inbox_seals(store: SqliteStore, vault: Vault):  # type: ignore[no-untyped-def]
