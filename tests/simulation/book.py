@@ -21,6 +21,7 @@ class Line(NamedTuple):
     event: e.Base
     before: str
     after: str
+    commit: int
 
 
 class Book:
@@ -33,12 +34,14 @@ class Book:
         self.states: dict[bytes, State] = {}
         self.heads: dict[bytes, e.Head] = {}
         self.fresh: list[Line] = []
+        self.commits = 0
         self.sweepable = False
         self._going: list[tuple[int, bytes]] = []
 
     def take(self, store: MemoryStore, now_ms: int) -> None:
         """Read what was just committed; ``fresh`` is that."""
         self.fresh = []
+        self.commits += 1
         for row in store.since(len(self.lines), 100_000):
             event = decode(row.type, row.data)
             state = self.states.get(row.stream)
@@ -46,7 +49,7 @@ class Book:
                 state = self.states[row.stream] = State()
             before = str(state.status)
             apply(state, Journalled(row.version, row.at_ms, event))
-            line = Line(row, event, before, str(state.status))
+            line = Line(row, event, before, str(state.status), self.commits)
             self.lines.append(line)
             self.fresh.append(line)
             self.streams[row.stream].append(line)

@@ -13,7 +13,11 @@ from streams.pipeline.river import River, entry
 from streams.pipeline.route import redecide_open
 
 
-async def choose(river: River, ref: str, chosen: Preferences) -> None:
+Chosen = dict[tuple[bytes, int], Preferences]
+"""What every version of every preferences stream holds."""
+
+
+async def choose(river: River, ref: str, chosen: Preferences, said: Chosen) -> None:
     """Keep them; tried again when another choice came first."""
     known = {**await river.people.load([ref])}
     if ref not in known:
@@ -22,6 +26,7 @@ async def choose(river: River, ref: str, chosen: Preferences) -> None:
     while True:
         rows = (await river.journal.read([stream])).get(stream, [])
         chosen = msgspec.structs.replace(chosen, version=len(rows) + 1)
+        said.setdefault((stream, chosen.version), chosen)
         sealed = known[ref].key.seal(msgspec.json.encode(chosen), stream)
         event = e.PreferenceChanged(recipient=ref, kind="simulated", by="citizen", sealed=sealed)
         keep = partial(save_preferences, vault=river.vault, ref=ref, preferences=chosen)

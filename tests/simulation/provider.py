@@ -13,8 +13,12 @@ from msgspec.structs import replace
 from channels.base import Collected, LateAnswer, Message, NotSent, Outcome
 from channels.sandbox_model import Entry, Faults, Sandbox
 from tests.simulation.scheduler import Scheduler, point, rest
+from tests.simulation.topics import Partition
 
 BELL = "provider"
+
+Stale = Callable[[], bool]
+"""Whether who calls has lost its partition to another."""
 
 
 class Provider:
@@ -25,9 +29,8 @@ class Provider:
         self.sandbox = Sandbox(seed, faults)
         self.ledger: list[Entry] = []
         self.acknowledged: list[tuple[int, int]] = []
-        self.on_call: Callable[[str, Message], None] = lambda lane, message: None
+        self.on_call: Callable[[str, Message, bool], None] = lambda lane, message, stale: None
         self.on_entry: Callable[[Entry], None] = lambda entry: None
-        self.on_report: Callable[[Collected], None] = lambda told: None
 
     def connect(self, owner: str) -> "SimChannel":
         return SimChannel(self, owner)
@@ -48,8 +51,12 @@ class SimChannel:
         self._late: list[tuple[int, LateAnswer]] = []
         self._tokens: set[int] = set()
 
+    def on(self, partition: Partition) -> "LaneChannel":
+        """The same connection, as it is used for one partition of a lane's topic."""
+        return LaneChannel(self, partition)
+
     async def send(
-        self, lane: str, messages: Sequence[Message], close_ms: int
+        self, lane: str, messages: Sequence[Message], close_ms: int, stale: Stale = lambda: False
     ) -> list[Outcome | None]:
         await point("channel.send before")
         scheduler = self._provider.scheduler
@@ -59,7 +66,7 @@ class SimChannel:
         ]
         calls = [i for i, outcome in enumerate(outcomes) if outcome is None]
         for i in calls:
-            self._provider.on_call(lane, messages[i])
+            self._provider.on_call(lane, messages[i], stale())
         answers = self._provider.sandbox.submit(lane, [messages[i] for i in calls], now_ms)
         for entry in self._provider.sandbox.drain():
             self._provider.ledger.append(entry)
@@ -114,6 +121,24 @@ class SimChannel:
         self._tokens.clear()
         self._late.clear()
         self._provider.scheduler.ring(BELL)
+
+
+class LaneChannel:
+    """A connection that knows for which partition, and since which assignment, it calls."""
+
+    def __init__(self, channel: SimChannel, partition: Partition) -> None:
+        self.name = channel.name
+        self._channel = channel
+        self._partition = partition
+        self._generation = partition.generation
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        return await self._channel.send(lane, messages, close_ms, self._stale)
+
+    def _stale(self) -> bool:
+        return self._partition.generation != self._generation
 
 
 def _echoes(lane: str) -> bool:

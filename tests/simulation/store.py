@@ -14,7 +14,6 @@ from streams.journal.base import Archived, Committed, Group, Row, Timer
 from streams.journal.proof import GENESIS
 from streams.journal.sqlite import SHARD, SqliteStore
 from streams.journal.sqlite_reads import Reads
-from streams.projections import create as create_projections
 from tests.simulation.scheduler import Scheduler, point
 
 TIMERS = "timers"
@@ -39,7 +38,6 @@ class MemoryStore(SqliteStore):
             connection.exec_driver_sql(
                 "INSERT OR IGNORE INTO journal_head VALUES (?, 0, 0, ?)", (SHARD, GENESIS)
             )
-        create_projections(self)
         self._blank = sqlite3.connect(":memory:")
         self._raw.backup(self._blank)
 

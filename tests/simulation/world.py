@@ -19,7 +19,7 @@ from streams.pipeline.tick import tick
 from streams.topics import EVENTS, PARKED, Record, dispatch_topic
 from tests.simulation.book import Book
 from tests.simulation.catalog import documents
-from tests.simulation.choices import choose
+from tests.simulation.choices import Chosen, choose
 from tests.simulation.provider import BELL, Provider, SimChannel
 from tests.simulation.scenario import Choice, Scenario
 from tests.simulation.scheduler import Process, Rates, Scheduler, point, rest
@@ -75,7 +75,7 @@ class Worker:
 
     def take(self, partition: Partition) -> None:
         """The partition is this worker's from now on."""
-        limit, step = self._step_of(partition.topic)
+        limit, step = self._step_of(partition)
         self._spawn(partition.bell, self._read(partition, limit, step))
 
     def _spawn(self, name: str, coro: Coroutine[Any, Any, None]) -> None:
@@ -102,8 +102,8 @@ class Worker:
             if wait_until_ms > scheduler.now_ms:
                 await rest(wait_until_ms)
 
-    def _step_of(self, topic: str) -> tuple[int, Step]:
-        river, world = self.river, self.world
+    def _step_of(self, partition: Partition) -> tuple[int, Step]:
+        river, world, topic = self.river, self.world, partition.topic
         if topic == EVENTS:
 
             async def routing(records: Sequence[Record]) -> int:
@@ -120,7 +120,7 @@ class Worker:
         lane_name, urgent = world.lanes[topic]
         lane = river.documents.lanes[lane_name]
         pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
-        work = LaneWork(lane_name, self.channel, pacer, Breaker(), urgent)
+        work = LaneWork(lane_name, self.channel.on(partition), pacer, Breaker(), urgent)
 
         async def dispatching(records: Sequence[Record]) -> int:
             await dispatch(river, work, records)
@@ -209,6 +209,7 @@ class World:
         names = [EVENTS, PARKED, *self.lanes]
         self.topics = SimTopics(self.scheduler, self.rng, names)
         self.provider = Provider(self.scheduler, seed, _carrier(self.rng))
+        self.chosen: Chosen = {}
         self.batch = self.rng.choice((1, 3, 20))
         self.book = Book(self.documents)
         self.swept: Counter[str] = Counter()
@@ -245,7 +246,7 @@ class World:
 
     def _choosing(self, choice: Choice) -> Callable[[], None]:
         def start() -> None:
-            coro = choose(self.river(), choice.ref, choice.chosen)
+            coro = choose(self.river(), choice.ref, choice.chosen, self.chosen)
             self.scheduler.spawn(self.outside, f"choice of {choice.ref}", coro)
 
         return start
@@ -277,6 +278,9 @@ class World:
     def _on_crash(self, process: Process) -> None:
         worker = next(w for w in self.workers if w.process is process)
         worker.channel.drop()
+        for partition in self.topics.partitions.values():
+            if partition.owner == process.name:
+                self.topics.move(partition, "")
         back_ms = self.scheduler.now_ms + self.rng.choice((100, 20_000, 300_000))
 
         def restart() -> None:
@@ -291,6 +295,7 @@ class World:
     def _on_pause(self, process: Process) -> None:
         if process.paused_until_ms > self.scheduler.now_ms + SESSION_MS:
             self.scheduler.at(self.scheduler.now_ms + SESSION_MS, self._orphans)
+            self.scheduler.at(process.paused_until_ms, self._orphans)
 
     def _orphans(self) -> None:
         """The partitions of whoever is gone find new owners."""
