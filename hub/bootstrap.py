@@ -21,7 +21,7 @@ from streams.core.identity import Index
 from streams.core.policy import DEFAULT
 from streams.journal.group import GroupCommit
 from streams.journal.sqlite import SqliteStore
-from streams.local import REST_MS, Bells, LocalBed
+from streams.local import PACE, Bells, LocalBed, Pace
 from streams.local_topics import SqliteTopics
 from streams.people import SqlPeople
 from streams.pipeline.river import Documents, River
@@ -101,7 +101,7 @@ def open_hub(
     carriers: Mapping[str, Channel] | None = None,
     lanes: Lanes | None = None,
     catalog: Catalog | None = None,
-    rest_ms: int = REST_MS,
+    pace: Pace = PACE,
 ) -> Hub:
     """The one-process hub. ``carriers`` are by provider's name as the lanes file gives it; left
     out, it is the sandbox carrier's process that ``settings`` names. The inbox is always there."""
@@ -127,7 +127,7 @@ def open_hub(
     )
     follower = following.Follower(store)
     swept = sweeps.SqlSweeps(store.readers, store.engine)
-    bed = LocalBed(river, bells, store, channels, follower, swept, clock, rest_ms)
+    bed = LocalBed(river, bells, store, channels, follower, swept, clock, pace)
     return Hub(
         settings, clock, store, journal, topics, vault, river, bed, inbox, channels, os.urandom
     )

@@ -35,8 +35,7 @@ PROJECT_PAUSE_MS = 200
 """Pages are this old at most; following every commit by itself would cost one more for each."""
 
 REST_MS = 600_000
-"""How long a worker rests when nothing rings: a bound on what a lost bell could cost. Where time
-is simulated and bells are not lost, much longer: waking for nothing is all it would cost."""
+"""How long a worker rests when nothing rings: a bound on what a lost bell could cost."""
 
 Step = Callable[[], Awaitable[int]]
 """Serves once; answers 0 for "there may be more", else for how many ms there is nothing to do."""
@@ -58,6 +57,17 @@ class Sweeps(Protocol):
         """The next streams that were set going between these times."""
 
     def done(self, at_ms: int) -> None: ...
+
+
+class Pace(NamedTuple):
+    """How long workers rest. Where time is simulated and no bell is lost, they rest much longer:
+    waking for nothing is all it would cost there."""
+
+    rest_ms: int = REST_MS
+    project_pause_ms: int = PROJECT_PAUSE_MS
+
+
+PACE = Pace()
 
 
 class Worker(NamedTuple):
@@ -98,7 +108,7 @@ class LocalBed:
         follower: Follower,
         sweeps: Sweeps,
         clock: Clock,
-        rest_ms: int = REST_MS,
+        pace: Pace = PACE,
     ) -> None:
         self.river = river
         self._bells = bells
@@ -107,7 +117,7 @@ class LocalBed:
         self._follower = follower
         self._sweeps = sweeps
         self._clock = clock
-        self._rest_ms = rest_ms
+        self._pace = pace
         self._ending = asyncio.Event()
         self.swept = Swept()
         self._timers_bell = asyncio.Event()
@@ -182,7 +192,7 @@ class LocalBed:
     async def _route(self) -> int:
         records = await self.river.topics.poll(EVENTS, ROUTE_BATCH)
         if not records:
-            return self._rest_ms
+            return self._pace.rest_ms
         await route(self.river, records)
         await self.river.topics.acknowledge(EVENTS, records[-1].offset)
         self.ring()
@@ -194,7 +204,7 @@ class LocalBed:
             limit = max(min(lane.rate_per_s * SLICE_S, SLICE_MAX), 1)
             records = await self.river.topics.poll(work.topic, limit)
             if not records:
-                return self._rest_ms
+                return self._pace.rest_ms
             await dispatch(self.river, work, records)
             await self.river.topics.acknowledge(work.topic, records[-1].offset)
             self._news[lane.provider].set()
@@ -214,7 +224,7 @@ class LocalBed:
             if told.token:
                 await channel.acknowledge(told.token)
             if told.next_ms == 0:
-                return self._rest_ms
+                return self._pace.rest_ms
             return max(told.next_ms - self._clock.now_ms(), 0)
 
         return step
@@ -222,7 +232,7 @@ class LocalBed:
     async def _parked(self) -> int:
         records = await self.river.topics.poll(PARKED, ROUTE_BATCH)
         if not records:
-            return self._rest_ms
+            return self._pace.rest_ms
         next_ms = await receive_parked(self.river, records)
         await self.river.topics.acknowledge(PARKED, records[-1].offset)
         self.ring()
@@ -237,7 +247,7 @@ class LocalBed:
             return 0
         next_ms = await asyncio.to_thread(self._store.next_due_ms)
         if next_ms is None:
-            return self._rest_ms
+            return self._pace.rest_ms
         return max(next_ms - self._clock.now_ms(), 1)
 
     async def _sweep(self) -> int:
@@ -262,5 +272,5 @@ class LocalBed:
         applied = await asyncio.to_thread(self._follower.follow, PROJECT_BATCH)
         if applied == PROJECT_BATCH:
             return 0
-        await self._clock.sleep_ms(PROJECT_PAUSE_MS)
-        return 0 if applied else self._rest_ms
+        await self._clock.sleep_ms(self._pace.project_pause_ms)
+        return 0 if applied else self._pace.rest_ms
