@@ -1,7 +1,8 @@
 """The projection of everything about legs.
 
 One, and not one a table: rows are read once for all of them, and a page that shows two tables
-shows them as of the same position.
+shows them as of the same position. Which legs moved last is no table: written for every leg, it
+cost more than all the others, and the end of the journal says it for nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,23 +10,21 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Table
 
 from streams.journal.base import Row
-from streams.projections.moves import moves
-from streams.projections.newest import NEWEST, keep_newest
+from streams.projections.moves import tally
 from streams.projections.rates import RATES, count_rates
 from streams.projections.standing import REASONS, STANDING, count_reasons, count_standing
 
 
 class Legs:
-    """Where they stand, what happens to them a minute, which moved last, why some never went."""
+    """Where they stand, why some never went, and what happens to them a minute."""
 
     name = "legs"
-    tables = (STANDING, REASONS, RATES, NEWEST)
+    tables = (STANDING, REASONS, RATES)
 
     def apply(
         self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row]
     ) -> None:
-        seen = moves(connection, rows)
-        count_standing(connection, tables[STANDING.name], seen)
-        count_reasons(connection, tables[REASONS.name], seen)
-        count_rates(connection, tables[RATES.name], seen)
-        keep_newest(connection, tables[NEWEST.name], seen)
+        moves = tally(connection, rows)
+        count_standing(connection, tables[STANDING.name], moves)
+        count_reasons(connection, tables[REASONS.name], moves)
+        count_rates(connection, tables[RATES.name], moves)

@@ -6,7 +6,7 @@ A projection keeps no state of its own: an event that changes a leg's category s
 stream's own rows are read and folded, which is a few in a hundred.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from streams.core import codec
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Journalled, State, apply
+from streams.core.policy import MINUTE_MS
 from streams.journal.base import Row
 from streams.journal.schema import journal
 
@@ -32,7 +33,6 @@ AFTER: dict[type[e.Base], str] = {
     e.Delivered: "delivered",
     e.Read: "delivered",
     e.Undelivered: "undelivered",
-    # these unless something was tried before, or a stop came over it
     e.NotSent: "sending",
     e.Throttled: "sending",
     e.Refused: "sending",
@@ -40,7 +40,8 @@ AFTER: dict[type[e.Base], str] = {
     e.Expired: "expired",
     e.Failed: "undelivered",
 }
-"""The category a leg enters with an event that moves it."""
+"""The category a leg enters with an event that moves it: the rule, where the row itself is enough
+to go by (:func:`_plainly`)."""
 
 CATEGORIES = (
     "held",
@@ -71,6 +72,10 @@ class Place(NamedTuple):
     region: str
 
 
+NOWHERE = ("", "", "")
+"""Channel, lane and carrier of a leg that has no route."""
+
+
 class Standing(NamedTuple):
     """A category at a place."""
 
@@ -78,12 +83,13 @@ class Standing(NamedTuple):
     place: Place
 
 
-class Seen(NamedTuple):
-    """One row about a leg. ``left`` and ``entered`` are there when it moved (``left`` not for its
-    first); ``place`` is what its event counts under."""
+class Move(NamedTuple):
+    """What one row means for its leg. ``left`` and ``entered`` are there when it moved (``left``
+    not for its first row); ``place`` is what its event counts under, in the minute ``start_ms``;
+    ``reason`` why it was suppressed."""
 
-    row: Row
     kind: type[e.Base]
+    start_ms: int
     place: Place
     left: Standing | None
     entered: Standing | None
@@ -118,7 +124,9 @@ _KINDS = {kind.__name__: kind for kind in _LEGS}
 _TODAY = {codec.type_name(kind): kind for kind in _LEGS}
 _slim = msgspec.json.Decoder(_Slim).decode
 
-_CLOSES = (e.Cancelled, e.Expired, e.Failed)
+_CLOSES = {e.Suppressed, e.Cancelled, e.Expired, e.Failed, e.Unconfirmed, e.NoReceipt}
+"""What they close may have arrived by an earlier attempt: there is none before the second row."""
+
 _ROWS_AFTER = {
     e.Accepted: 1,
     e.NotSent: 1,
@@ -126,61 +134,109 @@ _ROWS_AFTER = {
     e.Refused: 1,
     e.Unknown: 1,
     e.Delivered: 2,
-    e.Undelivered: 2,
+    e.Undelivered: 0,  # what it comes to depends on all there was
     e.Read: 2,
 }
 """A fact at most so many rows after its intent is about the route in use, and no stop came over
 it that it could answer to."""
 
 
-def moves(connection: Connection, rows: Sequence[Row]) -> list[Seen]:
+_Said = tuple[
+    type[e.Base], int, str, str, str, str, str, str, str, str, tuple[str, str, str] | None
+]
+"""What a row says: kind, minute, category left ("" for none), the six parts of a place, reason,
+and through whom it goes on. A plain tuple: most rows of a batch say the same, and are counted
+before anything is made of them."""
+
+
+def tally(connection: Connection, rows: Sequence[Row]) -> Counter[Move]:
     """What ``rows``, in the order of the journal, mean for the legs they are about."""
-    seen: list[Seen | None] = []
-    unsure: list[tuple[int, Row, type[e.Base]]] = []
+    said: Counter[_Said] = Counter()
+    unsure: list[tuple[Row, type[e.Base]]] = []
     for row in rows:
-        kind = _TODAY.get(row.type) or _KINDS.get(row.type.partition(".")[0])
+        kind = _kind(row)
         if kind is None:
             continue
-        found = _plainly(row, kind)
-        if found is None:
-            unsure.append((len(seen), row, kind))
-        seen.append(found)
-    if unsure:
-        folded = _fold(connection, {row.stream: row.version for _, row, _ in unsure})
-        for index, row, kind in unsure:
-            seen[index] = folded[row.stream].seen(row, kind)
-    return [one for one in seen if one is not None]
+        plain = _say(row, kind)
+        if plain is None:
+            unsure.append((row, kind))
+        else:
+            said[plain] += 1
+    moves: Counter[Move] = Counter()
+    for what, count in said.items():
+        moves[_move(*what)] += count
+    for _, move in _folded_moves(connection, unsure):
+        moves[move] += 1
+    return moves
 
 
-def _plainly(row: Row, kind: type[e.Base]) -> Seen | None:
-    """What the row alone says; None where it does not say enough."""
+def moves(connection: Connection, rows: Sequence[Row]) -> list[tuple[Row, Move]]:
+    """The same row by row; in no order, and without the rows that are about no leg."""
+    found: list[tuple[Row, Move]] = []
+    unsure: list[tuple[Row, type[e.Base]]] = []
+    for row in rows:
+        kind = _kind(row)
+        if kind is None:
+            continue
+        plain = _say(row, kind)
+        if plain is None:
+            unsure.append((row, kind))
+        else:
+            found.append((row, _move(*plain)))
+    return found + _folded_moves(connection, unsure)
+
+
+def _kind(row: Row) -> type[e.Base] | None:
+    return _TODAY.get(row.type) or _KINDS.get(row.type.partition(".")[0])
+
+
+def _say(row: Row, kind: type[e.Base]) -> _Said | None:
+    """What the row alone says; None where that is not enough."""
     if row.type in _TODAY:
         event = _slim(row.data)
     else:
         event = msgspec.convert(codec.decode(row.type, row.data), _Slim, from_attributes=True)
-    moved, route = event.moved, event.route
-    if event.head is not None:
-        place = _place(event.head.notice, event.head.cls, event.head.region, route)
-        return Seen(row, kind, place, None, Standing(AFTER[kind], place), event.reason)
+    start_ms = row.at_ms - row.at_ms % MINUTE_MS
+    head, moved, route = event.head, event.moved, event.route
+    if head is not None:
+        channel, lane, carrier = (route.channel, route.lane, route.carrier) if route else NOWHERE
+        reason = event.reason if kind is e.Suppressed else ""
+        return (
+            kind, start_ms, "", head.notice, head.cls, channel, lane, carrier, head.region, reason,
+            None,
+        )  # fmt: skip
     if kind is e.AttemptIntended:
-        place = Place("", "", "", event.lane, "", "")
-        return Seen(row, kind, place, None, None, "")
+        return kind, start_ms, "", "", "", "", event.lane, "", "", "", None
     if moved is None or row.version - event.attempt > _ROWS_AFTER.get(kind, row.version):
         return None
-    if kind in _CLOSES and row.version > 2:  # nothing was tried before the second row
+    if kind in _CLOSES and row.version > 2:
         return None
-    before = Place(moved.notice, moved.cls, moved.channel, moved.lane, moved.carrier, moved.region)
-    after = _place(moved.notice, moved.cls, moved.region, route) if route else before
-    left, entered = Standing(moved.was, before), Standing(AFTER[kind], after)
+    return (
+        kind, start_ms, moved.was, moved.notice, moved.cls, moved.channel, moved.lane,
+        moved.carrier, moved.region, event.reason if kind is e.Suppressed else "",
+        (route.channel, route.lane, route.carrier) if route else None,
+    )  # fmt: skip
+
+
+def _move(
+    kind: type[e.Base], start_ms: int, was: str, notice: str, cls: str, channel: str, lane: str,
+    carrier: str, region: str, reason: str, to: tuple[str, str, str] | None,
+) -> Move:  # fmt: skip
+    before = Place(notice, cls, channel, lane, carrier, region)
+    if kind is e.AttemptIntended:
+        return Move(kind, start_ms, before, None, None, "")
+    after = Place(notice, cls, *to, region) if to else before
+    left = Standing(was, before) if was else None
+    return _moved(kind, start_ms, after, left, Standing(AFTER[kind], after), reason)
+
+
+def _moved(
+    kind: type[e.Base], start_ms: int, place: Place, left: Standing | None, entered: Standing,
+    reason: str,
+) -> Move:  # fmt: skip
     if left == entered:
-        return Seen(row, kind, after, None, None, event.reason)
-    return Seen(row, kind, after, left, entered, event.reason)
-
-
-def _place(notice: str, cls: str, region: str, route: _Route | e.Route | None) -> Place:
-    if route is None:
-        return Place(notice, cls, "", "", "", region)
-    return Place(notice, cls, route.channel, route.lane, route.carrier, region)
+        return Move(kind, start_ms, place, None, None, reason)
+    return Move(kind, start_ms, place, left, entered, reason)
 
 
 # By folding --------------------------------------------------------------------------------------
@@ -202,34 +258,36 @@ class _Folded:
         if isinstance(event, e.AttemptIntended) and after is not None:
             self.places[version] = after.place
 
-    def seen(self, row: Row, kind: type[e.Base]) -> Seen | None:
+    def move(self, row: Row, kind: type[e.Base]) -> Move | None:
         left, entered = self.standings[row.version - 1], self.standings[row.version]
         if entered is None:
             return None
         event = self.events[row.version]
         place = self.places.get(getattr(event, "attempt", 0), entered.place)
-        reason = getattr(event, "reason", "")
-        if left == entered:
-            return Seen(row, kind, place, None, None, reason)
-        return Seen(row, kind, place, left, entered, reason)
+        reason = event.reason if isinstance(event, e.Suppressed) else ""
+        return _moved(kind, row.at_ms - row.at_ms % MINUTE_MS, place, left, entered, reason)
 
 
 def standing(state: State) -> Standing | None:
     """Where a folded leg is counted; None for a stream that is none."""
-    head = state.head
+    head, route = state.head, state.route
     if head is None:
         return None
-    place = _place(head.notice, head.cls, head.region, state.route)
-    return Standing(CATEGORY[state.status], place)
+    through = (route.channel, route.lane, route.carrier) if route else NOWHERE
+    return Standing(CATEGORY[state.status], Place(head.notice, head.cls, *through, head.region))
 
 
-def _fold(connection: Connection, wanted: dict[bytes, int]) -> dict[bytes, _Folded]:
-    """Each of these streams folded up to its version."""
+def _folded_moves(
+    connection: Connection, unsure: Sequence[tuple[Row, type[e.Base]]]
+) -> list[tuple[Row, Move]]:
+    """What these rows mean, each stream folded up to the last of its rows."""
+    wanted = {row.stream: row.version for row, _ in unsure}
     folded: dict[bytes, _Folded] = defaultdict(_Folded)
     for stream, version, type_, at_ms, data in _rows_of(connection, list(wanted)):
         if version <= wanted[stream]:
             folded[stream].add(version, at_ms, codec.decode(type_, data))
-    return folded
+    found = ((row, folded[row.stream].move(row, kind)) for row, kind in unsure)
+    return [(row, move) for row, move in found if move is not None]
 
 
 def _rows_of(
@@ -239,4 +297,4 @@ def _rows_of(
     for start in range(0, len(streams), STREAMS_AT_ONCE):
         some = streams[start : start + STREAMS_AT_ONCE]
         query = select(c.stream, c.version, c.type, c.at_ms, c.data).where(c.stream.in_(some))
-        yield from connection.execute(query.order_by(c.stream, c.version)).tuples()
+        yield from connection.execute(query.order_by(c.stream, c.version))

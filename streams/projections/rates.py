@@ -5,14 +5,14 @@ fifty million rows, and nobody asks last month which minute it was.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from sqlalchemy import Column, Connection, Index, MetaData, Table, Text, delete, func, select
 
 from streams.core import events as e
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.projections.counting import add
-from streams.projections.moves import Place, Seen
+from streams.projections.moves import Move, Place
 from streams.projections.standing import COUNT
 
 MINUTES_KEPT_MS = 8 * DAY_MS
@@ -59,12 +59,11 @@ RATES = Table(
 """An intent names its lane and nothing else of its place."""
 
 
-def count_rates(connection: Connection, table: Table, seen: Sequence[Seen]) -> None:
+def count_rates(connection: Connection, table: Table, moves: Mapping[Move, int]) -> None:
     """Add a batch to its minutes, then what has become old to its hours."""
     deltas: dict[tuple[object, ...], list[int]] = defaultdict(lambda: list(_NONE))
-    for one in seen:
-        start_ms = one.row.at_ms - one.row.at_ms % MINUTE_MS
-        deltas[start_ms, MINUTE_MS, *one.place][_INDEX[one.kind]] += 1
+    for move, n in moves.items():
+        deltas[move.start_ms, MINUTE_MS, *move.place][_INDEX[move.kind]] += n
     add(connection, table, deltas)
     _add_up(connection, table)
 

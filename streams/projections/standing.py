@@ -2,13 +2,13 @@
 ones are."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text
 
 from streams.core import events as e
 from streams.projections.counting import add, drop_zeros
-from streams.projections.moves import Place, Seen
+from streams.projections.moves import Move, Place
 
 COUNT = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -33,19 +33,22 @@ REASONS = Table(
 )
 
 
-def count_standing(connection: Connection, table: Table, seen: Sequence[Seen]) -> None:
+def count_standing(connection: Connection, table: Table, moves: Mapping[Move, int]) -> None:
     """Each leg leaves one counter for another."""
     deltas: Counter[tuple[str, ...]] = Counter()
-    for one in seen:
-        if one.left is not None:
-            deltas[one.left.category, *one.left.place] -= 1
-        if one.entered is not None:
-            deltas[one.entered.category, *one.entered.place] += 1
+    for move, n in moves.items():
+        if move.left is not None:
+            deltas[move.left.category, *move.left.place] -= n
+        if move.entered is not None:
+            deltas[move.entered.category, *move.entered.place] += n
     add(connection, table, {key: (n,) for key, n in deltas.items() if n})
     drop_zeros(connection, table, [key for key, n in deltas.items() if n < 0])
 
 
-def count_reasons(connection: Connection, table: Table, seen: Sequence[Seen]) -> None:
+def count_reasons(connection: Connection, table: Table, moves: Mapping[Move, int]) -> None:
     """A suppressed leg stays so, so that its reason is counted once."""
-    reasons = Counter((x.reason, x.place.notice) for x in seen if x.kind is e.Suppressed)
+    reasons: Counter[tuple[str, str]] = Counter()
+    for move, n in moves.items():
+        if move.kind is e.Suppressed:
+            reasons[move.reason, move.place.notice] += n
     add(connection, table, {key: (n,) for key, n in reasons.items()})
