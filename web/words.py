@@ -1,0 +1,61 @@
+"""Every word on a page, in both languages, from the one table ``web/pages/words.toml``. Pure.
+
+A word is ``[zh, en]`` under a dotted name; ``{n}`` stands for a value. What the catalog and the
+carriers name themselves is no word of ours: :meth:`Speech.named` falls back to the name itself.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+FILE = Path(__file__).parent / "pages" / "words.toml"
+
+HTML_LANGUAGE: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
+
+Words = Mapping[str, tuple[str, str]]
+
+
+def read_words(file: Path = FILE) -> Words:
+    """The table, flat; raises ``ValueError`` naming a word that is not in both languages."""
+    words: dict[str, tuple[str, str]] = {}
+    _flatten(tomllib.loads(file.read_text(encoding="utf-8")), "", words)
+    return words
+
+
+def _flatten(table: Mapping[str, Any], before: str, words: dict[str, tuple[str, str]]) -> None:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            _flatten(value, f"{before}{name}.", words)
+        elif isinstance(value, list) and len(value) == len(LANGUAGES) and all(value):
+            words[before + name] = (value[0], value[1])
+        else:
+            raise ValueError(f"{before}{name} is not said in both languages")
+
+
+class Speech:
+    """The table in one language: what pages call ``t``."""
+
+    def __init__(self, words: Words, language: Language) -> None:
+        self._words = words
+        self._at = LANGUAGES.index(language)
+        self.language = language
+
+    def __call__(self, name: str, **values: object) -> str:
+        """The word of this name; ``KeyError`` when there is none, so that no page hides it."""
+        text = self._words[name][self._at]
+        return text.format(**values) if values else text
+
+    def named(self, kind: str, name: str) -> str:
+        """What ``name`` (a channel, a carrier, a status) is called, else the name itself."""
+        word = self._words.get(f"{kind}.{name}")
+        return word[self._at] if word else name
+
+
+def speeches(words: Words) -> Callable[[Language], Speech]:
+    """One speech a language, made once."""
+    made = {language: Speech(words, language) for language in LANGUAGES}
+    return made.__getitem__
