@@ -11,6 +11,8 @@ AT = NOON
 STEP_MS = 1_000
 """A row is a second younger than the one before."""
 
+PHONE = ("sms", "voice")
+
 HEAD = e.Head(
     notice="licence-renewal-due", cls="reminder", category="licence", recipient="r-1",
     event=b"event", event_ms=NOON, expiry_ms=NOON + 86_400_000, region="35",
@@ -26,8 +28,9 @@ def head(cls: Any = "reminder") -> e.Head:
 
 def way(channel: Any = "sms") -> e.Route:
     return e.Route(
-        channel=channel, lane=f"{channel}-a", carrier="mobile", wording="licence-renewal-due@1",
-        language="zh", segments=1, sealed=b"sealed",
+        channel=channel, lane=f"{channel}-any", carrier="cmcc" if channel in PHONE else "",
+        wording="licence-renewal-due@1", language="zh", segments=int(channel == "sms"),
+        sealed=b"sealed",
     )  # fmt: skip
 
 
@@ -59,7 +62,7 @@ def suppressed(opens: bool = False) -> e.Suppressed:
 
 
 def intended() -> e.AttemptIntended:
-    return e.AttemptIntended(lane="sms-a", call_before_ms=NOON + 10_000)
+    return e.AttemptIntended(lane="sms-any", call_before_ms=NOON + 10_000)
 
 
 def accepted(attempt: int = 2) -> e.Accepted:

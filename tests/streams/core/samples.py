@@ -18,8 +18,8 @@ def when(text: str, day: str = TODAY) -> int:
 
 
 NOON = when("12:00")
-SMS = ChannelFacts("sms", contact=True, carrier="mobile", lanes=("mobile-a", "mobile-b"))
-EMAIL = ChannelFacts("email", contact=True, lanes=("mail",))
+SMS = ChannelFacts("sms", contact=True, carrier="cmcc", lanes=("sms-cmcc", "sms-any"))
+EMAIL = ChannelFacts("email", contact=True, lanes=("email",))
 
 
 def facts(**changed: Any) -> Facts:
@@ -62,12 +62,21 @@ EVERY_REASON: dict[str, tuple[Facts, Policy, int]] = {
         when("13:10"), quiet_from=13 * 60, quiet_to=14 * 60 + 30, spread=0
     ),
     "quiet_hours_past_expiry": case(when("22:30"), expiry_ms=when("07:00") + DAY_MS),
+    "quiet_hours_past_expiry, the recipient's own": case(
+        when("13:10"), quiet_from=13 * 60, quiet_to=14 * 60 + 30, expiry_ms=when("14:00")
+    ),
     "frequency_cap": case(sent_today=3, spread=2 * MINUTE_MS),
     "frequency_cap, the recipient's own": case(sent_today=1, cap=1),
     "frequency_cap_past_expiry": case(sent_today=3, expiry_ms=when("20:00")),
+    "frequency_cap_past_expiry, the recipient's own": case(
+        sent_today=0, cap=0, expiry_ms=when("20:00")
+    ),
     "first_reachable": case(),
     "first_reachable, after others": case(
         channels=(replace(SMS, opted_out="licence/sms"), ChannelFacts("push"), EMAIL)
+    ),
+    "first_reachable, in New York": case(
+        cls="emergency", zone="America/New_York", channels=(replace(SMS, lanes=()), EMAIL)
     ),
     "no_lane": case(channels=(replace(SMS, lanes=()),)),
     "no_lane, and soon expired": case(

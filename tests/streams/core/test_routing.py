@@ -39,10 +39,10 @@ def test_a_message_that_nothing_speaks_against_goes_out_by_the_first_channel() -
     assert answer() == Verdict(
         "send",
         "first_reachable",
-        {"channel": "sms", "lane": "mobile-a", "carrier": "mobile"},
+        {"channel": "sms", "lane": "sms-cmcc", "carrier": "cmcc"},
         channel="sms",
-        lane="mobile-a",
-        carrier="mobile",
+        lane="sms-cmcc",
+        carrier="cmcc",
     )
 
 

@@ -1,0 +1,104 @@
+"""A journalled event of every kind, and of every case of it that is told by its own sentence."""
+
+from msgspec.structs import replace
+
+from streams.core import events as e
+from streams.core.events import JournalEvent
+from tests.streams.core.legs import (
+    accepted,
+    cancelled,
+    delivered,
+    escalated,
+    expired,
+    held,
+    intended,
+    no_receipt,
+    not_sent,
+    read,
+    refused,
+    released,
+    routed,
+    suppressed,
+    throttled,
+    unconfirmed,
+    undelivered,
+    unknown,
+)
+from tests.streams.core.samples import NOON
+
+MOVED = e.Moved(
+    was="sending", channel="sms", lane="sms-cmcc", carrier="cmcc", notice="licence-renewal-due",
+    cls="reminder", region="35",
+)  # fmt: skip
+
+EVERY_EVENT: dict[str, JournalEvent] = {
+    "Routed": routed(),
+    "Held": held(opens=True),
+    "Held, failed": replace(held(), failed="undelivered:UNDELIV"),
+    "Suppressed": suppressed(opens=True),
+    "Released": replace(released(), reason="first_reachable"),
+    "Released, retry": released(reason="retry"),
+    "Released, resent": released("email", reason="resent"),
+    "Released, decided_again": released(reason="decided_again"),
+    "Released, refused": released(reason="refused:LANE-9"),
+    "Escalated": replace(escalated(), reason="something_else"),
+    "Escalated, no_receipt": escalated(),
+    "Escalated, undelivered": replace(escalated(), reason="undelivered:UNDELIV"),
+    "Escalated, refused": replace(escalated(), reason="refused:11"),
+    "AttemptIntended": intended(),
+    "Cancelled": cancelled(),
+    "Cancelled, superseded": e.Cancelled(
+        reason="superseded", by=f"a status of {NOON}", moved=MOVED
+    ),
+    "Cancelled, too late": cancelled(),
+    "Cancelled, handed_over": e.Cancelled(reason="handed_over", by="contact persons"),
+    "Cancelled, erased": e.Cancelled(reason="erased", by="the recipient's erasure"),
+    "Expired": expired(),
+    "Failed": e.Failed(reason="all_channels_tried", moved=MOVED),
+    "Failed, refused": e.Failed(reason="refused:11"),
+    "Failed, undelivered": e.Failed(reason="undelivered:UNDELIV"),
+    "Unknown": unknown(),
+    "Unconfirmed": unconfirmed(),
+    "Unconfirmed, cancelled": e.Unconfirmed(attempt=2, reason="cancelled"),
+    "NoReceipt": no_receipt(),
+    "Accepted": replace(accepted(), moved=MOVED),
+    "NotSent": not_sent(),
+    "Throttled": throttled(),
+    "Refused": refused(),
+    "Refused, recipient": refused(scope="recipient"),
+    "Refused, content": refused(scope="content"),
+    "Refused, sender": refused(scope="sender"),
+    "Refused, account": refused(scope="account"),
+    "Refused, lane": refused(scope="lane"),
+    "Delivered": delivered(),
+    "Undelivered": undelivered(),
+    "Undelivered, rejected": replace(undelivered(), status="rejected", code="REJECTD"),
+    "Undelivered, expired": replace(undelivered(), status="expired", code="EXPIRED"),
+    "Read": read(),
+    "StopRecorded": e.StopRecorded(
+        type="gov.traffic.licence.renewed.v1", event=b"stop", event_ms=NOON,
+        correlation="licence_no=350100001",
+    ),
+    "ReceiptUnmatched": e.ReceiptUnmatched(
+        lane="sms-cmcc", ref="7f00a1", status="delivered", at_ms=NOON
+    ),
+    "PreferenceChanged": e.PreferenceChanged(
+        recipient="r-1", kind="SwitchOff", by="citizen", sealed=b"sealed"
+    ),
+    "WordingPublished": e.WordingPublished(
+        notice="licence-renewal-due", hash="5e1f", by="staff:li", files={"zh.sms.j2": "…"}
+    ),
+    "PolicyPublished": e.PolicyPublished(policy=2, by="staff:wang", text="version = 2"),
+    "Quarantined": e.Quarantined(
+        where="events", field="data.plate", expected="a plate", sealed=b"sealed",
+        source="urn:gov:traffic", event_id="1",
+    ),
+    "QuarantineClosed, replayed": e.QuarantineClosed(how="replayed", by="staff:li"),
+    "QuarantineClosed, dropped": e.QuarantineClosed(
+        how="dropped", by="staff:li", reason="a test of theirs"
+    ),
+    "CaseNoted": e.CaseNoted(
+        type="gov.permit.precursor.examined.v1", event=b"event", event_ms=NOON,
+        correlation="permit_no=E2026001",
+    ),
+}  # fmt: skip
