@@ -247,6 +247,50 @@ class JournalContract:
             store.commit([Group(archive=[event(3), event(1), event(2)])], AT)
             assert store.archive_since(1, 2) == [(2, event(1)), (3, event(2))]
 
+    class TestGiven:
+        """A unit given by an event stands and falls with its group's own archive row of it."""
+
+        def test_loses_whole_when_somebody_archived_the_event_first(
+            self, store: JournalStore
+        ) -> None:
+            make_model(store)
+            store.commit([Group(archive=[event(1)])], AT)
+            given = unit(1, 1, 2, keys=(7,))._replace(
+                given=name(1),
+                timers=(Timer(10, name(1), "unknown"),),
+                effects=(write_model("given"),),
+            )
+            answer = store.commit([Group([given, unit(2, 1)], [event(1)])], AT)[0]
+            assert (answer.won, answer.archived) == ((False, True), (False,))
+            assert store.read([name(1)]) == {}
+            assert store.lookup([(name(7), b"")]) == {}
+            assert store.next_due_ms() is None
+            assert read_model(store) == []
+            assert store.head() == 1
+
+        def test_wins_with_the_first_row(self, store: JournalStore) -> None:
+            given = unit(1, 1)._replace(given=name(1))
+            answer = store.commit([Group([given], [event(1)])], AT)[0]
+            assert (answer.won, answer.archived) == ((True,), (True,))
+
+        def test_of_two_groups_in_one_commit_the_first_has_it(self, store: JournalStore) -> None:
+            one, other = (Group([unit(n, 1)._replace(given=name(1))], [event(1)]) for n in (1, 2))
+            assert [answer.won for answer in store.commit([one, other], AT)] == [(True,), (False,)]
+
+        def test_leaves_the_stream_to_who_comes_after(self, store: JournalStore) -> None:
+            store.commit([Group(archive=[event(1)])], AT)
+            given = unit(1, 1, kind="Lost")._replace(given=name(1))
+            answer = store.commit([Group([given, unit(1, 1, kind="Won")], [event(1)])], AT)[0]
+            assert answer.won == (False, True)
+            assert [row.type for row in store.read([name(1)])[name(1)]] == ["Won"]
+
+        def test_wins_where_its_event_is_not_the_groups_to_archive(
+            self, store: JournalStore
+        ) -> None:
+            store.commit([Group(archive=[event(1)])], AT)
+            given = unit(1, 1)._replace(given=name(1))
+            assert store.commit([Group([given], [event(2)])], AT)[0].won == (True,)
+
     class TestTimers:
         def test_due_oldest_first_until_deleted(self, store: JournalStore) -> None:
             timers = tuple(Timer(due, name(1), "unknown") for due in (30, 10, 20))
