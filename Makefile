@@ -10,7 +10,7 @@ SYNC   := $(BIN)/uv pip sync --quiet --require-hashes
 PIN    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run demo test quick check tiers sim sim-mutants bench soak pins clean
+.PHONY: help run demo test quick check tiers sim sim-mutants bench docs soak pins clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -45,6 +45,9 @@ sim-mutants: .venv/test.stamp  ## does the simulator find what it must?
 
 bench: .venv/test.stamp  ## what a notification costs
 	$(BIN)/python -m bench
+
+docs: .venv/test.stamp  ## write the tables of docs/ that are made from the code
+	$(BIN)/python -m tests.reference
 
 soak: .venv/test.stamp  ## hours under load
 	$(PYTEST) -m soak

@@ -1,0 +1,448 @@
+"""The parts of the documentation that are made from the code, and the one command that makes them.
+
+``python -m tests.reference`` (``make docs``) writes them anew. A made part lies between two
+comments, ``<!-- made: NAME -->`` and ``<!-- end: NAME -->``; everything around it is written by
+hand and stays. ``tests/test_docs.py`` holds the pages against what is made here.
+"""
+
+import asyncio
+import inspect
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import typer
+from litestar.routes import HTTPRoute
+
+from channels.sandbox_model import FAULTS, SPECIAL
+from hub.__main__ import app as command_line
+from hub.bootstrap import open_hub
+from hub.clock import Virtual
+from hub.settings import KEYS, Settings, describe
+from preferences.intake import Person
+from preferences.sheet import COLUMNS
+from streams.core.codec import TYPES, type_name
+from streams.core.events import Head, Moved, Route
+from streams.core.policy import DEFAULT, Policy
+from streams.core.routing import REASONS, STEPS
+from streams.core.routing_facts import ChannelFacts, Facts
+from streams.door import INTAKE
+from templates.bodies import BUILTIN
+from templates.catalog_files import SEED, Catalog, read_catalog
+from templates.notice import EventType, Notice, Variable
+from web.app import create_app
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+_MADE = re.compile(r"(<!-- made: (\S+) -->\n)(.*?)(<!-- end: \2 -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation, and the two that lie beside the code."""
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def made_parts(text: str) -> dict[str, str]:
+    """What a page holds between its comments, by name."""
+    return {name: body.strip("\n") for _, name, body, _ in _MADE.findall(text)}
+
+
+def remade(text: str) -> str:
+    """The page with its made parts made anew."""
+    return _MADE.sub(lambda m: f"{m[1]}\n{PARTS[m[2]]()}\n\n{m[4]}", text)
+
+
+# Tables -----------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown. Bars inside cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", r"\|").replace("\n", " ").strip()
+
+
+def _code(text: object) -> str:
+    return f"`{text}`" if str(text) else ""
+
+
+def _prose(docstring: str | None) -> str:
+    """A docstring on one line, its roles and double backticks as Markdown has them."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", inspect.cleandoc(docstring or ""))
+    return re.sub(r"\s+", " ", text.replace("``", "`")).strip()
+
+
+def _type(kind: Any) -> str:
+    """A type as a reader of JSON knows it."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind.__name__
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(_code(value) for value in parts)
+    if origin is tuple:
+        return f"list of {_type(parts[0])}"
+    if origin is dict:
+        return f"object of {_type(parts[1])}"
+    return _type(next(part for part in parts if part is not type(None)))
+
+
+_PLAIN: dict[Any, str] = {
+    str: "text",
+    int: "integer",
+    bool: "true or false",
+    bytes: "bytes in base64",
+    msgspec.Raw: "object",
+}
+
+
+def _fields(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
+    """(name, type, default) of each field; "required" where there is no default."""
+    hints = get_type_hints(struct)
+    for field in msgspec.structs.fields(struct):
+        if field.required:
+            default = "required"
+        elif field.default in (msgspec.NODEFAULT, "", (), None) or isinstance(field.default, bytes):
+            default = "none"
+        else:
+            default = _code(json.dumps(field.default))
+        yield field.name, _type(hints[field.name]), default
+
+
+# Events -----------------------------------------------------------------------------------------
+
+
+def own_events() -> str:
+    """The upstream types that the hub itself declares."""
+    parts = []
+    for name, struct in INTAKE.items():
+        rows = [(_code(field), kind, default) for field, kind, default in _fields(struct)]
+        parts += [
+            f"### `{name}`",
+            _prose(struct.__doc__),
+            table(["field", "type", "default"], rows),
+        ]
+    person = ", ".join(f"`{field}`" for field, _, _ in _fields(Person))
+    parts.append(f"A *Person* has the fields {person}. {_prose(Person.__doc__)}")
+    return "\n\n".join(parts)
+
+
+def catalog_events() -> str:
+    """Every upstream type of the catalog, with its data."""
+    catalog = read_catalog(SEED)
+    return "\n\n".join(
+        _catalog_event(catalog, kind) for _, kind in sorted(catalog.event_types.items())
+    )
+
+
+def _catalog_event(catalog: Catalog, kind: EventType) -> str:
+    causes = [_code(n.id) + _when(n) for n in catalog.triggered_by(kind.type)]
+    settles = [_code(n.id) for n in catalog.stopped_by(kind.type)]
+    effects = [f"Causes {', '.join(causes)}."] if causes else []
+    effects += [f"Settles {', '.join(settles)}."] if settles else []
+    case = f"The case is its `{kind.correlation}`." if kind.correlation else "It names no case."
+    rows = [
+        (_code(name), variable.type, _limit(variable), _required(variable), variable.doc)
+        for name, variable in kind.data.items()
+    ]
+    return "\n\n".join(
+        [
+            f"### `{kind.type}`",
+            " ".join([_sentence(kind.doc), *effects, case]),
+            table(["field", "type", "max", "", "meaning"], rows),
+        ]
+    )
+
+
+def _when(notice: Notice) -> str:
+    pairs = ", ".join(f"`{k}` is `{v}`" for k, v in notice.when.items())
+    return f" (when {pairs})" if pairs else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
+
+
+def _limit(variable: Variable) -> str:
+    own = variable.type in ("plate", "date", "datetime", "money")
+    return "" if own else str(variable.max)
+
+
+def _required(variable: Variable) -> str:
+    words = ["" if variable.required else "optional", "personal" if variable.personal else ""]
+    return ", ".join(filter(None, words))
+
+
+def journal_events() -> str:
+    """Every event that the journal may hold."""
+    shared = {"moved"}
+    rows = [
+        (
+            _code(type_name(struct)),
+            "fact" if struct.FACT else "decision",
+            _sentence(_prose(struct.__doc__).partition(": ")[2]),
+            ", ".join(_code(f) for f, _, _ in _fields(struct) if f not in shared),
+        )
+        for struct in TYPES.values()
+    ]
+    return table(["type", "kind", "meaning", "fields"], rows)
+
+
+def journal_values() -> str:
+    """The values that journalled events are made of."""
+    parts = []
+    for struct in (Head, Route, Moved, Facts, ChannelFacts):
+        rows = [(_code(name), kind, default) for name, kind, default in _fields(struct)]
+        parts += [f"### {struct.__name__}", _prose(struct.__doc__)]
+        parts.append(table(["field", "type", "default"], rows))
+    return "\n\n".join(parts)
+
+
+# Notices ----------------------------------------------------------------------------------------
+
+
+def notice_variables() -> str:
+    """What the bodies of each notice may use."""
+    catalog = read_catalog(SEED)
+    rows = []
+    for name, notice in sorted(catalog.notices.items()):
+        variables = [
+            _code(variable) + ("" if declared.required else "?")
+            for variable, declared in catalog.variables(name).items()
+        ]
+        rows.append((_code(name), notice.category, _life(notice), ", ".join(variables)))
+    return table(["notice", "category", "life", "variables"], rows)
+
+
+def _life(notice: Notice) -> str:
+    hours, minutes = divmod(notice.expiry_ms // 60_000, 60)
+    days, rest = divmod(hours, 24)
+    if minutes:
+        return f"{hours * 60 + minutes} min"
+    return f"{days} d" if days and not rest else f"{hours} h"
+
+
+def builtin_variables() -> str:
+    """The variables every body has."""
+    return ", ".join(f"`{name}`" for name in BUILTIN)
+
+
+# Settings, policy, sandbox ----------------------------------------------------------------------
+
+
+def settings() -> str:
+    """Every setting with its variable, its default and what it is for."""
+    rows = []
+    for one in describe():
+        default = one.default
+        if default is None:
+            shown = "made once" if one.name in KEYS else "none"
+        elif isinstance(default, tuple):
+            shown = _code(",".join(default))
+        else:
+            shown = _code(default) or "empty"
+        rows.append((_code(one.name), _code(one.variable), shown, one.doc))
+    return table(["setting", "variable", "default", "meaning"], rows)
+
+
+def settings_unread() -> str:
+    """Settings that are declared and checked, and that nothing reads yet."""
+    files = [f for folder in ("hub", "web") for f in (ROOT / folder).rglob("*.py")]
+    text = "\n".join(f.read_text(encoding="utf-8") for f in files)
+    unread = [
+        _code(one.name)
+        for one in describe()
+        if not re.search(rf"\b(?:settings|told)\.{one.name}\b|\bkey\(\"{one.name}\"\)", text)
+        and f"self.{one.name}" not in text
+    ]
+    return ", ".join(unread) or "none"
+
+
+def policy_classes() -> str:
+    """The default policy, class by class."""
+    rows = []
+    for name, rule in DEFAULT.classes.items():
+        quiet = f"{_minute(rule.quiet_from)}–{_minute(rule.quiet_to)}"
+        rows.append(
+            (
+                name,
+                quiet if rule.quiet_from >= 0 else "none",
+                rule.cap or "none",
+                rule.tries,
+                ", ".join(rule.resend_unknown) or "never",
+                _span(rule.horizon_ms),
+                "yes" if rule.all_channels else "no",
+                "yes" if rule.opt_out else "no",
+            )
+        )
+    head = ["class", "quiet hours", "cap a day", "tries", "unknown repeated on", "after"]
+    return table([*head, "all channels at once", "may be switched off"], rows)
+
+
+def policy_numbers() -> str:
+    """The other numbers of the default policy."""
+    rows = [
+        (_code(field.name), _span(getattr(DEFAULT, field.name)))
+        for field in msgspec.structs.fields(Policy)
+        if field.name.endswith("_ms")
+    ]
+    return table(["number", "default"], rows)
+
+
+def _minute(of_day: int) -> str:
+    return f"{of_day // 60:02d}:{of_day % 60:02d}"
+
+
+def _span(ms: int) -> str:
+    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if ms % size == 0:
+            return f"{ms // size} {unit}"
+    return f"{ms} ms"
+
+
+def decision_steps() -> str:
+    """The steps of a decision, in order."""
+    rows = [(i, _code(step.__name__), _prose(step.__doc__)) for i, step in enumerate(STEPS, 1)]
+    return table(["", "step", "what it asks"], rows)
+
+
+def decision_reasons() -> str:
+    """Every reason that a decision can give."""
+    return ", ".join(_code(reason) for reason in REASONS)
+
+
+def sandbox_fates() -> str:
+    """The addresses with a fixed fate, and the faults that are drawn."""
+    rows = [(_code(number), _code(fault)) for number, fault in SPECIAL.items()]
+    drawn = ", ".join(_code(fault) for fault in FAULTS)
+    return table(["ends in", "meets"], rows) + f"\n\nFaults by name: {drawn}."
+
+
+def csv_columns() -> str:
+    """The columns of a file of recipients."""
+    alike: dict[str, list[str]] = {}
+    for name, doc in COLUMNS.items():
+        alike.setdefault(doc if name[-1].isdigit() else f"{name}\0{doc}", []).append(name)
+    rows = []
+    for doc, names in alike.items():
+        shown = _code(names[0]) if len(names) == 1 else f"`{names[0]}` to `{names[-1]}`"
+        rows.append((shown, doc.rpartition("\0")[2]))
+    return table(["column", "holds"], rows)
+
+
+# Commands and routes ----------------------------------------------------------------------------
+
+
+def commands_of(group: Any = None, before: str = "hub") -> Iterator[tuple[str, Any]]:
+    """(full name, command) of each command, groups entered."""
+    group = group or typer.main.get_command(command_line)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{before} {name}")
+        else:
+            yield f"{before} {name}", command
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    parts = []
+    for name, command in commands_of():
+        if command.hidden:
+            continue
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        options = [p for p in command.params if p.param_type_name == "option"]
+        words = [_argument(p) for p in arguments]
+        parts.append(f"### `{' '.join([name, *words])}`")
+        parts.append(_prose(command.help))
+        rows = [(_code(_argument(p)), _default(p), p.help or "") for p in arguments]
+        rows += [(_option(p), _default(p), p.help or "") for p in options if not p.hidden]
+        if rows:
+            parts.append(table(["argument", "default", "meaning"], rows))
+    return "\n\n".join(parts)
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.metavar or parameter.name.upper()
+    return name if parameter.required else f"[{name}]"
+
+
+def _option(parameter: Any) -> str:
+    return ", ".join(_code(name) for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    default = parameter.default
+    if default is None or default == "" or callable(default):
+        return ""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return _code(default)
+
+
+def handlers() -> list[tuple[str, str, Any]]:
+    """(method, path, handler) of each door of the web application, by path."""
+    with tempfile.TemporaryDirectory() as folder:
+        hub = open_hub(Settings(data_dir=Path(folder)), Virtual())
+        routes = [route for route in create_app(hub).routes if isinstance(route, HTTPRoute)]
+        asyncio.run(hub.close())
+    found = [
+        (method, route.path_format, handler)
+        for route in routes
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if method not in ("HEAD", "OPTIONS") and handler.fn.__module__.startswith("web.")
+    ]
+    return sorted(found, key=lambda one: (one[1], one[0]))
+
+
+def routes() -> str:
+    """Every route, and what it is for."""
+    rows = [
+        (method, _code(path), _prose(handler.fn.__doc__)) for method, path, handler in handlers()
+    ]
+    return table(["method", "path", "what it does"], rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "own-events": own_events,
+    "catalog-events": catalog_events,
+    "journal-events": journal_events,
+    "journal-values": journal_values,
+    "notice-variables": notice_variables,
+    "builtin-variables": builtin_variables,
+    "settings": settings,
+    "settings-unread": settings_unread,
+    "policy-classes": policy_classes,
+    "policy-numbers": policy_numbers,
+    "decision-steps": decision_steps,
+    "decision-reasons": decision_reasons,
+    "sandbox-fates": sandbox_fates,
+    "csv-columns": csv_columns,
+    "commands": commands,
+    "routes": routes,
+}
+
+
+def main() -> int:
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (now := remade(text)) != text:
+            page.write_text(now, encoding="utf-8")
+            print(page.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
