@@ -109,13 +109,15 @@ class Routed(Base, frozen=True, kw_only=True):
 
 
 class Held(Step, frozen=True, kw_only=True):
-    """Decision: not now. Opens a stream (with ``head``) or holds one again."""
+    """Decision: not now. Opens a stream (with ``head``) or holds one again. ``failed`` says why the
+    channel in use is done with, where it is the next one that has to wait."""
 
     until_ms: int
     reason: str
     facts: Facts
     policy: int
     head: Head | None = None
+    failed: str = ""
 
 
 class Suppressed(Step, frozen=True, kw_only=True):

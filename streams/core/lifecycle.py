@@ -105,6 +105,7 @@ class State:
         "delivered",
         "facts",
         "head",
+        "held_failed",
         "held_reason",
         "held_until_ms",
         "opened_at_ms",
@@ -142,6 +143,7 @@ class State:
         self.cancelled = ""
         self.held_until_ms = 0
         self.held_reason = ""
+        self.held_failed = ""
         self.opened_at_ms = 0
         self.routed_at_ms = 0
         self.touched_ms = 0
@@ -207,8 +209,10 @@ def _take_route(s: State, route: e.Route, facts: Facts, reason: str, at_ms: int)
 def _held(s: State, x: e.Held, row: Journalled) -> None:
     if x.head is not None:
         s.head, s.opened_at_ms = x.head, row.at_ms
+    if x.failed and s.route is not None:
+        s.tried.add(s.route.channel)
     s.facts, s.reason = x.facts, x.reason
-    s.held_until_ms, s.held_reason = x.until_ms, x.reason
+    s.held_until_ms, s.held_reason, s.held_failed = x.until_ms, x.reason, x.failed
     s.status = Status.HELD
 
 
@@ -368,6 +372,14 @@ _APPLY: dict[type[e.Base], Callable[[State, Any, Journalled], None]] = {
     e.Undelivered: _undelivered,
     e.Read: _read,
 }
+
+
+def may_escalate(state: State) -> bool:
+    """Whether the next channel may still be tried, although nothing is under way: without proof
+    that it reached. A message in the inbox proves nothing until it is read."""
+    if state.status is Status.DELIVERED:
+        return state.route is not None and state.route.channel == "inbox"
+    return state.status in (Status.ACCEPTED, Status.UNCONFIRMED, Status.NO_RECEIPT)
 
 
 # What a state still needs ------------------------------------------------------------------------

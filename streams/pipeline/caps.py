@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from preferences.rules import local_day
 from streams.core.events import Head
 from streams.core.gathering import History
-from streams.core.lifecycle import Status
+from streams.core.lifecycle import State, Status
 from streams.core.notices import Upstream
 from streams.journal.base import Reader, Unit
 from streams.pipeline.deciding import Leg, judge
@@ -25,6 +25,14 @@ def cap_key(river: River, head: Head, known: Known | None, now_ms: int) -> bytes
         return None
     day = local_day(now_ms, known.recipient.profile.zone)
     return river.index.cap(head.recipient, head.cls, day)
+
+
+def counts_today(state: State, known: Known | None, now_ms: int) -> bool:
+    """Whether a leg was set going on this local day, and so stands among what was sent."""
+    if known is None or known.recipient is None or not state.routed_at_ms:
+        return False
+    zone = known.recipient.profile.zone
+    return local_day(state.routed_at_ms, zone) == local_day(now_ms, zone)
 
 
 def yield_to_others(

@@ -133,6 +133,7 @@ def _recorded(
             facts=facts,
             policy=policy,
             head=None if leg.state else leg.head,
+            failed=_done_with(leg),
             moved=_moved(leg),
         )
     return _ending(leg, facts, verdict, policy)
@@ -153,6 +154,12 @@ def _sending(leg: Leg, route: e.Route, facts: Facts, verdict: Verdict, policy: i
         route=route, facts=facts, policy=policy, reason=leg.failed or verdict.reason,
         moved=_moved(leg),
     )  # fmt: skip
+
+
+def _done_with(leg: Leg) -> str:
+    """Why the channel in use is not to be taken again when the wait is over; empty where it is."""
+    route = leg.state.route if leg.state else None
+    return leg.failed if route is not None and route.channel in leg.history.tried else ""
 
 
 def _ending(leg: Leg, facts: Facts, verdict: Verdict, policy: int) -> e.Base:

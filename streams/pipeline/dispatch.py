@@ -25,7 +25,7 @@ from channels.base import (
 from channels.lanes import Breaker, Pacer
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
-from streams.journal.base import Group, Lookup, Timer, Unit
+from streams.journal.base import Entry, Group, Lookup, Timer, Unit
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.deciding import REDECIDE, RELEASE
 from streams.pipeline.resuming import URGENT, resume_streams
@@ -120,12 +120,12 @@ async def _intend(
     """Commit the intents; the attempts that won, and the streams of those that did not."""
     people = await river.people.load(list({r.recipient for r in batch}))
     batch = await _without_erased(river, batch, people)
-    call_before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
-    intent = entry(b"", 0, e.AttemptIntended(lane=lane.name, call_before_ms=call_before_ms))
-    units = [Unit((intent._replace(stream=r.stream, version=r.version + 1),)) for r in batch]
+    before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
+    deadlines = [min(before_ms, _last_ms(r)) for r in batch]
+    units = [Unit((_intent(lane, r, ms),)) for r, ms in zip(batch, deadlines, strict=True)]
     committed = await river.journal.append(Group(units, urgent=lane.urgent))
     calls, lost = [], []
-    for record, won in zip(batch, committed.won, strict=True):
+    for record, call_before_ms, won in zip(batch, deadlines, committed.won, strict=True):
         if not won:
             lost.append(record.stream)
             continue
@@ -158,6 +158,18 @@ async def _without_erased(
     ]
     await river.journal.append(Group(units))
     return [r for r in batch if r.recipient in people]
+
+
+def _last_ms(record: Dispatch) -> int:
+    """The last moment at which this may be handed over: a worker can be stopped for minutes after
+    it looked at the clock, so the window and the validity go with the call itself."""
+    ends_ms = min(record.expiry_ms, record.window_end_ms or record.expiry_ms)
+    return ends_ms - 1
+
+
+def _intent(lane: LaneWork, record: Dispatch, call_before_ms: int) -> Entry:
+    event = e.AttemptIntended(lane=lane.name, call_before_ms=call_before_ms)
+    return entry(record.stream, record.version + 1, event)
 
 
 def _learn(river: River, lane: LaneWork, outcomes: Sequence[Outcome | None]) -> None:

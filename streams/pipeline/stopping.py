@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from streams.core import events as e
-from streams.core.lifecycle import State, Status, moved
+from streams.core.lifecycle import State, Status, may_escalate, moved
 from streams.core.notices import Upstream
 from streams.journal.base import Reader, Timer, Unit
 from streams.pipeline.deciding import REDECIDE
@@ -47,7 +47,7 @@ def settled_by(
 
 def cancelling(stream: bytes, state: State, reason: str, by: str) -> Unit | None:
     """The unit that cancels a leg; None where there is nothing left to stop."""
-    if state.terminal or state.cancelled:
+    if state.cancelled or (state.terminal and not may_escalate(state)):
         return None
     event = e.Cancelled(reason=reason, by=by, moved=moved(state))
     return Unit((entry(stream, state.version + 1, event),))

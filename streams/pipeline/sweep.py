@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from streams.core import events as e
-from streams.core.lifecycle import State, Status, moved, resume
+from streams.core.lifecycle import State, Status, may_escalate, moved, resume
 from streams.core.policy import HOUR_MS
 from streams.journal.base import Group, Timer, Unit
 from streams.pipeline.deciding import Background, background, judge, next_leg
@@ -88,15 +88,12 @@ def _decisions(
 
 
 def _silent(river: River, state: State, now_ms: int) -> bool:
-    """No proof that it reached, for as long as the notice waits before its next channel. A message
-    in the inbox proves nothing until it is read."""
+    """No proof that it reached, for as long as the notice waits before its next channel."""
     head, route = state.head, state.route
     notice = river.documents.catalog.notices.get(head.notice) if head else None
     if not head or not route or not notice or not notice.escalation or state.cancelled:
         return False
-    unproved = state.status in (Status.ACCEPTED, Status.UNCONFIRMED, Status.NO_RECEIPT)
-    unread = state.status is Status.DELIVERED and route.channel == "inbox"
-    if not unproved and not unread:
+    if not may_escalate(state):
         return False
     later = set(notice.escalation.to) - state.tried - {route.channel}
     return bool(later) and now_ms >= state.routed_at_ms + notice.escalation.after_ms

@@ -12,7 +12,7 @@ from streams.core.gathering import NO_HISTORY, History
 from streams.core.lifecycle import State, Status, moved, resume
 from streams.core.notices import Plan, matching, plan, recipients
 from streams.journal.base import Group, Reader, Timer, Unit
-from streams.pipeline.caps import cap_key, yield_to_others
+from streams.pipeline.caps import cap_key, counts_today, yield_to_others
 from streams.pipeline.deciding import (
     REDECIDE,
     RELEASE,
@@ -128,16 +128,19 @@ def _again(
 def _released(
     river: River, ground: Background, stream: bytes, state: State, sent: dict[bytes, int]
 ) -> Unit:
-    """A release decides caps again, and counts what it releases."""
-    key = _cap_key(river, ground, state)
-    history = NO_HISTORY._replace(sent_today=sent.get(key, 0) if key else 0)
-    leg = same_leg(state, stream, "", history)
+    """A release decides caps again, and counts what it releases; a leg that was set going before
+    on the same day is not in its own way."""
     assert state.head is not None
+    now_ms = river.clock.now_ms()
     known = ground.people.get(state.head.recipient)
     event = ground.events.get(state.head.event)
-    unit, verdict, _ = judge(river, leg, known, event, river.clock.now_ms())
+    key = _cap_key(river, ground, state)
+    own = int(counts_today(state, known, now_ms))
+    history = NO_HISTORY._replace(sent_today=sent.get(key, 0) - own if key else 0)
+    leg = same_leg(state, stream, state.held_failed, history)
+    unit, verdict, _ = judge(river, leg, known, event, now_ms)
     if key and verdict.kind == "send":
-        sent[key] = sent.get(key, 0) + 1
+        sent[key] = sent.get(key, 0) + 1 - own
     return unit
 
 

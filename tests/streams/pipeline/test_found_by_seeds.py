@@ -1,0 +1,79 @@
+"""What the simulator found, each as the smallest case that shows it."""
+
+import msgspec
+import pytest
+
+from channels.lanes import Breaker, Pacer
+from preferences.recipient import Profile, Recipient
+from preferences.rules import DAY_MS
+from streams.core.lifecycle import Status, may_escalate
+from streams.pipeline.caps import counts_today
+from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
+from streams.pipeline.river import Dispatch, Known
+from streams.pipeline.stopping import cancelling
+from tests.streams.core import legs
+from tests.streams.core.samples import NOON
+
+STREAM = b"s" * 16
+RECORD = Dispatch(
+    STREAM, 1, "n", "notice", "r-1", "", "sms", "sms-any", "", NOON + 9_000, 0, 1, b"sealed"
+)
+
+
+def test_an_escalation_that_waits_for_the_morning_does_not_take_the_same_channel_again() -> None:
+    """Seed 124: a fine without receipt, to be escalated at night, went out by SMS a second time."""
+    waiting = msgspec.structs.replace(legs.held(), failed="no_receipt")
+    state = legs.life(legs.routed("sms"), legs.intended(), legs.accepted(), waiting)
+    assert state.status is Status.HELD
+    assert state.tried == {"sms"}
+    assert state.held_failed == "no_receipt"
+
+
+def test_a_retry_that_waits_for_the_morning_may_take_the_same_channel_again() -> None:
+    state = legs.life(legs.routed("sms"), legs.intended(), legs.refused(), legs.held())
+    assert state.tried == set()
+
+
+@pytest.mark.parametrize("end", ["unconfirmed", "no_receipt"])
+def test_a_stop_reaches_a_leg_that_may_still_escalate(end: str) -> None:
+    """Seed 18: a fine that was paid was told again by mail a day later."""
+    rows = [legs.routed("sms"), legs.intended()]
+    rows += [legs.accepted(), legs.no_receipt()] if end == "no_receipt" else [
+        legs.unknown(), legs.unconfirmed(),
+    ]  # fmt: skip
+    state = legs.life(*rows)
+    assert state.terminal
+    assert may_escalate(state)
+    unit = cancelling(STREAM, state, "case_settled", "paid")
+    assert unit is not None
+    assert unit.rows[0].version == state.version + 1
+
+
+def test_nothing_stops_a_leg_that_is_delivered() -> None:
+    state = legs.life(legs.routed("sms"), legs.intended(), legs.accepted(), legs.delivered())
+    assert cancelling(STREAM, state, "case_settled", "paid") is None
+
+
+@pytest.mark.parametrize(
+    ("window_end_ms", "last_ms"), [(0, NOON + 8_999), (NOON + 5_000, NOON + 4_999)]
+)
+def test_no_call_starts_after_the_window_or_the_expiry(window_end_ms: int, last_ms: int) -> None:
+    """Seed 57: a worker that stood still between its look at the clock and its call."""
+    record = msgspec.structs.replace(RECORD, window_end_ms=window_end_ms)
+    assert _last_ms(record) == last_ms
+    lane = LaneWork("sms-any", None, Pacer(1, False, 1, 0), Breaker(), False)  # type: ignore[arg-type]
+    assert str(last_ms).encode() in _intent(lane, record, last_ms).data
+
+
+def known_as(ref: str) -> Known:
+    who = Recipient(Profile(ref, "person", "-"))
+    return Known(key=None, recipient=who, ref=ref, preferences=who.preferences)  # type: ignore
+
+
+def test_a_leg_is_not_in_its_own_way_when_it_is_released_on_the_same_day() -> None:
+    """Seed 170: held by a cap of one that nobody but itself had used."""
+    known = known_as("r-1")
+    state = legs.life(legs.routed("sms"), legs.held())
+    assert counts_today(state, known, NOON + 60_000)
+    assert not counts_today(state, known, NOON + DAY_MS)
+    assert not counts_today(legs.life(legs.held(opens=True)), known, NOON)
