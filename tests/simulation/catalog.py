@@ -42,7 +42,7 @@ due = {{ type = "date", doc = "a day", required = {due} }}
 """
 
 _BODIES = {
-    "zh.sms.j2": "{% if again %}如已收到请忽略。{% endif %}{{ name }}案件{{ no }}，请登录 122.gov.cn",
+    "zh.sms.j2": "{% if again %}如已收到请忽略。{% endif %}{{ name }}案件{{ no }}，见 122.gov.cn",
     "zh.voice.j2": "{{ name }}案件{{ no }}有通知。",
     "zh.email.subject.j2": "通知{{ no }}",
     "zh.email.txt.j2": "{{ name }}案件{{ no }}有通知。",

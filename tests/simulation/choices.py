@@ -10,8 +10,7 @@ from streams.core import events as e
 from streams.core.identity import named_stream
 from streams.journal.base import Group, Unit
 from streams.pipeline.river import River, entry
-from streams.pipeline.route import redecide_open
-
+from streams.pipeline.stopping import redecide_open
 
 Chosen = dict[tuple[bytes, int], Preferences]
 """What every version of every preferences stream holds."""

@@ -76,7 +76,7 @@ class Watch:
                 continue
             self._account(line, head)
             self._in_time(line, head)
-            if isinstance(event, e.Routed | e.Released):
+            if isinstance(event, e.Routed | e.Released | e.Escalated):
                 self.sends[self._cap_key(line, head)].add(line.row.stream)
             if isinstance(event, e.Held | e.Suppressed):
                 self._capped(line, head, event)
@@ -167,7 +167,7 @@ class Watch:
 
     def on_call(self, lane: str, message: Message, stale: bool) -> None:
         """I4: an intent was committed before, says this lane and these words, and is in time;
-        I8: nobody calls an attempt a second time (who owns the lane is the cluster bed's to say)."""
+        I8: nobody calls an attempt twice (who owns a lane is the cluster bed's to say)."""
         self.hits["I4"] += 1
         self.hits["I8"] += 1
         stream, version = bytes.fromhex(message.attempt[:32]), int(message.attempt[33:])

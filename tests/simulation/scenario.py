@@ -18,7 +18,7 @@ FIRMS = ("e1",)
 
 
 class Said(NamedTuple):
-    """One record upstream publishes: when, and as which bytes. ``first`` for the first of its id."""
+    """One record upstream publishes: when, and as which bytes. ``first``: the first of its id."""
 
     at_ms: int
     key: str

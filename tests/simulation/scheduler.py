@@ -15,7 +15,7 @@ PAUSE_MAX_MS = 600_000
 
 
 class Rest(NamedTuple):
-    """Sleep until ``until_ms`` (0: for ever) or until the bell has rung more often than ``seen``."""
+    """Sleep until ``until_ms`` (0: for ever) or until the bell rang more often than ``seen``."""
 
     until_ms: int = 0
     bell: str = ""
