@@ -5,61 +5,161 @@ value cannot be; it raises only what the journal and the topics raise. ``by`` na
 audits will read it (``citizen``, ``staff:zhang``, ``sms:stop``).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
-from preferences.changes import Choice, Offer
+import msgspec
+from sqlalchemy import Connection
+
+from channels.base import Receipt
+from channels.inbox import InboxStore
+from preferences import store as preference_store
+from preferences.changes import (
+    Choice,
+    GiveConsent,
+    Offer,
+    SwitchCategory,
+    WithdrawConsent,
+    apply,
+)
 from preferences.fault import Fault
 from preferences.recipient import Preferences
+from streams.admission import Admission
+from streams.admission import Received as Received
+from streams.core import events as e
+from streams.core import policy as policies
+from streams.core.codec import decode
+from streams.core.identity import named_stream
 from streams.core.policy import Policy
-from streams.pipeline.river import River
-from templates.lint import Finding
+from streams.documents import (
+    POLICY,
+    POLICY_STREAM,
+    WORDING,
+    Published,
+    with_wordings,
+    wording_stream,
+)
+from streams.journal.base import Group, Lookup, Reader, Unit
+from streams.people import Aside
+from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.river import Effect, River, entry, state_of
+from streams.pipeline.stopping import redecide_open
+from templates.errors import CatalogRefused
+from templates.lint import Finding, lint
+from templates.notice import LANGUAGES
 from templates.render import Wording
+from templates.wording_versions import SEED_VERSION, canonical, content_hash
 
+REASON_MAX = 500
+"""Characters of a reason: a sentence or two for the audit."""
 
-class Received(NamedTuple):
-    """What became of one event at the door. ``key`` is its archive key in hex, "" when refused
-    unread; the other three say what was wrong. An event refused is in quarantine."""
-
-    status: Literal["accepted", "duplicate", "refused"]
-    key: str = ""
-    field: str = ""
-    expected: str = ""
-    got: str = ""
+_encode = msgspec.json.Encoder().encode
 
 
 class Commands:
-    """All commands, on one river."""
+    """All commands, on one river. ``ring`` wakes whoever serves timers; ``aside`` runs what blocks
+    where it holds up nobody."""
 
-    def __init__(self, river: River) -> None:
+    def __init__(
+        self,
+        river: River,
+        inbox: InboxStore,
+        ring: Callable[[], None],
+        aside: Aside,
+    ) -> None:
         self._river = river
+        self._inbox = inbox
+        self._ring = ring
+        self._aside = aside
+        self._admission = Admission(river)
 
     async def accept(self, raws: Sequence[bytes]) -> list[Received]:
         """The front door: structured CloudEvents in, one answer each, in order. What is answered
         ``accepted`` is durable."""
-        raise NotImplementedError
+        return await self._admission.accept(raws)
 
     # Recipients
 
     def offer(self) -> Offer:
-        """What there is to choose from, by the catalog and the policy in force."""
-        raise NotImplementedError
+        """What there is to choose from, by the catalog and the policy in force. ``kept`` are the
+        categories sent by law or in an emergency."""
+        categories: dict[str, dict[str, None]] = {}
+        kept: set[str] = set()
+        documents = self._river.documents
+        classes = documents.policy.classes
+        for notice in documents.catalog.notices.values():
+            later = notice.escalation.to if notice.escalation else ()
+            known = categories.setdefault(notice.category, {})
+            known.update(dict.fromkeys((*notice.channels, *later)))
+            if not classes[notice.cls].opt_out:
+                kept.add(notice.category)
+        return Offer(
+            categories={name: tuple(channels) for name, channels in sorted(categories.items())},
+            kept=frozenset(kept),
+            capped=frozenset(name for name, rule in classes.items() if rule.cap),
+            languages=LANGUAGES,
+        )
 
     async def change_preferences(self, ref: str, choice: Choice, by: str) -> Preferences | Fault:
         """Apply one choice, and have what is still open decided again by it. A category that is
-        sent by law cannot be switched off: the fault says so."""
-        raise NotImplementedError
+        sent by law cannot be switched off: the fault says so. Nothing is journalled when the choice
+        changes nothing."""
+        while True:
+            known = (await self._river.people.load([ref])).get(ref)
+            if known is None or known.recipient is None:
+                return Fault("ref", "a registered recipient")
+            stream = named_stream("preferences", known.ref)
+            version = await self._next(stream)
+            # read after the version: whoever changes them meanwhile takes it
+            known = (await self._river.people.load([ref])).get(ref)
+            if known is None or known.recipient is None:
+                continue
+            before = known.recipient.preferences
+            after = self._apply(before, choice)
+            if isinstance(after, Fault) or after is before:
+                return after
+            changed = e.PreferenceChanged(
+                recipient=known.ref,
+                kind=_tag(choice),
+                by=by,
+                sealed=known.key.seal(_encode(choice), stream),
+            )
+            save = partial(_save, self._river, known.ref, after)
+            with suppress(_Erased):
+                if await self._append(stream, version, changed, effects=(save,), again=known.ref):
+                    return after
+
+    def _apply(self, before: Preferences, choice: Choice) -> Preferences | Fault:
+        offer = self.offer()
+        if isinstance(choice, SwitchCategory) and not choice.on and choice.category in offer.kept:
+            return Fault("category", f"one that may be refused; {choice.category} is sent by law")
+        return apply(before, choice, offer, self._river.clock.now_ms())
 
     async def record_consent(
         self, ref: str, category: str, given: bool, proof: str, by: str
     ) -> Preferences | Fault:
         """Consent to a category that needs it, with where the proof lies; or its end."""
-        raise NotImplementedError
+        choice = GiveConsent(category, proof) if given else WithdrawConsent(category)
+        return await self.change_preferences(ref, choice, by)
 
     async def mark_read(self, ref: str, stream: str) -> bool:
         """The recipient opened a message in the inbox: whether this was the first time. Nobody's
         but the recipient's own counts."""
-        raise NotImplementedError
+        river, key = self._river, bytes.fromhex(stream)
+        rows = (await river.journal.read([key])).get(key)
+        state = state_of(rows) if rows else None
+        if state is None or state.head is None or state.head.recipient != ref:
+            return False
+        attempt = next((a for a, r in state.refs.items() if r == stream), 0)
+        if not attempt:
+            return False
+        now_ms = river.clock.now_ms()
+        # the fact first: opened once more after a crash between the two, it is only a duplicate
+        report = Receipt("inbox", stream, "read", "", now_ms)
+        await record_answers(river, [Answer(key, attempt, report, "inbox")])
+        first: bool = await self._aside(self._inbox.mark_read, ref, stream, now_ms)
+        return first
 
     # Documents
 
@@ -67,20 +167,131 @@ class Commands:
         self, notice: str, files: Mapping[str, str], by: str
     ) -> Wording | list[Finding]:
         """Put new wording of a notice in force (its folder's texts by name), if the lint finds
-        nothing; else what it found."""
-        raise NotImplementedError
+        nothing; else what it found. The same words as those in force are no new version."""
+        river = self._river
+        files = canonical(files)
+        found = lint(notice, files, river.documents.catalog.senders)
+        if found:
+            return found
+        digest = content_hash(notice, files)
+        stream = wording_stream(notice)
+        while True:
+            current = river.documents.wordings.get(notice)
+            if current is not None and current.content == digest:
+                return current
+            version = await self._next(stream)
+            published = Published(notice, version + SEED_VERSION, files)
+            try:
+                with_wordings(river.documents, [published])
+            except CatalogRefused as error:
+                reason = f"{error.key} {error.reason}"
+                return [Finding("notice.toml", 1, reason, f"与其他通知矛盾：{reason}")]
+            said = e.WordingPublished(notice=notice, hash=digest, by=by, files=dict(files))
+            kind = Lookup(river.index.kind(WORDING), b"", stream)
+            if await self._append(stream, version, said, lookups=(kind,)):
+                river.documents = with_wordings(river.documents, [published])
+                return river.documents.wordings[notice]
 
     async def publish_policy(self, toml: str, by: str) -> Policy | Fault:
         """Put a new routing policy in force; its version is the next."""
-        raise NotImplementedError
+        river = self._river
+        try:
+            policy = policies.load(toml.encode())
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            return Fault("policy", str(error))
+        missing = river.documents.policy.classes.keys() - policy.classes.keys()
+        if missing:
+            return Fault(f"classes.{min(missing)}", "to be present")
+        following = river.documents.policy.version + 1
+        if policy.version != following:
+            return Fault("version", f"the next, {following}")
+        said = e.PolicyPublished(policy=policy.version, by=by, text=toml)
+        kind = Lookup(river.index.kind(POLICY), b"", POLICY_STREAM)
+        version = await self._next(POLICY_STREAM)
+        if not await self._append(POLICY_STREAM, version, said, lookups=(kind,)):
+            return Fault("version", "the next; another policy was published just now")
+        river.documents = river.documents._replace(policy=policy)
+        return policy
 
     # Quarantine
 
     async def replay_quarantined(self, item: str, raw: bytes | None, by: str) -> Received | Fault:
         """Bring an item in again, its original bytes or mended ones; the original is kept. What
         would be refused again stays open: the answer says why."""
-        raise NotImplementedError
+        found = await self._quarantined(item)
+        if isinstance(found, Fault):
+            return found
+        stream = bytes.fromhex(item)
+        original = self._river.hub_key.open(found.sealed, stream)
+        answer = await self._admission.accept_again(original if raw is None else raw)
+        if answer.status == "refused":
+            return answer
+        # published first: a crash between the two leaves it open, and coming twice is harmless
+        closed = e.QuarantineClosed(how="replayed", by=by)
+        if not await self._append(stream, 2, closed):
+            return Fault("item", "an open item; somebody closed it just now")
+        return answer
 
     async def drop_quarantined(self, item: str, by: str, reason: str) -> Fault | None:
         """Close an item without bringing it in."""
-        raise NotImplementedError
+        if not 0 < len(reason) <= REASON_MAX:
+            return Fault("reason", f"why it is dropped, in 1 to {REASON_MAX} characters")
+        found = await self._quarantined(item)
+        if isinstance(found, Fault):
+            return found
+        closed = e.QuarantineClosed(how="dropped", by=by, reason=reason)
+        if not await self._append(bytes.fromhex(item), 2, closed):
+            return Fault("item", "an open item; somebody closed it just now")
+        return None
+
+    async def _quarantined(self, item: str) -> e.Quarantined | Fault:
+        stream = bytes.fromhex(item)
+        rows = (await self._river.journal.read([stream])).get(stream, [])
+        first = decode(rows[0].type, rows[0].data) if rows else None
+        if not isinstance(first, e.Quarantined):
+            return Fault("item", "one that is in quarantine")
+        return first if len(rows) == 1 else Fault("item", "an open item; this one is closed")
+
+    # The journal
+
+    async def _next(self, stream: bytes) -> int:
+        """The next free version of a stream."""
+        rows = (await self._river.journal.read([stream])).get(stream)
+        return rows[-1].version + 1 if rows else 1
+
+    async def _append(
+        self,
+        stream: bytes,
+        version: int,
+        event: e.Base,
+        lookups: tuple[Lookup, ...] = (),
+        effects: tuple[Effect, ...] = (),
+        again: str = "",
+    ) -> bool:
+        """One event at the version it was decided at, with its effects, and with the open legs of
+        recipient ``again`` decided again. False when another came before: nothing is written."""
+        river = self._river
+        now_ms = river.clock.now_ms()
+
+        def look(reader: Reader) -> Sequence[Unit]:
+            return redecide_open(river, reader, [again], now_ms)
+
+        unit = Unit((entry(stream, version, event),), lookups, effects=effects)
+        committed = await river.journal.append(Group([unit], look=look if again else None))
+        if again:
+            self._ring()
+        return committed.won[0]
+
+
+def _save(river: River, ref: str, after: Preferences, connection: Connection) -> None:
+    """Inside the journal's transaction, and only when its row won."""
+    if not preference_store.save_preferences(connection, river.vault, ref, after):
+        raise _Erased
+
+
+class _Erased(Exception):  # noqa: N818 - named for what happened
+    """The recipient was erased while they chose: nothing was written."""
+
+
+def _tag(choice: Choice) -> str:
+    return str(type(choice).__struct_config__.tag)

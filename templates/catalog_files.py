@@ -66,9 +66,12 @@ def read_catalog(folder: Path = SEED) -> Catalog:
     return build_catalog({path.name: _read_folder(path) for path in folders}, _read(senders))
 
 
-def build_catalog(folders: Mapping[str, Mapping[str, str]], senders: str) -> Catalog:
-    """A catalog from texts: a notice's files by name, and ``senders.toml``. Pure."""
-    known_senders = parse_senders(senders)
+def build_catalog(
+    folders: Mapping[str, Mapping[str, str]], senders: str | Mapping[str, Sender]
+) -> Catalog:
+    """A catalog from texts: a notice's files by name, and ``senders.toml`` (or what it says).
+    Pure."""
+    known_senders = parse_senders(senders) if isinstance(senders, str) else dict(senders)
     declared = {name: parse_folder(name, files) for name, files in folders.items()}
     notices = {name: declaration.notice for name, declaration in declared.items()}
     for notice in notices.values():

@@ -1,6 +1,6 @@
 """All projections, and what moves them along."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from streams.journal import projections as framework
 from streams.journal.sqlite import SqliteStore
@@ -26,11 +26,14 @@ def rebuild(store: SqliteStore, name: str, limit: int) -> Iterator[int]:
 
 
 class Follower:
-    """Moves every projection along."""
+    """Moves every projection along. ``others`` look for news in the journal at the same pace."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore, *others: Callable[[], object]) -> None:
         self._store = store
+        self._others = others
 
     def follow(self, limit: int) -> int:
         """Take in up to ``limit`` rows; how many there were."""
+        for look in self._others:
+            look()
         return framework.follow(self._store, ALL, limit)

@@ -1,0 +1,97 @@
+"""Documents in force: what was published, over the catalog and the policy the hub came with.
+
+The journal is the truth about them. A process reads it at its start, and again when something was
+published by another.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from streams.core import events as e
+from streams.core import policy as policies
+from streams.core.codec import decode
+from streams.core.identity import Index, named_stream
+from streams.journal.base import JournalStore, Reader
+from streams.pipeline.river import Documents, River
+from templates.catalog_files import build_catalog
+from templates.wording_versions import SEED_VERSION, load_wording
+
+WORDING, POLICY = "wording", "policy"
+
+
+class Published(NamedTuple):
+    """Wording of one notice, as the row of its stream says; its number counts on from the seed."""
+
+    notice: str
+    version: int
+    files: Mapping[str, str]
+
+
+def wording_stream(notice: str) -> bytes:
+    """Where the versions of a notice's wording are."""
+    return named_stream(WORDING, notice)
+
+
+POLICY_STREAM = named_stream(POLICY)
+
+
+def load(reader: Reader, index: Index, seed: Documents) -> Documents:
+    """What is in force: each notice's last published wording and the last policy, over ``seed``.
+
+    Raises:
+        WordingError: what was published cannot be read any more. The hub does not start then: the
+            words of the seed are not those that were approved.
+    """
+    kinds = [(index.kind(WORDING), b""), (index.kind(POLICY), b"")]
+    streams = [stream for found in reader.lookup(kinds).values() for stream in found]
+    wordings: list[Published] = []
+    policy = seed.policy
+    for rows in reader.read(streams).values():
+        last = rows[-1]
+        match decode(last.type, last.data):
+            case e.WordingPublished() as said:
+                wordings.append(Published(said.notice, last.version + SEED_VERSION, said.files))
+            case e.PolicyPublished(text=text):
+                policy = policies.load(text.encode())
+    return with_wordings(seed, wordings)._replace(policy=policy)
+
+
+def with_wordings(documents: Documents, published: Sequence[Published]) -> Documents:
+    """The documents once these are in force, the catalog's declarations among them.
+
+    Raises:
+        WordingError: their files cannot be read, or contradict another notice's.
+    """
+    if not published:
+        return documents
+    catalog = documents.catalog
+    files = {**catalog.files, **{one.notice: dict(one.files) for one in published}}
+    loaded = {one.notice: load_wording(one.notice, one.files, one.version) for one in published}
+    return documents._replace(
+        catalog=build_catalog(files, catalog.senders),
+        wordings={**documents.wordings, **loaded},
+    )
+
+
+class Refresher:
+    """Keeps a river's documents as the journal has them, also when another process published.
+
+    Asks for one key range each time, which is nearly always empty. Called from the thread that
+    follows the journal: a step sees the documents replaced as a whole, or not yet.
+    """
+
+    def __init__(self, store: JournalStore, river: River, seed: Documents) -> None:
+        self._store = store
+        self._river = river
+        self._seed = seed
+        self._pos = 0  # the first look finds what was published before the start
+
+    def refresh(self) -> bool:
+        """Take over what was published since the last time; whether anything was."""
+        index, head = self._river.index, self._store.head()
+        news = self._store.lookups_since(self._pos, [index.kind(WORDING), index.kind(POLICY)])
+        if news:
+            fresh = load(self._store, index, self._seed)
+            self._river.documents = fresh._replace(lanes=self._river.documents.lanes)
+        self._pos = head
+        return bool(news)
