@@ -19,6 +19,7 @@ from streams import sweeps
 from streams.clock import Clock
 from streams.core.identity import Index
 from streams.core.policy import DEFAULT
+from streams.documents import Refresher, load
 from streams.journal.group import GroupCommit
 from streams.journal.sqlite import SqliteStore
 from streams.local import PACE, Bells, LocalBed, Pace
@@ -111,6 +112,8 @@ def open_hub(
     bells = Bells(topics)
     vault = open_vault(settings)
     people = SqlPeople(store.readers, vault, journal, asyncio.to_thread)
+    index = Index(settings.key("index_key"))
+    seed = documents(settings, catalog, lanes)
     inbox = InboxStore(store.engine, *_inbox_seals(store, vault))
     if carriers is None:
         carriers = {"sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)}
@@ -120,12 +123,12 @@ def open_hub(
         bells,
         people,
         vault,
-        Index(settings.key("index_key")),
+        index,
         clock,
-        documents(settings, catalog, lanes),
+        load(store, index, seed),
         hub_key(settings),
     )
-    follower = following.Follower(store)
+    follower = following.Follower(store, Refresher(store, river, seed).refresh)
     swept = sweeps.SqlSweeps(store.readers, store.engine)
     bed = LocalBed(river, bells, store, channels, follower, swept, clock, pace)
     return Hub(
