@@ -5,7 +5,7 @@ echoes. One that joins nothing may simply be early: it is parked durably before 
 tried again until its day has passed, and then journalled as unmatched, never dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -56,21 +56,33 @@ async def receive_parked(river: River, records: Sequence[Record]) -> int:
 
     Returns when the next of them is due (0: none is waiting). The caller acknowledges."""
     now_ms = river.clock.now_ms()
-    waiting = [_decode(r.value) for r in records]
+    waiting = _each_once(map(_decode, (r.value for r in records)))
     due = [p for p in waiting if p.next_ms <= now_ms]
     strangers = set(map(id, await _join(river, [p.receipt for p in due])))
     again = [p for p in waiting if p.next_ms > now_ms]
+    given_up = []
     for p in due:
         if id(p.receipt) not in strangers:
             continue
         if now_ms - p.since_ms >= PARK_MS:
-            await _give_up(river, p)
+            given_up.append(p.receipt)
         else:
             again.append(
                 Parked(p.receipt, p.since_ms, now_ms + (RETRY_MS << min(p.tries, 12)), p.tries + 1)
             )
+    await _give_up(river, given_up)
     await _park(river, again)
     return min((p.next_ms for p in again), default=0)
+
+
+def _each_once(parked: Iterable[Parked]) -> list[Parked]:
+    """What is parked anew and then comes again, because its record was not acknowledged, would
+    double with every restart: of several the one that waits longest stands for all."""
+    last: dict[Receipt, Parked] = {}
+    for p in parked:
+        if p.receipt not in last or last[p.receipt].next_ms < p.next_ms:
+            last[p.receipt] = p
+    return list(last.values())
 
 
 async def _join(river: River, receipts: Sequence[Receipt]) -> list[Receipt]:
@@ -151,9 +163,13 @@ async def _park(river: River, parked: Sequence[Parked]) -> None:
         await river.topics.publish({PARKED: records})
 
 
-async def _give_up(river: River, parked: Parked) -> None:
-    r = parked.receipt
-    stream = named_stream("receipt", r.lane, r.ref, r.status, str(r.at_ms))
-    event = e.ReceiptUnmatched(lane=r.lane, ref=r.ref, status=r.status, at_ms=r.at_ms)
-    kind = Lookup(river.index.kind("receipt"), b"", stream)
-    await river.journal.append(Group([Unit((entry(stream, 1, event),), (kind,))]))
+async def _give_up(river: River, receipts: Sequence[Receipt]) -> None:
+    """Journal as unmatched what joined nothing in its day."""
+    units = []
+    for r in receipts:
+        stream = named_stream("receipt", r.lane, r.ref, r.status, str(r.at_ms))
+        event = e.ReceiptUnmatched(lane=r.lane, ref=r.ref, status=r.status, at_ms=r.at_ms)
+        kind = Lookup(river.index.kind("receipt"), b"", stream)
+        units.append(Unit((entry(stream, 1, event),), (kind,)))
+    if units:
+        await river.journal.append(Group(units))

@@ -3,12 +3,14 @@
 import msgspec
 import pytest
 
+from channels.base import Receipt
 from channels.lanes import Breaker, Pacer
 from preferences.recipient import Profile, Recipient
 from preferences.rules import DAY_MS
 from streams.core.lifecycle import Status, may_escalate
 from streams.pipeline.caps import counts_today
 from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
+from streams.pipeline.receive import Parked, _each_once
 from streams.pipeline.river import Dispatch, Known
 from streams.pipeline.stopping import cancelling
 from tests.streams.core import legs
@@ -77,3 +79,14 @@ def test_a_leg_is_not_in_its_own_way_when_it_is_released_on_the_same_day() -> No
     assert counts_today(state, known, NOON + 60_000)
     assert not counts_today(state, known, NOON + DAY_MS)
     assert not counts_today(legs.life(legs.held(opens=True)), known, NOON)
+
+
+def test_a_parked_report_that_comes_twice_is_parked_once() -> None:
+    """Seed 45: forty thousand copies of one report, doubled by every restart for a day."""
+    report = Receipt("sms-any", "ref", "delivered", "DELIVRD", NOON)
+    other = Receipt("sms-any", "ref-2", "delivered", "DELIVRD", NOON)
+    early, late = Parked(report, NOON, NOON + 1, 0), Parked(report, NOON, NOON + 2, 1)
+    assert _each_once([early, late, Parked(other, NOON, NOON, 0), early]) == [
+        late,
+        Parked(other, NOON, NOON, 0),
+    ]
