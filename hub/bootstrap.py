@@ -11,6 +11,7 @@ from channels.inbox import METADATA as INBOX_METADATA
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes, load_lanes
 from channels.sandbox import SandboxChannel
+from hub.folder import JOURNAL, TOPICS
 from hub.settings import Settings
 from preferences import links
 from preferences import store as preference_store
@@ -58,10 +59,10 @@ class Hub:
         self.store.close()
 
 
-def open_store(settings: Settings) -> SqliteStore:
+def open_store(settings: Settings, *, synced: bool = True) -> SqliteStore:
     """The journal's database, with every table the hub keeps in it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = SqliteStore(settings.data_dir / "hub.db")
+    store = SqliteStore(settings.data_dir / JOURNAL, synced=synced)
     owned = (
         preference_store.metadata,
         links.metadata,
@@ -103,12 +104,15 @@ def open_hub(
     lanes: Lanes | None = None,
     catalog: Catalog | None = None,
     pace: Pace = PACE,
+    synced: bool = True,
 ) -> Hub:
     """The one-process hub. ``carriers`` are by provider's name as the lanes file gives it; left
-    out, it is the sandbox carrier's process that ``settings`` names. The inbox is always there."""
-    store = open_store(settings)
+    out, it is the sandbox carrier's process that ``settings`` names. The inbox is always there.
+
+    ``pace`` and ``synced`` are for time that is only played: see the demonstration."""
+    store = open_store(settings, synced=synced)
     journal = GroupCommit(store, clock)
-    topics = SqliteTopics(settings.data_dir / "topics.db")
+    topics = SqliteTopics(settings.data_dir / TOPICS, synced=synced)
     bells = Bells(topics)
     vault = open_vault(settings)
     people = SqlPeople(store.readers, vault, journal, asyncio.to_thread)

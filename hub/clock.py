@@ -91,10 +91,6 @@ class Virtual:
             heapq.heappop(self._sleepers)
         return self._sleepers[0][0] if self._sleepers else None
 
-    def sleeping(self) -> int:
-        """How many wait for time to pass."""
-        return sum(not woken.done() for _, _, woken in self._sleepers)
-
     async def settled(self, sleepers: int) -> None:
         """Return once exactly so many sleep and stay asleep: nobody has anything left to do now.
 

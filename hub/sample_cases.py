@@ -233,7 +233,10 @@ def question(s: Scene) -> Iterator[Step]:
 
 
 def code(s: Scene) -> Iterator[Step]:
-    asked = {"code": f"{s.dice.randrange(10**6):06}", "purpose": s.dice.choice(("登录", "绑定手机"))}
+    asked = {
+        "code": f"{s.dice.randrange(10**6):06}",
+        "purpose": s.dice.choice(("登录", "绑定手机")),
+    }
     data = {"request_no": s.no("c"), **asked}
     yield Step(0, "gov.account.code.requested.v1", s.who.ref, data)
 

@@ -10,33 +10,36 @@ import asyncio
 from hub.clock import Virtual
 from streams.local import LocalBed
 
-SETTLED_TURNS = 4
-"""Turns of the event loop in which nothing stirs before time may move: a cancelled sleeper and the
-task it belonged to need two each."""
-
-SPINS = 20
 PAUSE_S = 0.0005
-"""After so many turns the loop yields the processor to the threads it is waiting for."""
+"""For threads, between two steps of the end."""
 
 
 class Drive:
     """Moves ``clock`` for ``bed``, which runs on it as the task ``running``.
 
-    ``sleepers`` are how many other tasks rest on the same clock (a source of events, say).
+    ``sleepers`` are how many other tasks rest on the same clock (a source of events, say). Time
+    moves to whole ``step_ms``, so that what falls due in one is seen to together.
     """
 
     def __init__(
-        self, clock: Virtual, bed: LocalBed, running: asyncio.Task[None], sleepers: int = 0
+        self,
+        clock: Virtual,
+        bed: LocalBed,
+        running: asyncio.Task[None],
+        sleepers: int = 0,
+        step_ms: int = 1,
     ) -> None:
         self._clock = clock
         self._bed = bed
         self._running = running
         self.sleepers = sleepers
+        self._step_ms = step_ms
 
     async def to(self, ms: int) -> None:
         """Let time pass until ``ms``."""
         while (due_ms := await self.next_due()) is not None and due_ms <= ms:
-            self._clock.advance_to(max(due_ms, self._clock.now_ms()))
+            whole_ms = -(-due_ms // self._step_ms) * self._step_ms
+            self._clock.advance_to(max(min(whole_ms, ms), self._clock.now_ms()))
         self._clock.advance_to(max(ms, self._clock.now_ms()))
         await self.settle()
 
@@ -56,15 +59,11 @@ class Drive:
 
     async def settle(self) -> None:
         """Until every worker rests. Raises what a worker raised."""
-        still = spins = 0
-        while still < SETTLED_TURNS:
-            if self._running.done():
-                self._running.result()
-                return
-            still = still + 1 if self._rests() else 0
-            spins += 1
-            await asyncio.sleep(0 if spins % SPINS else PAUSE_S)
-
-    def _rests(self) -> bool:
         everybody = len(self._bed.workers) + self.sleepers
-        return self._clock.sleeping() == everybody and not self._bed.woken()
+        resting = asyncio.create_task(self._clock.settled(everybody))
+        try:
+            await asyncio.wait((resting, self._running), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            resting.cancel()
+        if self._running.done():
+            self._running.result()

@@ -125,7 +125,6 @@ class LocalBed:
         self._news = {name: asyncio.Event() for name in channels}
         self.lanes: list[LaneWork] = []
         self.workers = list(self._make())
-        self._resting: set[str] = set()
 
     def _make(self) -> list[Worker]:
         workers = [
@@ -179,13 +178,7 @@ class LocalBed:
             worker.bell.clear()
             rest_ms = await worker.step()
             if rest_ms and not self._ending.is_set():
-                self._resting.add(worker.name)
                 await self._clock.wait(worker.bell, rest_ms)
-                self._resting.discard(worker.name)
-
-    def woken(self) -> bool:
-        """Whether a bell has rung for a worker that rests and has not stirred yet."""
-        return any(w.bell.is_set() for w in self.workers if w.name in self._resting)
 
     # The steps
 

@@ -83,8 +83,8 @@ class SqliteTopics:
     For the tasks of one event loop. Raises the errors above.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._writing = sqlite.connect(path)
+    def __init__(self, path: str | Path, *, synced: bool = True) -> None:
+        self._writing = sqlite.connect(path, synced=synced)
         self._writing.execute(_CREATE)
         self._reading = sqlite.connect(path, read_only=True)
         self._topics = {

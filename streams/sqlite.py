@@ -56,8 +56,12 @@ def trouble(error: BaseException) -> Trouble | None:
     return Trouble.REFUSED if isinstance(cause, _REFUSED) else None
 
 
-def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(
+    path: str | Path, *, read_only: bool = False, synced: bool = True
+) -> sqlite3.Connection:
     """Open the file, durable at every commit; usable from any one thread at a time.
+
+    Not ``synced``, a commit survives the process but not the machine: for what is only played.
 
     No transaction begins by itself: a deferred one that reads and then writes fails at once when
     another has written between, however long the busy time-out.
@@ -65,18 +69,21 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # NORMAL may lose the last commits with power
+    # NORMAL may lose the last commits with power
+    connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA query_only = {int(read_only)}")
     return connection
 
 
-def engine(path: str | Path, *, connections: int = 1, read_only: bool = False) -> Engine:
+def engine(
+    path: str | Path, *, connections: int = 1, read_only: bool = False, synced: bool = True
+) -> Engine:
     """An engine on the file. One that writes has one connection: it is its own queue of writers."""
     made = create_engine(
         "sqlite://",
-        creator=lambda: connect(path, read_only=read_only),
+        creator=lambda: connect(path, read_only=read_only, synced=synced),
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,

@@ -55,8 +55,8 @@ class SqliteStore:
     not hold it. ``readers`` is for reading. Errors: `streams.journal.errors`.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.engine = sqlite.engine(path)
+    def __init__(self, path: str | Path, *, synced: bool = True) -> None:
+        self.engine = sqlite.engine(path, synced=synced)
         self.readers = sqlite.engine(path, connections=READERS, read_only=True)
         with _translated():
             schema.create(self.engine)

@@ -158,3 +158,28 @@ class TestVirtual:
         at_once = asyncio.run(woken(step=False))
         assert [w[:2] for w in at_once] == [w[:2] for w in stepped]
         assert {now for *_, now in at_once} == {20}
+
+
+async def test_virtual_time_says_when_everybody_rests() -> None:
+    clock = Virtual()
+    bell = asyncio.Event()
+    seen: list[int] = []
+
+    async def worker() -> None:
+        while True:
+            await clock.wait(bell, 1_000)
+            bell.clear()
+            await asyncio.to_thread(seen.append, clock.now_ms())
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(worker()), group.create_task(clock.sleep_ms(10_000))]
+        await clock.settled(2)
+        assert seen == []
+        bell.set()
+        await clock.settled(2)
+        assert seen == [0], "the bell was heard before it settled"
+        clock.advance_to(1_000)
+        await clock.settled(2)
+        assert seen == [0, 1_000]
+        for task in tasks:
+            task.cancel()
