@@ -1,0 +1,134 @@
+"""The whole river on one machine: event posted → routed → sent → receipt → projected.
+
+Method: the recipients are registered first and not counted. Then every event goes in by the front
+door's own code, and the bed runs until nothing moves any more. CPU is this process's, all threads;
+the carrier's is reported apart. The clock is the machine's, started at 10:00.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.meter import Metered, peak_mb, process_us, rss_mb, threads_us
+from bench.world import START_MS, events, lanes, load_recipients, start_carrier, until
+from hub import bootstrap
+from hub.clock import Scaled
+from hub.settings import load
+from streams.topics import EVENTS
+
+DOOR_BATCH = 500
+
+
+@dataclass
+class Result:
+    """What one run measured. ``us`` is CPU µs a notification by step or thread."""
+
+    events: int
+    notifications: int
+    delivered: int
+    delivered_share: float
+    seconds: float
+    per_second: float
+    cpu_us_per_notification: float
+    us: dict[str, float]
+    carrier_us: float
+    peak_mb: float
+    rss_mb_before: float
+    bytes_per_notification: float
+
+
+async def run(count: int, folder: Path) -> Result:
+    """One run over ``count`` events for as many recipients."""
+    carrier, port = start_carrier(folder / "ledger.jsonl")
+    try:
+        return await _measured(count, folder, port, carrier.pid)
+    finally:
+        carrier.terminate()
+        carrier.wait()
+
+
+async def _measured(count: int, folder: Path, port: int, pid: int) -> Result:
+    settings = load(
+        {
+            **os.environ,
+            "HUB_DATA_DIR": str(folder),
+            "HUB_SANDBOX_PORT": str(port),
+        },
+        None,
+    )
+    hub = bootstrap.open_hub(settings, Scaled(1, START_MS), lanes=lanes())
+    print(f"registering {count:,} recipients", flush=True)
+    await load_recipients(hub.store, hub.vault, hub.journal, count)
+    gc.collect()
+    gc.freeze()
+    posted = list(events(count, count))
+    before_mb = rss_mb()
+    spent: Counter[str] = Counter()
+    threads, carrier_us = threads_us(), process_us(pid)
+    cpu, start = time.process_time(), time.perf_counter()
+    tasks = [
+        asyncio.create_task(Metered(hub.bed.work(w), _step(w.name), spent))  # type: ignore[arg-type]
+        for w in hub.bed.workers
+    ]
+    door = asyncio.create_task(Metered(_post(hub, posted), "door", spent))  # type: ignore[arg-type]
+    await door
+    await _drained(hub, tasks, count)
+    seconds = time.perf_counter() - start
+    cpu_us = (time.process_time() - cpu) * 1e6
+    by_thread = threads_us() - threads
+    report = hub.reading.report()
+    hub.bed.stop()
+    await asyncio.gather(*tasks)
+    await hub.close()
+    n = max(report.notifications, 1)
+    us = {f"loop: {name}": s * 1e6 / n for name, s in spent.most_common()}
+    us |= {f"thread: {name}": t / n for name, t in by_thread.most_common() if t / n > 0.05}
+    size = sum(p.stat().st_size for p in folder.glob("*.db*"))
+    return Result(
+        count, report.notifications, report.delivered, report.delivered / n, seconds, n / seconds,
+        cpu_us / n, us, (process_us(pid) - carrier_us) / n, peak_mb(), before_mb, size / n,
+    )  # fmt: skip
+
+
+async def _post(hub: bootstrap.Hub, posted: list[bytes]) -> None:
+    for i in range(0, len(posted), DOOR_BATCH):
+        results = await hub.commands.accept(posted[i : i + DOOR_BATCH])
+        assert all(r.status == "accepted" for r in results), results[0]
+
+
+async def _drained(hub: bootstrap.Hub, tasks: list[asyncio.Task[None]], count: int) -> None:
+    """Until every event is routed and 99.5 % of what was sent has its receipt on the page."""
+
+    def settled() -> bool:
+        for task in tasks:
+            if task.done():
+                task.result()
+        if hub.topics.backlog().get(EVENTS):
+            return False
+        report = hub.reading.report()
+        return report.notifications >= count and report.in_flight <= report.notifications * 0.005
+
+    await until(settled, 600)
+
+
+def _step(worker: str) -> str:
+    return worker.split()[0]
+
+
+def table(result: Result) -> str:
+    """The result for people."""
+    lines = [f"{name:<28}{us:>8.1f} µs" for name, us in result.us.items()]
+    head = (
+        f"{result.notifications:,} notifications, {result.delivered_share:.1%} delivered, "
+        f"{result.per_second:,.0f} a second, {result.cpu_us_per_notification:.0f} µs CPU each "
+        f"(carrier apart: {result.carrier_us:.0f} µs), peak {result.peak_mb:.0f} MB"
+    )
+    return "\n".join([head, *lines])
+
+
+def as_json(result: Result) -> dict[str, object]:
+    return asdict(result)
