@@ -34,6 +34,25 @@ CARRIERS: dict[str, Two] = {
     "intl": ("境外号码", "abroad"),
 }
 
+STATUSES: dict[str, Two] = {
+    "new": ("尚无记录", "nothing yet"),
+    "held": ("推迟中", "held"),
+    "ready": ("待发送", "ready to be sent"),
+    "open": ("发送中", "being sent"),
+    "backoff": ("等待重试", "waiting to be tried again"),
+    "accepted": ("运营商已受理", "accepted by the carrier"),
+    "unknown": ("结果未知", "fate unknown"),
+    "delivered": ("已送达", "delivered"),
+    "read": ("已阅读", "read"),
+    "undelivered": ("未送达", "not delivered"),
+    "no_receipt": ("已受理，没有回执", "accepted, no receipt"),
+    "unconfirmed": ("未能确认", "unconfirmed"),
+    "suppressed": ("不发送", "not sent"),
+    "cancelled": ("已撤销", "cancelled"),
+    "expired": ("已过期", "expired"),
+    "failed": ("发送失败", "failed"),
+}
+
 _LANGUAGES: dict[str, Two] = {"zh": ("中文", "Chinese"), "en": ("英文", "English")}
 
 
@@ -52,6 +71,10 @@ def class_of(name: str, language: Language) -> str:
 
 def carrier(name: str, language: Language) -> str:
     return _named(CARRIERS, name, language)
+
+
+def status(name: str, language: Language) -> str:
+    return _named(STATUSES, name, language)
 
 
 def tongue(name: str, language: Language) -> str:

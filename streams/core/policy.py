@@ -3,6 +3,8 @@
 Durations are ms, times of day are minutes of the recipient's local day.
 """
 
+from typing import Annotated, get_args
+
 import msgspec
 
 from templates.notice import ChannelName, NoticeClass
@@ -10,6 +12,10 @@ from templates.notice import ChannelName, NoticeClass
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+
+MinuteOfDay = Annotated[int, msgspec.Meta(ge=-1, le=24 * 60 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ClassPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,12 +28,12 @@ class ClassPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``order`` overrides the notice's own channel order when not empty.
     """
 
-    quiet_from: int = -1
-    quiet_to: int = -1
-    cap: int = 0
-    tries: int = 3
+    quiet_from: MinuteOfDay = -1
+    quiet_to: MinuteOfDay = -1
+    cap: Count = 0
+    tries: Positive = 3
     resend_unknown: tuple[ChannelName, ...] = ()
-    horizon_ms: int = 10 * MINUTE_MS
+    horizon_ms: Count = 10 * MINUTE_MS
     all_channels: bool = False
     opt_out: bool = True
     order: tuple[ChannelName, ...] = ()
@@ -40,14 +46,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``receipt_ms``: how long a carrier may take to report before the hub closes without it.
     """
 
-    version: int
+    version: Positive
     classes: dict[NoticeClass, ClassPolicy]
-    spread_ms: int = 15 * MINUTE_MS
-    call_before_ms: int = 10_000
-    answer_ms: int = 30_000
-    receipt_ms: int = 48 * HOUR_MS
-    backoff_ms: int = 2_000
-    backoff_max_ms: int = 15 * MINUTE_MS
+    spread_ms: Count = 15 * MINUTE_MS
+    call_before_ms: Positive = 10_000
+    answer_ms: Positive = 30_000
+    receipt_ms: Positive = 48 * HOUR_MS
+    backoff_ms: Positive = 2_000
+    backoff_max_ms: Positive = 15 * MINUTE_MS
 
 
 NIGHT_FROM, NIGHT_TO = 21 * 60, 8 * 60
@@ -80,10 +86,23 @@ call's deadline and its time-out together, so that a paused sender cannot be ove
 
 
 def load(text: bytes) -> Policy:
-    """A policy from TOML; raises ``msgspec.ValidationError`` naming the field."""
-    return msgspec.toml.decode(text, type=Policy)
+    """A policy from TOML; raises ``msgspec.DecodeError`` naming the field."""
+    policy = msgspec.toml.decode(text, type=Policy)
+    for cls in get_args(NoticeClass):
+        if cls not in policy.classes:
+            raise msgspec.ValidationError(f"Object missing required field `{cls}` - at `$.classes`")
+    return policy
 
 
 def dump(policy: Policy) -> bytes:
     """The policy as TOML, for people to read and change."""
-    return msgspec.toml.encode(policy)
+    plain = msgspec.to_builtins(policy)
+    lines = [f"{name} = {_value(value)}" for name, value in plain.items() if name != "classes"]
+    for cls, rule in plain["classes"].items():
+        lines += ["", f"[classes.{cls}]", *(f"{name} = {_value(v)}" for name, v in rule.items())]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _value(value: object) -> str:
+    """A number, a truth or a list of names: written in TOML as in JSON."""
+    return msgspec.json.encode(value).decode().replace('","', '", "')

@@ -228,7 +228,7 @@ SENTENCES: dict[str, Two] = {
     ),
     "Cancelled": ("撤销：{why}{by}。", "Cancelled: {why}{by}."),
     "Cancelled, too late": (
-        "撤销来得太晚：{why}{by}，但消息已经交出，不能收回；不再重试，也不再改用其他渠道。",
+        "撤销来得太晚：{why}{by}，但消息已在发送途中，不能收回；不再重试，也不再改用其他渠道。",
         "Cancelled too late: {why}{by}, but the message was on its way and cannot be taken back; it is neither tried again nor sent by another channel.",
     ),
     "Cancelled, handed_over": (

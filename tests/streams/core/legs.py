@@ -12,6 +12,7 @@ STEP_MS = 1_000
 """A row is a second younger than the one before."""
 
 PHONE = ("sms", "voice")
+LANES = {"sms": "sms-cmcc", "voice": "voice-any"}
 
 HEAD = e.Head(
     notice="licence-renewal-due", cls="reminder", category="licence", recipient="r-1",
@@ -28,7 +29,8 @@ def head(cls: Any = "reminder") -> e.Head:
 
 def way(channel: Any = "sms") -> e.Route:
     return e.Route(
-        channel=channel, lane=f"{channel}-any", carrier="cmcc" if channel in PHONE else "",
+        channel=channel, lane=LANES.get(channel, channel),
+        carrier="cmcc" if channel in PHONE else "",
         wording="licence-renewal-due@1", language="zh", segments=int(channel == "sms"),
         sealed=b"sealed",
     )  # fmt: skip
@@ -62,7 +64,7 @@ def suppressed(opens: bool = False) -> e.Suppressed:
 
 
 def intended() -> e.AttemptIntended:
-    return e.AttemptIntended(lane="sms-any", call_before_ms=NOON + 10_000)
+    return e.AttemptIntended(lane="sms-cmcc", call_before_ms=NOON + 10_000)
 
 
 def accepted(attempt: int = 2) -> e.Accepted:

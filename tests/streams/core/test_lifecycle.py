@@ -476,7 +476,7 @@ class TestMoved:
         was = moved(life(*ACCEPTED))
         assert was is not None
         assert (was.was, was.channel, was.lane, was.carrier) == (
-            "accepted", "sms", "sms-any", "cmcc",
+            "accepted", "sms", "sms-cmcc", "cmcc",
         )  # fmt: skip
         assert (was.notice, was.cls, was.region) == ("licence-renewal-due", "reminder", "35")
 
