@@ -1,0 +1,199 @@
+"""What every page and door of the hub shares: the hub itself, the words, and how a page is made."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+from litestar.template.base import csrf_token
+from markupsafe import Markup
+
+from channels.inbox import InboxStore
+from preferences.links import Signer
+from streams.clock import Clock
+from streams.commands import Commands
+from streams.journal.sqlite import SqliteStore
+from streams.local import LocalBed
+from streams.local_topics import SqliteTopics
+from streams.pipeline.river import River
+from streams.reading import Reading
+from web.keys import Pace
+from web.words import HTML_LANGUAGE, LANGUAGES, Language, Speech, read_words, speeches
+
+PAGES = Path(__file__).parent / "pages"
+STATIC = Path(__file__).parent / "static"
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+LANGUAGE_COOKIE = "lang"
+YEAR_S = 365 * 24 * 3600
+
+
+class HubSettings(Protocol):
+    """The settings that pages ask for."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def public_url(self) -> str: ...
+    @property
+    def timezone(self) -> str: ...
+
+    def key(self, name: Literal["link_key"]) -> bytes: ...
+
+
+class HubContext(Protocol):
+    """The hub as the pages see it; ``hub.bootstrap.Hub`` is one."""
+
+    @property
+    def settings(self) -> HubSettings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def store(self) -> SqliteStore: ...
+    @property
+    def topics(self) -> SqliteTopics: ...
+    @property
+    def river(self) -> River: ...
+    @property
+    def bed(self) -> LocalBed: ...
+    @property
+    def inbox(self) -> InboxStore: ...
+    @property
+    def entropy(self) -> Callable[[int], bytes]: ...
+
+
+class Site:
+    """One hub's pages. ``private`` is true while nobody but this machine can reach them."""
+
+    def __init__(self, hub: HubContext) -> None:
+        settings = hub.settings
+        self.hub = hub
+        river = hub.river
+        self.reading = Reading(
+            hub.store, river.vault, river.index, lambda: river.documents, hub.topics.backlog
+        )
+        self.commands = Commands(river, hub.inbox, hub.bed.ring, asyncio.to_thread)
+        self.pace = Pace()
+        self.link_key = settings.key("link_key")
+        self.signer = Signer({0: self.link_key}, current=0)
+        self.zone = ZoneInfo(settings.timezone)
+        self.secure = settings.public_url.startswith("https://")
+        # behind a proxy the hub listens on loopback and is reached from everywhere
+        self.private = {settings.host, urlsplit(settings.public_url).hostname} <= LOOPBACK
+        self._speech: Callable[[Language], Speech] = speeches(read_words())
+        self._pages = _environment()
+        self._pages.globals["asset"] = _assets()
+
+    def now_ms(self) -> int:
+        return self.hub.clock.now_ms()
+
+    def speech(self, connection: ASGIConnection[Any, Any, Any, Any], usual: str = "") -> Speech:
+        """In the language asked for just now, else earlier, else the reader's usual one, else as
+        the browser says."""
+        asked = (
+            connection.query_params.get("lang"),
+            connection.cookies.get(LANGUAGE_COOKIE),
+            usual,
+            connection.headers.get("accept-language", "")[:2],
+        )
+        known = next((language for language in asked if language in LANGUAGES), LANGUAGES[0])
+        return self._speech("en" if known == "en" else "zh")
+
+    def page(
+        self,
+        request: Request[Any, Any, Any],
+        name: str,
+        values: Mapping[str, Any],
+        status: int = 200,
+        usual: str = "",
+    ) -> Response[str]:
+        """A page from ``web/pages``, in the reader's language, never kept by a cache."""
+        t = self.speech(request, usual)
+        text = self._pages.get_template(name).render(
+            **values,
+            t=t,
+            html_lang=HTML_LANGUAGE[t.language],
+            path=request.url.path,
+            other_language=_other_language(request, t.language),
+            staff=not request.url.path.startswith("/me/"),
+            signed_in=not self.private,
+            csrf=csrf_token({"request": request}),
+            moment=self._moment,
+            zone=self.zone.key,
+        )
+        headers = {"cache-control": "no-store"}
+        response = Response(text, status_code=status, media_type=MediaType.HTML, headers=headers)
+        if request.query_params.get("lang") in LANGUAGES:
+            response.set_cookie(
+                LANGUAGE_COOKIE, t.language, max_age=YEAR_S, samesite="strict", secure=self.secure
+            )
+        return response
+
+    def clock_time(self, at_ms: int) -> str:
+        """Hours and minutes, where a chart has no room for more."""
+        return datetime.fromtimestamp(at_ms / 1000, self.zone).strftime("%H:%M")
+
+    def _moment(self, at_ms: int, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
+        """A time as the authority's clocks show it; machines read the whole of it."""
+        local = datetime.fromtimestamp(at_ms / 1000, self.zone)
+        return Markup('<time datetime="{}">{}</time>').format(
+            local.isoformat(timespec="milliseconds"), local.strftime(form)
+        )
+
+
+Here = NamedDependency[Site]
+"""The site, as handlers ask for it."""
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(PAGES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["number"] = _number
+    made.filters["percent"] = _percent
+    made.filters["clock"] = _clock
+    return made
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _percent(rate: float | None) -> str:
+    """One decimal, and never 100 while something is missing: 99.97 is 99.9."""
+    return "—" if rate is None else f"{int(rate * 1000) / 10:.1f}%"
+
+
+def _clock(minute: int) -> str:
+    """A minute of the day as people write it."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def _assets() -> Callable[[str], str]:
+    """Addresses of static files that change with their contents, so that they may be kept."""
+    marks = {
+        file.name: hashlib.blake2b(file.read_bytes(), digest_size=6).hexdigest()
+        for file in STATIC.iterdir()
+    }
+    return lambda name: f"/static/{name}?v={marks[name]}"
+
+
+def _other_language(request: Request[Any, Any, Any], language: Language) -> str:
+    """This page in the other language."""
+    query = {key: value for key, value in request.query_params.items() if key != "part"}
+    query["lang"] = "en" if language == "zh" else "zh"
+    return "?" + urlencode(query)
