@@ -18,6 +18,7 @@ from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import sweeps
 from streams.clock import Clock
+from streams.commands import Commands
 from streams.core.identity import Index
 from streams.core.policy import DEFAULT
 from streams.documents import Refresher, load
@@ -28,6 +29,7 @@ from streams.local_topics import SqliteTopics
 from streams.people import SqlPeople
 from streams.pipeline.river import Documents, River
 from streams.projections import following
+from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.wording_versions import load_wording
 from web import keys
@@ -49,6 +51,8 @@ class Hub:
     bed: LocalBed
     inbox: InboxStore
     channels: Mapping[str, Channel]
+    commands: Commands
+    reading: Reading
     entropy: Entropy
 
     async def close(self) -> None:
@@ -135,9 +139,12 @@ def open_hub(
     follower = following.Follower(store, Refresher(store, river, seed).refresh)
     swept = sweeps.SqlSweeps(store.readers, store.engine)
     bed = LocalBed(river, bells, store, channels, follower, swept, clock, pace)
+    commands = Commands(river, inbox, bed.ring, asyncio.to_thread)
+    reading = Reading(store, vault, index, lambda: river.documents, topics.backlog)
     return Hub(
-        settings, clock, store, journal, topics, vault, river, bed, inbox, channels, os.urandom
-    )
+        settings, clock, store, journal, topics, vault, river, bed, inbox, channels,
+        commands, reading, os.urandom,
+    )  # fmt: skip
 
 
 def _inbox_seals(store: SqliteStore, vault: Vault):  # type: ignore[no-untyped-def]

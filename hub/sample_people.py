@@ -8,15 +8,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, NamedTuple
 
-from preferences.changes import (
-    CAP_MAX,
-    Choice,
-    GiveConsent,
-    SetCaps,
-    SetOrder,
-    SetQuietHours,
-    SwitchCategory,
-)
+from preferences.changes import Choice, GiveConsent, SetOrder, SetQuietHours, SwitchCategory
 
 FILING = "filing"
 """The role of whoever files for an enterprise, as the catalog's notices ask for it."""
@@ -56,7 +48,6 @@ _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗"
 _GIVEN = ("示例", "虚构", "样本", "试用", "演示", "模拟", "范例", "假定")
 _TRADES = ("化工", "试剂", "医药", "涂料", "电镀", "橡胶")
 _SWITCHES = ("survey/*", "public-notice/*", "driving-test/push", "questions/sms", "vehicle/push")
-_EVERY_CAP = {"status": CAP_MAX, "reminder": CAP_MAX, "bulletin": CAP_MAX}
 
 
 class Sampled(NamedTuple):
@@ -74,17 +65,11 @@ class Sampled(NamedTuple):
 
 
 class People:
-    """So many sample recipients, 3 % of them enterprises with a person who files for each.
+    """So many sample recipients, 3 % of them enterprises with a person who files for each."""
 
-    ``wakeful``: most chose to be told at any hour and often, so that whoever starts the hub at
-    night, or lets it run all day, sees messages go out.
-    """
-
-    def __init__(self, size: int, seed: int, *, wakeful: bool) -> None:
+    def __init__(self, size: int, seed: int) -> None:
         enterprises = max(size * 3 // 100, 1)
-        self.persons = [
-            _person(Random(f"{seed} person {i}"), i, wakeful) for i in range(size - enterprises)
-        ]
+        self.persons = [_person(Random(f"{seed} person {i}"), i) for i in range(size - enterprises)]
         self.enterprises = [
             _enterprise(Random(f"{seed} enterprise {i}"), i, self.persons[i % len(self.persons)])
             for i in range(enterprises)
@@ -99,7 +84,7 @@ class People:
         return len(self.persons) + len(self.enterprises)
 
 
-def _person(dice: Random, i: int, wakeful: bool) -> Sampled:
+def _person(dice: Random, i: int) -> Sampled:
     region = dice.choices(REGIONS, (30, 12, 12, 8, 8, 8, 6, 6, 5, 5))[0]
     ref = f"sample-p{i:05}"
     landline = dice.random() < 0.02
@@ -118,8 +103,8 @@ def _person(dice: Random, i: int, wakeful: bool) -> Sampled:
         registration["push"] = [f"sample-token-{ref}"]
     if dice.random() < 0.03:
         registration["language"] = "en"
-    consents = dice.random() < 0.6
-    choices = tuple(_choices(dice, consents, wakeful))
+    consents = dice.random() < 0.25
+    choices = tuple(_choices(dice, consents))
     return Sampled(registration, choices, region, _plate(dice, region, i), consents)
 
 
@@ -133,7 +118,7 @@ def _plate(dice: Random, region: Region, i: int) -> str:
     return f"{region.plate}{new_energy}0{i % 10_000:04}"
 
 
-def _choices(dice: Random, consents: bool, wakeful: bool) -> Iterator[Choice]:
+def _choices(dice: Random, consents: bool) -> Iterator[Choice]:
     if consents:
         yield GiveConsent(CONSENTED, "示例：网上平台勾选同意")
     if dice.random() < 0.05:
@@ -143,10 +128,6 @@ def _choices(dice: Random, consents: bool, wakeful: bool) -> Iterator[Choice]:
         yield SetOrder(("push", "sms"))
     if dice.random() < 0.08:
         yield SetQuietHours(22 * 60 + 30, 7 * 60)
-    elif wakeful and dice.random() < 0.95:
-        yield SetQuietHours(0, 0)
-    if wakeful:
-        yield SetCaps(_EVERY_CAP)
 
 
 def _enterprise(dice: Random, i: int, files: Sampled) -> Sampled:
