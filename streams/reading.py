@@ -3,27 +3,57 @@
 Synchronous, and never in the way of a writer; call it in a thread from an event loop.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from preferences.vault import Vault
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+
+from preferences import store as preference_store
+from preferences.vault import SubjectKey, Vault
+from streams import policies, recount, stories
+from streams.core import codec
+from streams.core import events as e
 from streams.core.identity import Index
+from streams.core.notices import Upstream, upstream
+from streams.core.policy import MINUTE_MS
+from streams.journal.base import Archived, Row
+from streams.journal.schema import journal
 from streams.journal.sqlite import SqliteStore
 from streams.pipeline.river import Documents
+from streams.projections.moves import CATEGORIES, Move, moves
+from streams.projections.quarantine import ITEMS
+from streams.projections.rates import NAMES, RATES
+from streams.projections.standing import REASONS, STANDING
 from streams.views import (
+    CaseEvent,
     CaseTimeline,
     Change,
     Delivery,
-    Explanation,
     Leg,
     Minute,
     QuarantinedItem,
+    Rates,
     Report,
     Timeline,
     Totals,
 )
 
 By = Literal["channel", "carrier", "notice", "lane", "region"]
+
+POINTS_MAX = 2_000
+"""Points of one series: more than a chart has room for."""
+
+NEWEST_MAX = 2_000
+"""Legs in one list of the newest; whoever looks for one searches by recipient or case."""
+
+PAGE = 500
+"""Rows read at once from the end of the journal."""
+
+SCANNED_MAX = 40_000
+"""Rows looked at for the newest moves: a burst of intents may hide them, but not for long."""
+
+CASE_MAX = 500
+"""Streams on one case's timeline, the newest: a case has a dozen."""
 
 
 class Reading:
@@ -48,57 +78,236 @@ class Reading:
 
     def standing(self) -> Totals:
         """Where every leg stands now."""
-        raise NotImplementedError
+        category, reason = STANDING.c.category, REASONS.c.reason
+        stands = select(category, func.sum(STANDING.c.count)).group_by(category)
+        why = select(reason, func.sum(REASONS.c.count)).group_by(reason).order_by(reason)
+        with self._store.readers.connect() as connection:
+            counts = dict(connection.execute(stands).all())
+            reasons = dict(connection.execute(why).all())
+        categories = {name: counts.get(name, 0) for name in CATEGORIES}
+        return Totals(sum(categories.values()), categories, reasons)
 
     def report(self) -> Report:
         """The accounts by the projections; :func:`streams.recount.recount` makes the same from the
         journal itself."""
-        raise NotImplementedError
+        with self._store.readers.connect() as connection:
+            return recount.report(recount.counted(connection))
 
     def delivery(self, by: By, since_ms: int, until_ms: int) -> list[Delivery]:
         """What happened between two times (whole minutes), a line for each channel, carrier, …,
-        the busiest first."""
-        raise NotImplementedError
+        the busiest first. Under "" is what had none yet."""
+        name = RATES.c[by]
+        query = select(name, *_SUMS).where(*_between(since_ms, until_ms), *_placed(by))
+        with self._store.readers.connect() as connection:
+            rows = connection.execute(query.group_by(name)).mappings().all()
+        lines = [Delivery(row[by], _rates(row)) for row in rows]
+        return sorted(lines, key=lambda line: (-_busy(line.rates), line.name))
 
     def minutes(
-        self, since_ms: int, until_ms: int, step_ms: int = 60_000, by: By | None = None,
+        self, since_ms: int, until_ms: int, step_ms: int = MINUTE_MS, by: By | None = None,
         name: str = "",
     ) -> list[Minute]:  # fmt: skip
         """A series for a chart: every span of ``step_ms`` (whole minutes), also the empty ones;
-        of one channel, carrier, … alone when ``by`` and ``name`` say which."""
-        raise NotImplementedError
+        of one channel, carrier, … alone when ``by`` and ``name`` say which.
+
+        Raises:
+            ValueError: more than :data:`POINTS_MAX` points.
+        """
+        starts = range(since_ms, until_ms, step_ms)
+        if len(starts) > POINTS_MAX:
+            raise ValueError(f"at most {POINTS_MAX} points, not {len(starts)}")
+        span = (RATES.c.start_ms - since_ms) // step_ms
+        query = select(span.label("span"), *_SUMS).where(*_between(since_ms, until_ms))
+        if by is not None:
+            query = query.where(RATES.c[by] == name, *_placed(by))
+        with self._store.readers.connect() as connection:
+            rows = connection.execute(query.group_by(span)).mappings().all()
+        rates = {int(row["span"]): _rates(row) for row in rows}
+        return [Minute(start, rates.get(n, Rates())) for n, start in enumerate(starts)]
 
     def newest(self, limit: int) -> list[Change]:
-        """The legs that moved last, the newest first (at most ``projections.newest.KEPT``)."""
-        raise NotImplementedError
+        """The legs that moved last, the newest first, as the end of the journal tells it."""
+        limit = min(limit, NEWEST_MAX)
+        found: dict[bytes, Change] = {}
+        scanned, before = 0, None
+        with self._store.readers.connect() as connection:
+            while len(found) < limit and scanned < SCANNED_MAX:
+                rows = _last_rows(connection, before)
+                if not rows:
+                    break
+                for row, move in sorted(moves(connection, rows), key=lambda one: -one[0].pos):
+                    if move.entered is not None and row.stream not in found:
+                        found[row.stream] = _change(row, move)
+                scanned, before = scanned + len(rows), rows[0].pos
+        return list(found.values())[:limit]
+
+    # Quarantine
 
     def quarantined(
         self, state: str = "open", limit: int = 100, before: str = ""
     ) -> list[QuarantinedItem]:
         """Items by state ("" for all), the newest first; ``before`` is the id to go on from."""
-        raise NotImplementedError
+        query = select(ITEMS).order_by(ITEMS.c.pos.desc()).limit(limit)
+        if state:
+            query = query.where(ITEMS.c.state == state)
+        if before:
+            last = select(ITEMS.c.pos).where(ITEMS.c.stream == bytes.fromhex(before))
+            query = query.where(ITEMS.c.pos < last.scalar_subquery())
+        with self._store.readers.connect() as connection:
+            return [_item(row) for row in connection.execute(query).mappings()]
+
+    def quarantined_item(self, item: str) -> QuarantinedItem | None:
+        """One item; None when there is no such item."""
+        query = select(ITEMS).where(ITEMS.c.stream == bytes.fromhex(item))
+        with self._store.readers.connect() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return _item(row) if row else None
 
     def quarantined_raw(self, item: str) -> bytes | None:
         """The original bytes of an item; None when there is no such item."""
-        raise NotImplementedError
+        stream = bytes.fromhex(item)
+        rows = self._store.read([stream]).get(stream)
+        event = codec.decode(rows[0].type, rows[0].data) if rows else None
+        if not isinstance(event, e.Quarantined):
+            return None
+        return self._vault.hub.open(event.sealed, stream)
 
     # Stories
 
     def timeline(self, stream: str, unseal: bool = False) -> Timeline | None:
         """Everything journalled about one leg; None when unknown. ``unseal`` shows the words and
         the address: the caller has checked who asks."""
-        raise NotImplementedError
-
-    def explain(self, stream: str, version: int) -> Explanation | None:
-        """The decision in that row made again, step by step; None where the row decided nothing."""
-        raise NotImplementedError
+        key = bytes.fromhex(stream)
+        rows = self._store.read([key])
+        return next(iter(self._timelines(rows, unseal)), None)
 
     def history(self, ref: str, limit: int = 50, before: str = "") -> list[Leg]:
         """The legs of one recipient (own reference or alias), by the time of their events, the
         newest first; ``before`` is the stream to go on from."""
-        raise NotImplementedError
+        loaded = self._people([ref]).get(ref)
+        key = (self._index.recipient(loaded.ref if loaded else ref), b"")
+        streams = sorted(self._store.lookup([key]).get(key, []), reverse=True)
+        if before:
+            streams = [stream for stream in streams if stream < bytes.fromhex(before)]
+        page = streams[:limit]
+        rows = self._store.read(page)
+        legs = (stories.leg(s, stories.folded(stories.steps(rows.get(s, [])))) for s in page)
+        return [leg for leg in legs if leg is not None]
 
     def case(self, correlation: str, unseal: bool = False) -> CaseTimeline | None:
         """A case (``case_no=…``, as heads name it) with its events and notifications on one
         timeline; None when nothing is known of it."""
-        raise NotImplementedError
+        case = self._index.case(correlation)
+        found = self._store.lookup([(case, s) for s in (Index.NOTE, Index.STOP, Index.NOTED)])
+        streams = sorted({s for hits in found.values() for s in hits}, reverse=True)[:CASE_MAX]
+        rows = self._store.read(streams)
+        if not rows:
+            return None
+        keys = {key for one in rows.values() for key in stories.events_of_case(stories.steps(one))}
+        entries: list[CaseEvent | Timeline] = self._case_events(keys, unseal)
+        entries += self._timelines(rows, unseal)
+        return CaseTimeline(correlation, sorted(entries, key=_when))
+
+    def _timelines(self, rows: Mapping[bytes, Sequence[Row]], unseal: bool) -> list[Timeline]:
+        known = policies.published(self._store, self._index)
+        keys: dict[bytes, SubjectKey | None] = dict.fromkeys(rows)
+        if unseal:
+            keys = self._keys_of(rows)
+        told = (stories.timeline(s, one, known, keys[s]) for s, one in rows.items())
+        return [one for one in told if one is not None]
+
+    def _keys_of(self, rows: Mapping[bytes, Sequence[Row]]) -> dict[bytes, SubjectKey | None]:
+        """The key of each leg's recipient; None where it is erased, or the stream is no leg."""
+        heads = {s: stories.folded(stories.steps(one[:1])).head for s, one in rows.items()}
+        people = self._people({head.recipient for head in heads.values() if head})
+        return {
+            s: loaded.key if head and (loaded := people.get(head.recipient)) else None
+            for s, head in heads.items()
+        }
+
+    def _case_events(self, keys: Iterable[bytes], unseal: bool) -> list[CaseEvent | Timeline]:
+        catalog = self._documents().catalog
+        archived = self._store.archived(list(keys)).values()
+        people = self._people({row.recipient for row in archived if row.recipient})
+        return [
+            stories.case_event(row, self._opened(row, people), catalog, unseal) for row in archived
+        ]
+
+    def _opened(
+        self, row: Archived, people: Mapping[str, preference_store.Loaded]
+    ) -> Upstream | None:
+        """An archived event; None where its subject's key is gone."""
+        owner = people.get(row.recipient)
+        key = (owner.key if owner else None) if row.recipient else self._vault.hub
+        if key is None:
+            return None
+        decoded = codec.decode_event(key.open(row.data, row.key))
+        assert isinstance(decoded, codec.Decoded), "an archived event was decoded before"
+        event = decoded.event
+        data = codec.data_of(event)
+        assert isinstance(data, dict)
+        return upstream(
+            event.source, event.id, event.type, event.subject, event.region, row.at_ms, data,
+            self._documents().catalog,
+        )  # fmt: skip
+
+    def _people(self, refs: Iterable[str]) -> dict[str, preference_store.Loaded]:
+        with self._store.readers.connect() as connection:
+            return preference_store.load_many(connection, self._vault, refs)
+
+
+_SUMS = tuple(func.sum(RATES.c[name]).label(name) for name in NAMES)
+_BUSY = ("routed", "escalated", "intended", "accepted", "held", "suppressed")
+
+
+def _between(since_ms: int, until_ms: int) -> tuple[ColumnElement[bool], ...]:
+    return RATES.c.start_ms >= since_ms, RATES.c.start_ms < until_ms
+
+
+def _placed(by: By) -> tuple[ColumnElement[bool], ...]:
+    """An intent names its lane only, and counts nowhere else."""
+    return () if by == "lane" else (RATES.c.notice != "",)
+
+
+def _rates(row: RowMapping) -> Rates:
+    return Rates(**{name: row[name] or 0 for name in NAMES})
+
+
+def _busy(rates: Rates) -> int:
+    return sum(getattr(rates, name) for name in _BUSY)
+
+
+def _last_rows(connection: Connection, before: int | None) -> list[Row]:
+    """The rows before a position (None: the last of all), oldest first."""
+    c = journal.c
+    query = select(c.pos, c.stream, c.version, c.type, c.at_ms, c.data).order_by(c.pos.desc())
+    if before is not None:
+        query = query.where(c.pos < before)
+    return [Row(*row) for row in connection.execute(query.limit(PAGE))][::-1]
+
+
+def _change(row: Row, move: Move) -> Change:
+    assert move.entered is not None
+    place = move.entered.place
+    event = codec.decode(row.type, row.data)
+    reason = getattr(event, "reason", "") or getattr(event, "code", "")
+    return Change(
+        stream=row.stream.hex(),
+        at_ms=row.at_ms,
+        type=move.kind.__name__,
+        category=move.entered.category,
+        reason=reason,
+        **place._asdict(),
+    )
+
+
+def _item(row: RowMapping) -> QuarantinedItem:
+    values = {name: value for name, value in row.items() if name not in ("stream", "pos")}
+    return QuarantinedItem(id=row["stream"].hex(), **values)
+
+
+def _when(entry: CaseEvent | Timeline) -> tuple[int, bool]:
+    """Events before the notifications they cause."""
+    if isinstance(entry, CaseEvent):
+        return entry.at_ms, False
+    return entry.leg.opened_ms, True

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from streams.core.routing import Finding, Number
+from streams.core.routing import Number
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -223,13 +223,3 @@ class QuarantinedItem(msgspec.Struct, frozen=True):
     closed_ms: int = 0
     by: str = ""
     reason: str = ""
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """A decision made again on its own journalled facts, step by step."""
-
-    at_ms: int
-    policy: int
-    kind: str
-    reason: str
-    findings: list[Finding]
