@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hub.commands import serving
+from hub.commands import playing, serving
 from hub.commands.console import Commands, settings_file
 
 app = typer.Typer(
@@ -33,7 +33,9 @@ def _hub(
 
 
 app.command()(serving.up)
+app.command()(playing.demo)
 app.command()(serving.sandbox)
+app.command()(playing.simulate)
 
 if __name__ == "__main__":
     app()

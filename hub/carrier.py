@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +31,11 @@ class CarrierFailed(Exception):  # noqa: N818 - named for what is known
 class Carrier:
     """The process. ``port`` is where it listens once it is started; a restart keeps it."""
 
-    def __init__(self, host: str, port: int, ledger: Path, options: Mapping[str, str]) -> None:
+    def __init__(self, host: str, port: int, ledger: Path, options: Sequence[str] = ()) -> None:
         self.port = port
         self._host = host
         self._arguments = ["--ledger", str(ledger.absolute())]
-        for name, value in options.items():
-            self._arguments += [name, value]
+        self._arguments += options
         self._process: asyncio.subprocess.Process | None = None
 
     @property

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,14 +23,15 @@ from hub.bootstrap import Hub, open_hub
 from hub.carrier import Carrier
 from hub.clock import Virtual
 from hub.folder import JOURNAL, LEDGER, TOPICS
-from hub.sample import Sample, registrations
+from hub.sample import Sample
 from hub.sample_cases import DAYS, HOURS, MINUTES
 from hub.sample_people import People
+from hub.sampling import choose, register
 from hub.settings import Settings
 from hub.virtual_time import Drive
 from streams.local import Pace
 from streams.projections.following import Follower
-from streams.recount import counted, recount, report
+from streams.recount import recount
 from streams.views import Parts
 
 BEIJING = ZoneInfo("Asia/Shanghai")
@@ -69,7 +69,7 @@ FAULTS = Faults(
     bad_content=0.005,
     bad_account=0.005,
     ported=0.03,
-    reset=0.004,
+    reset=0.003,
     answer_lost=0.005,
     answer_late=0.006,
     slow=0.03,
@@ -134,7 +134,7 @@ async def play(settings: Settings, events: int, days: int, seed: int, tell: Tell
     began_s, began_cpu_s = time.monotonic(), time.process_time()
     ledger = settings.data_dir / LEDGER
     faults = msgspec.json.encode(FAULTS).decode()
-    carrier = Carrier("127.0.0.1", 0, ledger, {"--seed": str(seed), "--faults": faults})
+    carrier = Carrier("127.0.0.1", 0, ledger, ("--seed", str(seed), "--faults", faults))
     await carrier.start()
     try:
         settings = msgspec.structs.replace(settings, sandbox_port=carrier.port)
@@ -201,7 +201,7 @@ class _Play:
 
     async def _settle_in(self, drive: Drive) -> None:
         """Recipients come in, and choose."""
-        await self._publish(list(registrations(self._people, self._clock.now_ms())))
+        await register(self._hub, self._people)
         await drive.settle()
         await choose(self._hub, self._people)
 
@@ -222,8 +222,7 @@ class _Play:
     def _progress(self) -> Progress:
         self._follow()
         now_ms = self._clock.now_ms()
-        with self._hub.store.readers.connect() as connection:
-            parts = report(counted(connection)).total
+        parts = self._hub.reading.report().total
         told = Progress((now_ms - START_MS) // DAYS + 1, now_ms, self._given, parts)
         self._tell(told)
         return told
@@ -244,16 +243,3 @@ def shares(events: int, days: int) -> Iterator[int]:
         count = events * weighed // sum(weights) - given
         given += count
         yield count
-
-
-CHOOSING_AT_ONCE = 100
-"""Choices under way together: they share commits."""
-
-
-async def choose(hub: Hub, people: People) -> None:
-    """Every sample recipient's own choices, each journalled as theirs."""
-    chosen = ((one.ref, choice) for one in people for choice in one.choices)
-    while batch := list(islice(chosen, CHOOSING_AT_ONCE)):
-        await asyncio.gather(
-            *(hub.commands.change_preferences(ref, choice, "sample") for ref, choice in batch)
-        )

@@ -6,7 +6,7 @@ values are sealed before they get here.
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +104,7 @@ class SqliteTopics:
         self._reading.close()
         self._writing.close()
 
-    async def publish(self, batches: dict[str, Sequence[Record]]) -> None:
+    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
         known = [(self._topic(name), records) for name, records in batches.items() if records]
         if known:
             await self._bring(_Publication(known), sum(len(records) for _, records in known))

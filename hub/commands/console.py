@@ -50,6 +50,7 @@ class Commands(TyperGroup):
 EXPECTED = {
     "SettingsError": MISUSED,
     "Occupied": REFUSED,
+    "Busy": REFUSED,
     "CarrierFailed": REFUSED,
     "CatalogRefused": REFUSED,
     "LanesError": REFUSED,

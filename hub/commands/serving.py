@@ -28,9 +28,11 @@ def up(
     ] = True,
 ) -> None:
     """Run the hub: the river, the sandbox carrier, the pages and the API."""
+    import uvloop
+
     from hub.serving import serve
 
-    asyncio.run(serve(settings(), events_per_second if sample else None, own_sandbox, say))
+    uvloop.run(serve(settings(), events_per_second if sample else None, own_sandbox, say))
 
 
 def sandbox(
