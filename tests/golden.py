@@ -18,3 +18,14 @@ def check(name: str, text: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8"), f"{name} reads otherwise; {WRITE}=1 writes it"
+
+
+def extend(name: str, lines: list[str]) -> None:
+    """Nothing that was ever approved may go: what is new is added at the end of the file."""
+    file = FIXTURES / name
+    known = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    if os.environ.get(WRITE) == "1":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        known += [line for line in lines if line not in known]
+        file.write_text("\n".join([*known, ""]), encoding="utf-8")
+    assert known, f"{name} is missing; {WRITE}=1 writes it"

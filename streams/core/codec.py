@@ -157,7 +157,7 @@ def decode(type_column: str, data: bytes) -> JournalEvent:
         return decoder.decode(data)  # type: ignore[no-any-return]  # Decoder[Any] by table
     name, _, version = type_column.rpartition(".")
     kind = TYPES.get(name)
-    if kind is None or not version.isdigit():
+    if kind is None or not version.isdecimal() or not 1 <= int(version) <= kind.SCHEMA:
         raise UnknownSchemaError(type_column)
     plain = _any.decode(data)
     for step in range(int(version), kind.SCHEMA):

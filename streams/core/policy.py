@@ -87,11 +87,12 @@ call's deadline and its time-out together, so that a paused sender cannot be ove
 
 def load(text: bytes) -> Policy:
     """A policy from TOML; raises ``msgspec.DecodeError`` naming the field."""
-    policy = msgspec.toml.decode(text, type=Policy)
-    for cls in get_args(NoticeClass):
-        if cls not in policy.classes:
-            raise msgspec.ValidationError(f"Object missing required field `{cls}` - at `$.classes`")
-    return policy
+    return msgspec.toml.decode(text, type=Policy)
+
+
+def missing_classes(policy: Policy) -> list[str]:
+    """Classes a document says nothing of; it cannot be in force then."""
+    return [cls for cls in get_args(NoticeClass) if cls not in policy.classes]
 
 
 def dump(policy: Policy) -> bytes:

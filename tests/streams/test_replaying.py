@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from preferences.fault import Fault
 from preferences.rules import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.core import events as e
 from streams.core.policy import DEFAULT, ClassPolicy, Policy, dump
@@ -19,7 +20,16 @@ from streams.core.routing_facts import ChannelFacts, Facts
 from streams.journal.base import Entry, Unit
 from streams.journal.sqlite import SqliteStore
 from streams.pipeline.river import entry
-from streams.replaying import PAGE, Answer, Change, Difference, Replay, Summary, unjudged
+from streams.replaying import (
+    PAGE,
+    Answer,
+    Change,
+    Difference,
+    Replay,
+    Summary,
+    read_draft,
+    unjudged,
+)
 from tests.streams.core.legs import HEAD, expired, failed, routed, way
 from tests.streams.core.samples import EMAIL, NOON, SMS, when
 from tests.streams.core.test_routing import any_facts, moments
@@ -257,6 +267,21 @@ class TestSummary:
             write(store, stream(1), published, at_ms=NOON, kind="policy")
             write(store, stream(2), recorded(facts, counted, NOON), at_ms=NOON)
             assert replayed(store, replace(counted, version=3))[1].uncounted == 0
+
+
+class TestDraft:
+    def test_any_whole_policy_is_one(self) -> None:
+        assert read_draft(dump(DEFAULT)) == DEFAULT
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("version = 2\n[classes.notice]", Fault("classes.emergency", "to be present")),
+            ("version = 'two'", Fault("policy", "Expected `int`, got `str` - at `$.version`")),
+        ],
+    )
+    def test_one_that_could_not_be_in_force_is_refused(self, text: str, fault: Fault) -> None:
+        assert read_draft(text.encode()) == fault
 
 
 class TestWalk:
