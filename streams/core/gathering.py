@@ -118,9 +118,10 @@ def contact_for(channel: ChannelName, who: Recipient) -> ContactPoint | None:
 def _channel(
     channel: ChannelName, head: Head, who: Recipient, history: History, lanes: Lanes
 ) -> ChannelFacts:
+    switched_off = opted_out(who.preferences, head.category, channel)
     contact = contact_for(channel, who)
     if contact is None:
-        return ChannelFacts(channel, tried=channel in history.tried)
+        return ChannelFacts(channel, opted_out=switched_off, tried=channel in history.tried)
     carrier = ""
     if contact.kind == "phone":
         carrier = contact.carrier or carrier_of(contact.address)
@@ -130,7 +131,7 @@ def _channel(
     return ChannelFacts(
         channel,
         contact=True,
-        opted_out=opted_out(who.preferences, head.category, channel),
+        opted_out=switched_off,
         suppressed=contact.suppressed,
         unfit="landline" if contact.landline and channel == "sms" else "",
         carrier=carrier,
