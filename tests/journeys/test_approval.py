@@ -84,7 +84,7 @@ async def test_every_row_of_an_approval_is_proved_by_the_chain(tmp_path: Path) -
             ).scalars()
             for name in list(names):
                 connection.exec_driver_sql(f"DROP TRIGGER {name}")
-            connection.exec_driver_sql("UPDATE journal SET data = data || ' ' WHERE pos = 2")
+            connection.exec_driver_sql("UPDATE journal SET data = x'7b7d' WHERE pos = 2")
         [fault] = here.hub.store.verify()
         assert "2" in fault
 
