@@ -19,6 +19,7 @@ from streams.commands import Received
 from streams.core.policy import HOUR_MS
 
 ZONE = ZoneInfo("Asia/Shanghai")
+NO_FAULTS = Faults()
 MORNING = round(datetime(2026, 11, 24, 10, tzinfo=ZONE).timestamp() * 1000)
 
 
@@ -27,9 +28,9 @@ class Direct:
 
     name = "sandbox"
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, faults: Faults) -> None:
         self._clock = clock
-        self._sandbox = Sandbox(1, Faults())
+        self._sandbox = Sandbox(1, faults)
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
@@ -102,10 +103,12 @@ class SmallHub:
 
 
 @asynccontextmanager
-async def small_hub(folder: Path, start_ms: int = MORNING) -> AsyncIterator[SmallHub]:
+async def small_hub(
+    folder: Path, start_ms: int = MORNING, faults: Faults = NO_FAULTS
+) -> AsyncIterator[SmallHub]:
     clock = Virtual(start_ms)
     settings = load({"HUB_DATA_DIR": str(folder)}, None)
-    hub = open_hub(settings, clock, carriers={"sandbox": Direct(clock)}, synced=False)
+    hub = open_hub(settings, clock, carriers={"sandbox": Direct(clock, faults)}, synced=False)
     running = asyncio.create_task(hub.bed.run())
     drive = Drive(clock, hub.bed, running, step_ms=100)
     try:
