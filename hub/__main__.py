@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hub.commands import playing, serving
+from hub.commands import asking, bringing, keys, playing, serving
 from hub.commands.console import Commands, settings_file
 
 app = typer.Typer(
@@ -35,6 +35,12 @@ def _hub(
 app.command()(serving.up)
 app.command()(playing.demo)
 app.command()(serving.sandbox)
+app.command()(bringing.publish)
+app.add_typer(bringing.recipients, name="recipients")
+app.add_typer(keys.keys, name="key")
+app.command()(asking.report)
+app.command()(asking.history)
+app.command()(asking.explain)
 app.command()(playing.simulate)
 
 if __name__ == "__main__":

@@ -58,22 +58,23 @@ class Sample:
     def _event(self, step: Step, now_ms: int) -> bytes:
         self._events += 1
         event_id = f"{self._run}-{self._events}"
-        return _structured(event_id, step.type, now_ms, step.subject, step.data)
+        return structured(SOURCE, event_id, step.type, now_ms, step.subject, step.data)
 
 
 def registrations(people: Iterable[Sampled], now_ms: int) -> Iterator[bytes]:
     """How the sample recipients come in: as events, like everybody."""
     for one in people:
-        yield _structured(one.ref, REGISTERED, now_ms, one.ref, one.registration)
+        yield structured(SOURCE, one.ref, REGISTERED, now_ms, one.ref, one.registration)
 
 
-def _structured(
-    event_id: str, type_: str, now_ms: int, subject: str, data: dict[str, Any]
+def structured(
+    source: str, event_id: str, type_: str, now_ms: int, subject: str, data: dict[str, Any]
 ) -> bytes:
+    """A CloudEvent as upstream systems send it."""
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": event_id,
-        "source": SOURCE,
+        "source": source,
         "type": type_,
         "time": datetime.fromtimestamp(now_ms / 1000, _BEIJING).isoformat(timespec="milliseconds"),
         "data": data,

@@ -59,6 +59,8 @@ EXPECTED = {
     "TopicsUnavailable": REFUSED,
     "LineDown": REFUSED,
     "LineLost": REFUSED,
+    "NoJournal": REFUSED,
+    "DoorShut": REFUSED,
 }
 """Errors whose text is written for people, and the exit code of each. By name: importing them all
 would make ``--help`` slow."""
