@@ -1,0 +1,113 @@
+"""``hub report``, ``hub history`` and ``hub explain``: what became of it all, of a person, of one."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hub.commands.console import Json, fail, say, say_json, settings, table
+
+if TYPE_CHECKING:
+    from streams.views import Parts
+
+STREAM_CHARS = 32
+"""A notification's id: sixteen bytes in hex, as pages and reports show it."""
+
+
+def report(
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the journal itself, and compare.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """The accounts: what became of all notifications, by channel, carrier and notice.
+
+    With --recount it ends with 1 when the read models and the journal disagree.
+    """
+    from hub.books import open_books
+    from streams.recount import recount as count_again
+
+    with open_books(settings()) as books:
+        known = books.reading.report()
+        again = count_again(books.store) if recount else known
+    if json:
+        say_json(known)
+    else:
+        _show_parts("All", {"notifications": known.total})
+        _show_parts("By channel", known.by_channel)
+        _show_parts("By carrier", known.by_carrier)
+        _show_parts("By notice", known.by_notice)
+    if again != known:
+        fail(f"the journal counts {again.total.notifications:,} otherwise: see `hub rebuild`")
+
+
+def _show_parts(title: str, parts: "dict[str, Parts]") -> None:
+    columns = (
+        "notifications", "delivered", "undelivered", "suppressed", "unconfirmed", "expired",
+        "cancelled", "in_flight",
+    )  # fmt: skip
+    rows = [
+        (name or "(none yet)", *(getattr(one, column) for column in columns))
+        for name, one in parts.items()
+    ]
+    table(title, ("", "all", *(column.replace("_", " ") for column in columns[1:])), rows)
+    say()
+
+
+def history(
+    recipient: Annotated[str, typer.Argument(help="The recipient's reference, or an alias.")],
+    limit: Annotated[int, typer.Option(min=1, max=1_000)] = 50,
+    json: Json = False,
+) -> None:
+    """What one recipient was told, the newest first."""
+    from hub.books import open_books
+
+    with open_books(settings()) as books:
+        legs = books.reading.history(recipient, limit)
+    if json:
+        say_json(legs)
+        return
+    if not legs:
+        fail(f"nothing is known of {recipient}")
+    rows = [
+        (_moment(leg.at_ms), leg.notice, leg.channel, leg.status, leg.reason, leg.stream)
+        for leg in legs
+    ]
+    table("", ("last moved", "notice", "channel", "status", "reason", "id"), rows)
+
+
+def explain(
+    notification: Annotated[str, typer.Argument(help="Its id, as history and pages show it.")],
+    language: Annotated[Literal["zh", "en"], typer.Option(help="In which language.")] = "zh",
+    json: Json = False,
+) -> None:
+    """Tell one notification from first to last, with the reasons of every decision."""
+    from hub.books import open_books
+    from streams.explanations import explain_stream, text
+    from streams.policies import published
+
+    with open_books(settings()) as books:
+        policies = published(books.store, books.index)
+        story = explain_stream(books.store, _stream(notification), policies, language)
+    if story is None:
+        fail(f"no notification has the id {notification}")
+    if json:
+        say_json(story)
+    else:
+        say(text(story, language))
+
+
+def _stream(text: str) -> bytes:
+    try:
+        stream = bytes.fromhex(text)
+    except ValueError:
+        stream = b""
+    if len(stream) * 2 != STREAM_CHARS:
+        fail(f"{text} is no id: {STREAM_CHARS} digits and letters a to f", 2)
+    return stream
+
+
+def _moment(ms: int) -> str:
+    from preferences.rules import CHINA
+    from streams.core.names import moment
+
+    return moment(ms, CHINA)

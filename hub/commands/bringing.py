@@ -1,0 +1,184 @@
+"""``hub publish`` and ``hub recipients import``: events in, from files."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
+from itertools import groupby, islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from hub.commands.console import Json, fail, say, say_json, settings
+
+if TYPE_CHECKING:
+    from streams.commands import Received
+
+BATCH = 500
+"""Lines brought at once: a fraction of a second's work, so that the progress moves."""
+
+SHOWN_MAX = 1_000
+"""Refused lines that are shown; a file that is wrong from end to end need not be read to me."""
+
+IMPORT_SOURCE = "/import"
+
+Url = Annotated[str, typer.Option(help="Address of the hub, when it is not this folder's own.")]
+Key = Annotated[str, typer.Option(help="API key for it; by default one is made for the occasion.")]
+
+recipients = typer.Typer(no_args_is_help=True, help="Recipients, from files.")
+
+
+class Line(NamedTuple):
+    """One event with the line it came from; or why there is none in it."""
+
+    number: int
+    event: bytes
+    fault: "Received | None" = None
+
+
+def publish(
+    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line; - is the input.")],
+    url: Url = "",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """Bring the events of a file in, and say what became of each.
+
+    Goes on after a line that is refused; ends with 1 if any was.
+    """
+    with _opened(file) as source:
+        lines = (
+            Line(number, text.strip()) for number, text in enumerate(source, 1) if text.strip()
+        )
+        _bring(lines, url, key, json)
+
+
+@recipients.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV; the first line names the columns.")],
+    url: Url = "",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """Register the recipients of a file. The same row again changes nothing.
+
+    Columns: ref, kind, name; phone, phone2 ...; email ...; region, zone, language, role:NAME,
+    alias, attributes.
+    """
+    from preferences.sheet import read_csv
+
+    with _opened(file) as source:
+        text = (line.decode("utf-8-sig" if i == 0 else "utf-8") for i, line in enumerate(source))
+        try:
+            _bring((_registration(row) for row in read_csv(text)), url, key, json)
+        except UnicodeDecodeError:
+            fail(f"{file}: is not UTF-8")
+
+
+def _registration(row: Any) -> Line:
+    """A row as an event. Its id is made of what it says, so that it is the same event whenever it
+    is imported, and another as soon as it says something else."""
+    import msgspec
+
+    from hub.clock import Real
+    from hub.sample import structured
+    from preferences.sheet import RowFault
+    from streams.commands import Received
+    from streams.door import REGISTERED
+
+    if isinstance(row, RowFault):
+        return Line(row.line, b"", Received("refused", "", row.column or "row", row.expected))
+    mark = blake2b(msgspec.json.encode(row.data), digest_size=8).hexdigest()
+    now_ms = Real().now_ms()
+    data = msgspec.to_builtins(row.data)
+    event = structured(
+        IMPORT_SOURCE, f"{row.data.ref}-{mark}", REGISTERED, now_ms, row.data.ref, data
+    )
+    return Line(row.line, event)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+    elif not file.is_file():
+        fail(f"{file}: there is no such file", 2)
+    else:
+        with file.open("rb") as source:
+            yield source
+
+
+def _bring(lines: Iterable[Line], url: str, key: str, json: bool) -> None:
+    """Bring them in batches, and tell."""
+    from hub.doors import open_door
+
+    counts = {"accepted": 0, "duplicate": 0, "refused": 0}
+    refused: list[dict[str, object]] = []
+    lines = iter(lines)
+    with open_door(settings(), url, key) as door, _progress(json) as moved:
+        while batch := list(islice(lines, BATCH)):
+            for number, answer in _answers(door, batch):
+                counts[answer.status] += 1
+                if answer.status == "refused" and len(refused) < SHOWN_MAX:
+                    refused.append(_told(number, answer, json))
+            moved(sum(counts.values()), counts["refused"])
+        where = door.name
+    if json:
+        say_json({**counts, "refusals": refused})
+    else:
+        say(
+            f"{where}: {counts['accepted']:,} accepted, {counts['duplicate']:,} known already, "
+            f"{counts['refused']:,} refused"
+        )
+    if counts["refused"]:
+        raise typer.Exit(1)
+
+
+def _answers(door: Any, batch: list[Line]) -> Iterator[tuple[int, "Received"]]:
+    """An answer for each line. What is no JSON goes by itself: it would spoil a batch, and the hub
+    keeps it in quarantine."""
+    import msgspec
+
+    def apart(line: Line) -> int:
+        if line.fault:
+            return -line.number
+        try:
+            msgspec.json.decode(line.event, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            return line.number
+        return 0
+
+    for _, group in groupby(batch, key=apart):
+        lines = list(group)
+        answers = [lines[0].fault] if lines[0].fault else door.bring([x.event for x in lines])
+        yield from zip((x.number for x in lines), answers, strict=True)
+
+
+def _told(number: int, answer: "Received", json: bool) -> dict[str, object]:
+    """A refused line, said at once or kept for the JSON at the end."""
+    got = f", got {answer.got}" if answer.got else ""
+    if not json:
+        typer.echo(f"line {number}: {answer.field}: expected {answer.expected}{got}", err=True)
+    return {
+        "line": number,
+        "field": answer.field,
+        "expected": answer.expected,
+        "got": answer.got,
+    }
+
+
+@contextmanager
+def _progress(json: bool) -> Iterator[Any]:
+    """A moving count for whoever watches; nothing in a pipe."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    quiet = json or not console.is_terminal
+    with nullcontext() if quiet else console.status("…") as status:
+
+        def moved(lines: int, refused: int) -> None:
+            if status is not None:
+                status.update(f"{lines:,} lines, {refused:,} refused")
+
+        yield moved
