@@ -12,9 +12,9 @@ from markupsafe import Markup, escape
 
 SPARK_WIDTH, SPARK_HEIGHT = 240, 48
 BAR_HEIGHT = 10
-CELL_WIDTH, CELL_HEIGHT = 64, 26
-LABEL_WIDTH = 132
-"""Room for twelve Chinese characters: longer names are cut by the table's own, whole ones."""
+CELL_WIDTH, CELL_HEIGHT = 36, 26
+LABEL_WIDTH = 84
+"""Room for a carrier's name; twelve columns beside it fill half a page."""
 
 PAD = 2
 """Half a line's width, so that none is cut off at the edge."""
@@ -53,6 +53,7 @@ def sparkline(values: Sequence[int], name: str = "line") -> Markup:
         f'<polygon class="area {escape(name)}"'
         f' points="{PAD},{ground} {line} {SPARK_WIDTH - PAD},{ground}"/>'
         f'<polyline class="line {escape(name)}" points="{line}"/>',
+        stretch=True,
     )
 
 

@@ -115,6 +115,8 @@ async def _page(request: Req, site: Site, who: Reader, fault: Fault | None = Non
         ],
         "languages": LANGUAGES,
         "quiet": _quiet_mode(chosen),
+        "quiet_ends": _quiet_ends(chosen),
+        "half_hours": _half_hours,
     }
     return site.page(request, "me.html", values, 422 if fault else 200, who.language)
 
@@ -171,6 +173,18 @@ def _quiet_mode(chosen: Preferences) -> str:
     return "none" if chosen.quiet_from == chosen.quiet_to else "own"
 
 
+def _quiet_ends(chosen: Preferences) -> list[tuple[str, int]]:
+    """What the choice of own hours begins with."""
+    if _quiet_mode(chosen) == "own":
+        return [("from", chosen.quiet_from), ("to", chosen.quiet_to)]
+    return [("from", 22 * 60), ("to", 7 * 60)]
+
+
+def _half_hours(besides: int) -> list[int]:
+    """The minutes of the day there are to choose from, and the one chosen elsewhere."""
+    return sorted({*range(0, 24 * 60, 30), besides})
+
+
 def _fault_word(t: Speech, fault: Fault | None) -> str:
     match fault:
         case None:
@@ -219,7 +233,7 @@ async def set_quiet(request: Req, site: Here, token: FromPath[str]) -> Response[
     form = await request.form()
     match form.get("mode"):
         case "own":
-            start, end = _minutes(form.get("from", "")), _minutes(form.get("to", ""))
+            start, end = _minute(form.get("from")), _minute(form.get("to"))
         case "none":
             start = end = 0
         case _:
@@ -260,9 +274,6 @@ async def _done(request: Req, site: Site, who: Reader, fault: Fault | None) -> R
     return Redirect(f"/me/{who.token}?saved", status_code=303)
 
 
-def _minutes(text: str) -> int:
-    """The minute of the day in ``21:30``; -2, which is none, for anything else."""
-    hours, _, minutes = text.partition(":")
-    if not (hours.isdecimal() and minutes.isdecimal()):
-        return -2
-    return int(hours) * 60 + int(minutes)
+def _minute(text: object) -> int:
+    """A minute of the day as the form sends it; -2, which is none, for anything else."""
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 5 else -2

@@ -25,7 +25,10 @@ SPANS = {"hour": 60 * MINUTE_MS, "day": 24 * 60 * MINUTE_MS, "week": 7 * 24 * 60
 POINTS = 12
 """Points of a chart: five minutes of an hour, two hours of a day."""
 
-NEWEST = 20
+AXIS = {"hour": "%H:%M", "day": "%H:%M", "week": "%m-%d"}
+"""How the points of each span are told apart."""
+
+NEWEST = 12
 ALARM_MAX = 1_000
 """Quarantined items counted for the alarm."""
 
@@ -93,7 +96,8 @@ def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
     until_ms = site.now_ms() // MINUTE_MS * MINUTE_MS + MINUTE_MS
     since_ms, step_ms = until_ms - SPANS[span], SPANS[span] // POINTS
     minutes = reading.minutes(since_ms, until_ms, step_ms)
-    heat_columns, heat_rows = _heat(site, t, since_ms, until_ms, step_ms)
+    heat_columns = [site.clock_time(minute.start_ms, AXIS[span]) for minute in minutes]
+    heat_rows = _heat(site, t, since_ms, until_ms, step_ms)
     return {
         "stages": _stages(site, totals),
         "lanes": _lanes(reading.backlog()),
@@ -102,6 +106,8 @@ def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
         "accounts_bar": bar([Part(name, n) for name, n in totals.categories.items()], width=960),
         "rates": {by: _lines(site, t, by, reading.delivery(by, since_ms, until_ms)) for by in BYS},
         "minutes": minutes,
+        "axis": AXIS[span],
+        "most": max(minute.rates.delivered for minute in minutes),
         "course": sparkline([minute.rates.delivered for minute in minutes], "delivered"),
         "heat": grid(heat_columns, heat_rows),
         "heat_columns": heat_columns,
@@ -156,7 +162,7 @@ def _lines(site: Site, t: Speech, by: By, deliveries: Sequence[Delivery]) -> lis
     title = titles(site, t) if by == "notice" else lambda name: t.named(by, name)
     return [
         Line(
-            title(one.name) or t("site.unnamed"),
+            title(one.name) if one.name else t(f"now.no_{by}"),
             one.rates,
             one.delivery_rate,
             bar(
@@ -168,24 +174,23 @@ def _lines(site: Site, t: Speech, by: By, deliveries: Sequence[Delivery]) -> lis
             ),
         )
         for one in deliveries
+        if one.rates.accepted or one.delivery_rate is not None
     ]
 
 
 def _heat(
     site: Site, t: Speech, since_ms: int, until_ms: int, step_ms: int
-) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+) -> list[tuple[str, list[Cell]]]:
     """Delivery rates of each carrier over time; carriers without any are left out."""
-    columns: list[str] = []
     rows = []
     for carrier in CARRIERS:
         minutes = site.reading.minutes(since_ms, until_ms, step_ms, "carrier", carrier)
-        columns = [site.clock_time(minute.start_ms) for minute in minutes]
         cells = [_cell(minute) for minute in minutes]
         if any(cell.rate is not None for cell in cells):
             rows.append((t.named("carrier", carrier), cells))
-    return columns, rows
+    return rows
 
 
 def _cell(minute: Minute) -> Cell:
     rate = minute.rates.delivery_rate
-    return Cell(rate, "" if rate is None else f"{rate:.0%}")
+    return Cell(rate, "" if rate is None else f"{int(rate * 100)}")

@@ -17,7 +17,6 @@ from web.site import Here, Site
 from web.staff import who
 
 PAGE = 50
-ITEMS_MAX = 10_000
 STATES = ("open", "replayed", "dropped")
 
 DUMP_BYTES = 4096
@@ -85,8 +84,7 @@ async def _page(
 async def _item(site: Site, item_id: str) -> tuple[QuarantinedItem, bytes]:
     if not STREAM.fullmatch(item_id):
         raise NotFoundException("no such item")
-    items = await asyncio.to_thread(site.reading.quarantined, "", ITEMS_MAX)
-    found = next((one for one in items if one.id == item_id), None)
+    found = await asyncio.to_thread(site.reading.quarantined_item, item_id)
     raw = await asyncio.to_thread(site.reading.quarantined_raw, item_id)
     if found is None or raw is None:
         raise NotFoundException("no such item")

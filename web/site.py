@@ -139,9 +139,9 @@ class Site:
             )
         return response
 
-    def clock_time(self, at_ms: int) -> str:
-        """Hours and minutes, where a chart has no room for more."""
-        return datetime.fromtimestamp(at_ms / 1000, self.zone).strftime("%H:%M")
+    def clock_time(self, at_ms: int, form: str) -> str:
+        """A time in a few letters, where a chart has no room for more."""
+        return datetime.fromtimestamp(at_ms / 1000, self.zone).strftime(form)
 
     def _moment(self, at_ms: int, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
         """A time as the authority's clocks show it; machines read the whole of it."""

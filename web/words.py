@@ -44,7 +44,7 @@ class Speech:
         self._at = LANGUAGES.index(language)
         self.language = language
 
-    def __call__(self, name: str, **values: object) -> str:
+    def __call__(self, name: str, /, **values: object) -> str:
         """The word of this name; ``KeyError`` when there is none, so that no page hides it."""
         text = self._words[name][self._at]
         return text.format(**values) if values else text
