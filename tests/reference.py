@@ -340,6 +340,33 @@ def csv_columns() -> str:
     return table(["column", "holds"], rows)
 
 
+# Speed ------------------------------------------------------------------------------------------
+
+
+def speed() -> str:
+    """The last measurement that was kept, line by line."""
+    file = ROOT / "bench" / "results" / "local.json"
+    if not file.exists():
+        return "Nothing is measured yet: `make bench`, then `make docs`."
+    found = json.loads(file.read_text(encoding="utf-8"))
+    river, backlog = found["river"], found.get("backlog")
+    rows: list[tuple[str, str, str]] = [
+        ("notifications a second, end to end", f"{river['per_second']:,.0f}", "5,000"),
+        ("CPU µs a notification", f"{river['cpu_us_per_notification']:.0f}", "250, 150, then 100"),
+        ("delivered", f"{river['delivered_share']:.1%}", "at least 95 %"),
+        ("MB at the peak", f"{river['peak_mb']:.0f}", ""),
+    ]
+    rows += [(name, f"{us:.1f} µs", "") for name, us in river["us"].items()]
+    if isinstance(backlog, dict):
+        rows += [(f"backlog: {name}", f"{value:,.0f}", "") for name, value in backlog.items()]
+    machine = found["machine"]
+    how = (
+        f"{river['events']:,} events, {river['notifications']:,} notifications,"
+        f" on {machine['cores']} cores with Python {machine['python']}."
+    )
+    return f"{how}\n\n{table(['', 'measured', 'mark'], rows)}"
+
+
 # Commands and routes ----------------------------------------------------------------------------
 
 
@@ -429,10 +456,15 @@ PARTS: dict[str, Callable[[], str]] = {
     "decision-steps": decision_steps,
     "decision-reasons": decision_reasons,
     "sandbox-fates": sandbox_fates,
+    "speed": speed,
     "csv-columns": csv_columns,
     "commands": commands,
     "routes": routes,
 }
+
+
+MEASURED = frozenset({"speed"})
+"""Parts that are of a machine and not of the code: made by the same command, and not compared."""
 
 
 def main() -> int:
