@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -175,3 +177,19 @@ def test_rows_that_say_it_themselves_agree_with_the_fold() -> None:
                 last = events[length - 1]
                 if getattr(last, "moved", None) is not None or length == 1:
                     assert CATEGORY[state.status] == AFTER[type(last)]
+
+
+def test_rows_of_an_older_schema_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(codec.UPCASTERS, ("Routed", 0), lambda data: {**data, "policy": 1})
+    firsts = (life(random.Random(seed), b"x", 1)[0] for seed in range(20))
+    routed = next(event for event in firsts if isinstance(event, e.Routed))
+    _, data = codec.encode(routed)
+    old = msgspec.json.encode({k: v for k, v in msgspec.json.decode(data).items() if k != "policy"})
+    with opened() as store:
+        units = [Unit((Entry(b"0" * 16, 1, "Routed.0", old),))]
+        units.append(Unit((Entry(b"1" * 16, 1, "Routed.1", data),)))
+        store.commit([Group(units)], AT)
+        follow(store, iter(lambda: 10, 0))
+        with store.readers.connect() as connection:
+            assert list(counted(connection).values()) == [2]
+            assert counted(connection) == folded(connection)
