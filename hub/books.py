@@ -26,7 +26,7 @@ class Books(NamedTuple):
 
     settings: Settings
     store: SqliteStore
-    index: Index
+    keys: Index
     documents: Documents
     reading: Reading
 

@@ -21,11 +21,13 @@ from hub.folder import held, owner
 from hub.settings import Settings
 from streams.commands import Received
 from streams.core.policy import HOUR_MS
-from web.cloudevents import BATCH, STRUCTURED
 from web.keys import Scope, create_key
 
 KEY_MS = HOUR_MS
 """How long the key that a command makes for itself is good for."""
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 
 TIMEOUT_S = 60
 TRIES = 30

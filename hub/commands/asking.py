@@ -1,4 +1,4 @@
-"""``hub report``, ``hub history`` and ``hub explain``: what became of it all, of a person, of one."""
+"""``hub report``, ``history`` and ``explain``: what became of it all, of a person, of one."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -40,16 +40,25 @@ def report(
         fail(f"the journal counts {again.total.notifications:,} otherwise: see `hub rebuild`")
 
 
+PARTS = {
+    "notifications": "all",
+    "delivered": "deliv.",
+    "undelivered": "undeliv.",
+    "suppressed": "suppr.",
+    "unconfirmed": "unconf.",
+    "expired": "expired",
+    "cancelled": "canc.",
+    "in_flight": "in flight",
+}
+"""The parts, and headings for them that fit a terminal of eighty columns with their numbers."""
+
+
 def _show_parts(title: str, parts: "dict[str, Parts]") -> None:
-    columns = (
-        "notifications", "delivered", "undelivered", "suppressed", "unconfirmed", "expired",
-        "cancelled", "in_flight",
-    )  # fmt: skip
     rows = [
-        (name or "(none yet)", *(getattr(one, column) for column in columns))
+        (name or "(none yet)", *(getattr(one, part) for part in PARTS))
         for name, one in parts.items()
     ]
-    table(title, ("", "all", *(column.replace("_", " ") for column in columns[1:])), rows)
+    table(title, ("", *PARTS.values()), rows)
     say()
 
 
@@ -86,7 +95,7 @@ def explain(
     from streams.policies import published
 
     with open_books(settings()) as books:
-        policies = published(books.store, books.index)
+        policies = published(books.store, books.keys)
         story = explain_stream(books.store, _stream(notification), policies, language)
     if story is None:
         fail(f"no notification has the id {notification}")

@@ -96,19 +96,26 @@ def say_json(value: object) -> None:
     typer.echo(msgspec.json.encode(builtin, enc_hook=plain).decode())
 
 
+PIPE_COLUMNS = 240
+"""How wide a table may be that no terminal limits."""
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table for people; columns of numbers stand to the right."""
     from rich.console import Console
     from rich.table import Table
 
     rows = [tuple(row) for row in rows]
-    shown = Table(title=title or None, title_justify="left", show_edge=False, header_style="bold")
+    shown = Table(title=title or None, title_justify="left", box=None, header_style="bold")
     for i, column in enumerate(columns):
-        numbers = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
-        shown.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        numbers = bool(rows) and all(isinstance(row[i], int) for row in rows)
+        shown.add_column(column, justify="right" if numbers else "left", no_wrap=numbers or i == 0)
     for row in rows:
         shown.add_row(*(_cell(value) for value in row))
-    Console(highlight=False).print(shown)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    console.print(shown)
 
 
 def _cell(value: object) -> str:
