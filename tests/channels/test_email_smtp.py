@@ -180,6 +180,8 @@ class EmailBench(Bench):
 
 
 class TestEmailChannel(ChannelContract):
+    bench_type = EmailBench
+
     @pytest.fixture
     async def bench(self, server: MailServer, mailbox: Mailbox) -> AsyncIterator[Bench]:
         bench = EmailBench(server, mailbox)

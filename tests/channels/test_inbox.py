@@ -87,6 +87,8 @@ class InboxBench(Bench):
 
 
 class TestInboxChannel(ChannelContract):
+    bench_type = InboxBench
+
     @pytest.fixture
     def bench(self, engine: sa.Engine, store: FailingStore) -> Bench:
         return InboxBench(engine, store)

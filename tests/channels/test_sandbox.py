@@ -107,6 +107,8 @@ class SandboxBench(Bench):
 
 
 class TestSandboxChannel(ChannelContract):
+    bench_type = SandboxBench
+
     @pytest.fixture
     async def bench(self, carrier: Carrier) -> AsyncIterator[Bench]:
         bench = SandboxBench(carrier)

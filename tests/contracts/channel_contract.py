@@ -92,16 +92,20 @@ class Bench(ABC):
         return [receipt for found in await self.collected() for receipt in found.receipts]
 
 
+def needs(behaviour: str) -> pytest.MarkDecorator:
+    """The provider must be able to do this; ``*``: whatever the test's own ``behaviour`` is."""
+    return pytest.mark.needs(behaviour)
+
+
 def kinds(outcomes: Sequence[Outcome | None]) -> list[type]:
     return [type(outcome) for outcome in outcomes]
 
 
 class ChannelContract:
-    """Subclasses provide the fixture ``bench``."""
+    """Subclasses provide the fixture ``bench``, and name its type: a test that needs a behaviour
+    which its provider does not have is no test of theirs (see ``tests/conftest.py``)."""
 
-    def needs(self, bench: Bench, behaviour: str) -> None:
-        if behaviour not in bench.can:
-            pytest.skip(f"this provider has no {behaviour}")
+    bench_type: type[Bench]
 
     async def test_an_empty_batch(self, bench: Bench) -> None:
         assert await bench.send() == []
@@ -113,6 +117,7 @@ class ChannelContract:
         assert sorted(bench.taken()) == sorted(message.attempt for message in messages)
         assert len({getattr(outcome, "ref", "") for outcome in outcomes}) == 30
 
+    @needs("*")
     @pytest.mark.parametrize(
         ("behaviour", "kind", "scope"),
         [
@@ -127,20 +132,19 @@ class ChannelContract:
     async def test_what_is_refused_is_not_taken(
         self, bench: Bench, behaviour: str, kind: type, scope: str | None
     ) -> None:
-        self.needs(bench, behaviour)
         bad = bench.message(1, behaviour)
         outcomes = await bench.send(bench.message(0), bad, bench.message(2))
         assert kinds(outcomes) == [Accepted, kind, Accepted]
         assert getattr(outcomes[1], "scope", None) == scope
         assert bad.attempt not in bench.taken()
 
+    @needs("unknown")
     async def test_unknown_is_said_where_it_may_have_been_taken(self, bench: Bench) -> None:
-        self.needs(bench, "unknown")
         (outcome,) = await bench.send(bench.message(1, "unknown"))
         assert isinstance(outcome, Unknown)
 
+    @needs("answer_lost")
     async def test_a_lost_answer_does_not_hold_the_batch(self, bench: Bench) -> None:
-        self.needs(bench, "answer_lost")
         lost = bench.message(0, "answer_lost")
         began_ms = bench.now_ms()
         outcomes = await bench.send(lost, *[bench.message(n) for n in range(1, 30)])
@@ -149,8 +153,8 @@ class ChannelContract:
         assert lost.attempt in bench.taken()
         assert not any(found.late for found in await bench.collected())
 
+    @needs("answer_late")
     async def test_a_late_answer_comes_by_collect(self, bench: Bench) -> None:
-        self.needs(bench, "answer_late")
         late = bench.message(0, "answer_late")
         assert await bench.send(late) == [None]
         answers = [late for found in await bench.collected() for late in found.late]
@@ -170,8 +174,8 @@ class ChannelContract:
         assert kinds(outcomes) == [Accepted, NotSent]
         assert past.attempt not in bench.taken()
 
+    @needs("stop")
     async def test_a_provider_that_is_not_there_got_nothing(self, bench: Bench) -> None:
-        self.needs(bench, "stop")
         await bench.stop_provider()
         outcomes = await bench.send(*[bench.message(n) for n in range(3)])
         assert set(kinds(outcomes)) <= set(NOT_TAKEN)
@@ -198,8 +202,8 @@ class ChannelContract:
         await bench.channel.close()
         assert bench.taken() == []
 
+    @needs("receipt")
     async def test_a_receipt_names_the_attempt_and_its_reference(self, bench: Bench) -> None:
-        self.needs(bench, "receipt")
         message = bench.message(1)
         (outcome,) = await bench.send(message)
         (receipt,) = await bench.receipts()
@@ -211,8 +215,8 @@ class ChannelContract:
             "delivered",
         )
 
+    @needs("receipt")
     async def test_arrived_wakes_who_waits_for_receipts(self, bench: Bench) -> None:
-        self.needs(bench, "receipt")
         await bench.collected()
         waiting = asyncio.create_task(bench.channel.arrived())
         await asyncio.sleep(0)
@@ -220,14 +224,14 @@ class ChannelContract:
         await bench.send(bench.message(1))
         await asyncio.wait_for(waiting, 5)
 
+    @needs("receipt")
     async def test_a_receipt_is_handed_out_once_a_connection(self, bench: Bench) -> None:
-        self.needs(bench, "receipt")
         await bench.send(*[bench.message(n) for n in range(5)])
         found = await bench.collected(acknowledge=False)
         assert sum(len(one.receipts) for one in found) == 5
 
+    @needs("receipt")
     async def test_what_was_not_acknowledged_comes_again(self, bench: Bench) -> None:
-        self.needs(bench, "receipt")
         await bench.send(bench.message(1))
         kept = await bench.receipts()
         await bench.send(bench.message(2))
@@ -242,6 +246,7 @@ class ChannelContract:
         await bench.channel.acknowledge(0)
         await bench.channel.acknowledge(123_456)
 
+    @needs("*")
     @pytest.mark.parametrize(
         ("behaviour", "statuses"),
         [
@@ -256,12 +261,11 @@ class ChannelContract:
     async def test_receipts_as_carriers_send_them(
         self, bench: Bench, behaviour: str, statuses: list[str]
     ) -> None:
-        self.needs(bench, behaviour)
         assert kinds(await bench.send(bench.message(1, behaviour))) == [Accepted]
         assert [receipt.status for receipt in await bench.receipts()] == statuses
 
+    @needs("receipt_early")
     async def test_a_receipt_may_come_before_its_answer(self, bench: Bench) -> None:
-        self.needs(bench, "receipt_early")
         message = bench.message(1, "receipt_early")
         bench.hold()
         asked = asyncio.create_task(bench.send(message))
@@ -276,8 +280,8 @@ class ChannelContract:
         assert isinstance(outcome, Accepted)
         assert [receipt.ref for receipt in early] == [outcome.ref]
 
+    @needs("receipt_late")
     async def test_receipts_may_come_in_another_order(self, bench: Bench) -> None:
-        self.needs(bench, "receipt_late")
         late, soon = bench.message(1, "receipt_late"), bench.message(2)
         await bench.send(late, soon)
         assert [receipt.attempt for receipt in await bench.receipts()] == [
