@@ -9,7 +9,7 @@ has to be sealed from the first event on. Erasing destroys the key; the row stay
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -118,6 +118,7 @@ class Loaded(msgspec.Struct, frozen=True, gc=False):
     wrapped_key: bytes
     erased_ms: int = 0
     damaged: bool = False
+    profile_ms: int = 0
 
 
 def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, Loaded]:
@@ -134,6 +135,19 @@ def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict
         behind = _load(connection, vault, list(own.values()))
         found.update((alias, behind[ref]) for alias, ref in own.items() if ref in behind)
     return found
+
+
+def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -> set[str]:
+    """Of recipients by their own references, each with the version of its preferences and the time
+    of its profile as they were read: those of whom either is another now, or who were erased."""
+    stand = select(recipient.c.ref, recipient.c.preferences_version, recipient.c.profile_ms).where(
+        recipient.c.wrapped_key.is_not(None)
+    )
+    now: dict[str, tuple[int, int]] = {}
+    for chunk in _chunks(list(seen)):
+        for row in connection.execute(stand.where(recipient.c.ref.in_(chunk))):
+            now[row.ref] = (row.preferences_version, row.profile_ms)
+    return {ref for ref, read in seen.items() if now.get(ref) != read}
 
 
 def find_by_contact(connection: Connection, blind: bytes) -> list[str]:
@@ -261,7 +275,10 @@ def rewrap_keys(connection: Connection, vault: Vault, after: str = "") -> str:
 
 
 # One text whatever the size of the batch, so that the database reads it once.
-_LOAD = "SELECT ref, wrapped_key, profile, preferences, erased_ms FROM recipient WHERE ref {}"
+_LOAD = (
+    "SELECT ref, wrapped_key, profile, preferences, erased_ms, profile_ms"
+    " FROM recipient WHERE ref {}"
+)
 _LOAD_SQLITE = _LOAD.format("IN (SELECT value FROM json_each(?))")
 _LOAD_POSTGRESQL = _LOAD.format("= ANY(%s)")
 
@@ -286,6 +303,7 @@ def _opened(
     profile: bytes | None,
     chosen: bytes | None,
     erased_ms: int,
+    profile_ms: int,
 ) -> Loaded:
     if wrapped is None:
         return Loaded(ref, None, _NOTHING_CHOSEN, None, b"", erased_ms)
@@ -299,7 +317,7 @@ def _opened(
             registered = Recipient(_decode_profile(key.open(profile, _PROFILE)), preferences)
     except (SealBroken, msgspec.MsgspecError):
         return Loaded(ref, None, _NOTHING_CHOSEN, None, wrapped, erased_ms, damaged=True)
-    return Loaded(ref, registered, preferences, key, wrapped, erased_ms)
+    return Loaded(ref, registered, preferences, key, wrapped, erased_ms, False, profile_ms)
 
 
 def _own_refs(connection: Connection, vault: Vault, aliases: Sequence[str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ class SqlPeople:
             return {}
         loaded: Mapping[str, store.Loaded] = await self._aside(self._load, refs)
         return {
-            ref: Known(one.key, one.recipient, one.ref, one.preferences)
+            ref: Known(one.key, one.recipient, one.ref, one.preferences, one.profile_ms)
             for ref, one in loaded.items()
             if one.key is not None
         }
@@ -52,6 +52,14 @@ class SqlPeople:
 
     def remove(self, ref: str, at_ms: int) -> Effect:
         return partial(_remove, vault=self._vault, ref=ref, at_ms=at_ms)
+
+    def changed(self, seen: Mapping[str, Known], found: set[str]) -> Effect:
+        def compare(connection: Connection) -> None:
+            read = {k.ref: (k.preferences.version, k.profile_ms) for k in seen.values()}
+            others = store.changed_since(connection, read)
+            found.update(ref for ref, known in seen.items() if known.ref in others)
+
+        return compare
 
     def learn_carrier(self, address: str, carrier: str) -> Effect:
         blind = self._vault.blind("phone", address).hex()

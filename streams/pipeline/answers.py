@@ -5,7 +5,7 @@ the state after the fact, in the same unit. When the unit loses, everything is r
 again; a fact that is already there is a duplicate only if it says exactly the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from channels.base import (
@@ -33,6 +33,7 @@ from streams.pipeline.deciding import (
 )
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import Effect, River, entry, open_content, state_of
+from streams.pipeline.stopping import held_back, redecide_overtaken
 
 
 class Answer(NamedTuple):
@@ -77,13 +78,33 @@ async def _append(river: River, answers: Sequence[Answer]) -> list[Answer]:
         effects.extend(_lessons(river, ground, state, answer))
         asked.append(answer)
     if units:
-        committed = await river.journal.append(Group(units, effects=effects))
+        committed = await river.journal.append(_group(river, units, effects, ground, states))
         won = [a.stream for a, ok in zip(asked, committed.won, strict=True) if ok]
         later += [a for a, ok in zip(asked, committed.won, strict=True) if not ok]
         after = await river.journal.read(won)
         met.update({s: state_of(history) for s, history in after.items()})
     await resume_states(river, met)
     return later
+
+
+def _group(
+    river: River,
+    units: list[Unit],
+    effects: list[Effect],
+    ground: Background,
+    states: Mapping[bytes, State],
+) -> Group:
+    """With the decisions among them held against what their recipients chose meanwhile."""
+    if not ground.people:
+        return Group(units, effects=effects)
+    changed: set[str] = set()
+    legs = {s: state.head.recipient for s, state in states.items() if state.head}
+    now_ms = river.clock.now_ms()
+    return Group(
+        units,
+        effects=[river.people.changed(ground.people, changed), *effects],
+        look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
+    )
 
 
 def _may_decide(what: Outcome | Receipt) -> bool:
@@ -167,6 +188,8 @@ def _decision(
     """What the state after a refusal or a bad report asks for at once."""
     assert state.head is not None
     what = answer.what
+    if state.status is Status.READY and isinstance(what, NotSent | Throttled):
+        return held_back(river, answer.stream, state, now_ms)  # its recipient may have chosen since
     leg = None
     if state.status is Status.BACKOFF:
         if isinstance(what, Permanent) and what.scope in ("lane", "sender", "account"):

@@ -39,6 +39,7 @@ from streams.pipeline.river import (
     entry,
     open_content,
 )
+from streams.pipeline.stopping import redecide_overtaken
 from streams.topics import Record, dispatch_topic
 
 CLOSE_MS = 1_000
@@ -69,6 +70,8 @@ class _Call(NamedTuple):
     record: Dispatch
     intent: int
     message: Message
+    known: Known
+    """The recipient as read before the intent: what they chose since counts for a second try."""
 
 
 async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> None:
@@ -129,8 +132,8 @@ async def _intend(
         if not won:
             lost.append(record.stream)
             continue
-        key = people[record.recipient].key
-        content = open_content(key, record.sealed, record.stream)
+        known = people[record.recipient]
+        content = open_content(known.key, record.sealed, record.stream)
         message = Message(
             attempt=f"{record.stream.hex()}:{record.version + 1}",
             to=content.to,
@@ -141,7 +144,7 @@ async def _intend(
             sender=content.sender,
             segments=record.segments,
         )
-        calls.append(_Call(record, record.version + 1, message))
+        calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
 
 
@@ -197,6 +200,7 @@ async def _record(
     units: list[Unit] = []
     quick: list[tuple[_Call, Accepted]] = []
     slow: list[Answer] = []
+    turns: list[_Call] = []
     late_ms = river.clock.now_ms() + river.documents.policy.answer_ms
     for call, outcome in zip(calls, outcomes, strict=True):
         if outcome is None:
@@ -207,9 +211,11 @@ async def _record(
             quick.append((call, outcome))
         elif isinstance(outcome, NotSent | Throttled):
             units.append(_kept_turn(call, outcome))
+            turns.append(call)
         else:
             slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))
-    committed = await river.journal.append(Group(units, urgent=lane.urgent))
+    committed = await river.journal.append(_answered(river, lane, units, turns))
+    held = {unit.rows[0].stream for unit in committed.looked if unit.rows}
     again: list[Dispatch] = []
     for call, outcome, won in zip(
         [c for c, o in zip(calls, outcomes, strict=True) if o is None or not _is_slow(o)],
@@ -223,12 +229,27 @@ async def _record(
             slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))
         elif isinstance(outcome, Accepted):
             river.attempts.remember(lane.name, outcome.ref, _attempt(call))
-        else:
+        elif call.record.stream not in held:
             again.append(call.record)
     if again:
         await _queue_again(river, again)
     if slow:
         await record_answers(river, slow)
+
+
+def _answered(river: River, lane: LaneWork, units: Sequence[Unit], turns: Sequence[_Call]) -> Group:
+    """The answers; what keeps its turn is held against what its recipient chose meanwhile."""
+    if not turns:
+        return Group(units, urgent=lane.urgent)
+    changed: set[str] = set()
+    legs = {c.record.stream: c.record.recipient for c in turns}
+    now_ms = river.clock.now_ms()
+    return Group(
+        units,
+        effects=[river.people.changed({c.record.recipient: c.known for c in turns}, changed)],
+        look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
+        urgent=lane.urgent,
+    )
 
 
 def _is_slow(outcome: Outcome) -> bool:

@@ -35,6 +35,8 @@ class Known(NamedTuple):
     recipient: Recipient | None
     ref: str
     preferences: Preferences
+    profile_ms: int = 0
+    """When the event happened that the profile comes from."""
 
 
 class People(Protocol):
@@ -52,6 +54,9 @@ class People(Protocol):
 
     def remove(self, ref: str, at_ms: int) -> Effect:
         """Forget the profile; the key stays, so that the history can still be read."""
+
+    def changed(self, seen: Mapping[str, Known], found: set[str]) -> Effect:
+        """Adds to ``found`` who is registered otherwise, or chose otherwise, than was ``seen``."""
 
     def learn_carrier(self, address: str, carrier: str) -> Effect:
         """A number was found to belong to another carrier than its prefix says."""

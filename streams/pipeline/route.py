@@ -25,6 +25,7 @@ from streams.pipeline.river import Effect, Known, River, entry, state_of
 from streams.pipeline.stopping import (
     cancelling,
     redecide_open,
+    redecide_overtaken,
     settled_by,
     states_of_cases,
     stop_open_legs,
@@ -47,6 +48,7 @@ class _Batch:
         self.legs: dict[bytes, e.Base] = {}
         self.stops: list[Incoming] = []
         self.met: set[str] = set()
+        self.changed: set[str] = set()
 
 
 async def route(river: River, records: Sequence[Record]) -> None:
@@ -64,7 +66,7 @@ async def route(river: River, records: Sequence[Record]) -> None:
             Group(
                 batch.units,
                 batch.archive,
-                batch.effects,
+                [river.people.changed(batch.people, batch.changed), *batch.effects],
                 look=lambda reader: _look(river, batch, reader, position),
             )
         )
@@ -343,6 +345,8 @@ def _look(river: River, batch: _Batch, reader: Reader, position: int) -> Sequenc
     replaced = _replace_older(river, reader, batch)
     late = _late_findings(river, reader, batch, position)
     redecided = redecide_open(river, reader, batch.met, batch.now_ms, batch.legs.keys())
+    legs = {p.stream: p.head.recipient for p in batch.plans}
+    redecided += redecide_overtaken(river, reader, legs, batch.changed, batch.now_ms)
     units: dict[bytes, Unit] = {}
     for unit in (*settled, *replaced, *late):
         units.setdefault(unit.rows[0].stream, unit)

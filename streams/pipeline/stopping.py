@@ -5,7 +5,7 @@ stop sees every leg committed before it, and a leg routed after it sees the stop
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from streams.core import events as e
 from streams.core.lifecycle import State, Status, may_escalate, moved
@@ -56,17 +56,46 @@ def cancelling(stream: bytes, state: State, reason: str, by: str) -> Unit | None
 def redecide_open(
     river: River, reader: Reader, refs: Iterable[str], now_ms: int, besides: Iterable[bytes] = ()
 ) -> list[Unit]:
-    """Timers that have the open legs of these recipients decided again: their profile or their
-    choices changed. The versions settle the race with whoever is sending."""
+    """Have the open legs of these recipients decided again: their profile or their choices
+    changed."""
     keys = [(river.index.recipient(ref), b"") for ref in refs]
     if not keys:
         return []
     found = reader.lookup(keys)
     streams = {s for hits in found.values() for s in hits} - set(besides)
+    return _redecide(river, reader, streams, now_ms)
+
+
+def redecide_overtaken(
+    river: River, reader: Reader, legs: Mapping[bytes, str], changed: Collection[str], now_ms: int
+) -> list[Unit]:
+    """The other side of it: of legs just decided on, by recipient, those whose recipient changed
+    after they were loaded. Both sides write before they look, so one of them sees the other."""
+    streams = [stream for stream, ref in legs.items() if ref in changed]
+    return _redecide(river, reader, streams, now_ms) if streams else []
+
+
+def held_back(river: River, stream: bytes, state: State, now_ms: int) -> Unit:
+    """A leg that is ready waits to be decided again: its record is on its lane, and whoever sends
+    may be faster than a timer. Later by a millisecond than any timer that is being served now."""
+    assert state.facts is not None
+    event = e.Held(
+        until_ms=now_ms, reason="decided_again", facts=state.facts,
+        policy=river.documents.policy.version, moved=moved(state),
+    )  # fmt: skip
+    timer = Timer(now_ms + 1, stream, REDECIDE)
+    return Unit((entry(stream, state.version + 1, event),), (), (timer,))
+
+
+def _redecide(river: River, reader: Reader, streams: Iterable[bytes], now_ms: int) -> list[Unit]:
+    """See that each leg which waits is decided again."""
     units = []
     for stream, rows in reader.read(list(streams)).items():
-        if state_of(rows).status in (Status.HELD, Status.READY, Status.BACKOFF):
-            units.append(Unit((), (), (Timer(now_ms, stream, REDECIDE),)))
+        state = state_of(rows)
+        if state.status is Status.READY:
+            units.append(held_back(river, stream, state, now_ms))
+        elif state.status in (Status.HELD, Status.BACKOFF):
+            units.append(Unit((), (), (Timer(now_ms + 1, stream, REDECIDE),)))
     return units
 
 

@@ -15,6 +15,7 @@ from streams.journal.base import Group, Timer, Unit
 from streams.pipeline.deciding import Background, background, judge, next_leg
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import River, entry, state_of
+from streams.pipeline.stopping import redecide_overtaken
 from streams.pipeline.tick import look_at
 
 BATCH = 500
@@ -61,9 +62,17 @@ async def _sweep(river: River, streams: Sequence[bytes]) -> Swept:
     )
     units = list(_decisions(river, ground, states, now_ms))
     if units:
-        await river.journal.append(Group(units))
-        changed = await river.journal.read([u.rows[0].stream for u in units])
-        await resume_states(river, {s: state_of(r) for s, r in changed.items()})
+        changed: set[str] = set()
+        legs = {s: state.head.recipient for s, state in states.items() if state.head}
+        await river.journal.append(
+            Group(
+                units,
+                effects=[river.people.changed(ground.people, changed)],
+                look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
+            )
+        )
+        after = await river.journal.read([u.rows[0].stream for u in units])
+        await resume_states(river, {s: state_of(r) for s, r in after.items()})
     escalated = sum(u.rows[0].type.startswith("Escalated") for u in units)
     caught = await _catch(river, states, now_ms)
     return Swept(escalated, len(units) - escalated, caught)

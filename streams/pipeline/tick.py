@@ -8,6 +8,7 @@ it; the timer rows go last, and only here.
 from collections.abc import Mapping, Sequence
 
 from streams.core import events as e
+from streams.core.codec import decode
 from streams.core.gathering import NO_HISTORY, History
 from streams.core.lifecycle import State, Status, moved, resume
 from streams.core.notices import Plan, matching, plan, recipients
@@ -25,6 +26,7 @@ from streams.pipeline.deciding import (
 )
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import River, entry, state_of
+from streams.pipeline.stopping import redecide_overtaken
 
 BATCH = 500
 
@@ -35,13 +37,14 @@ async def tick(river: River) -> int:
     timers = await river.journal.due(now_ms, BATCH)
     if not timers:
         return 0
-    await look_at(river, timers)
-    await river.journal.delete_timers(timers)
+    lost = await look_at(river, timers)
+    # what lost against another row may need its timer still: it is served again, on that row
+    await river.journal.delete_timers([t for t in timers if t.stream not in lost])
     return len(timers)
 
 
-async def look_at(river: River, timers: Sequence[Timer]) -> None:
-    """Decide afresh on every stream, append, publish."""
+async def look_at(river: River, timers: Sequence[Timer]) -> set[bytes]:
+    """Decide afresh on every stream, append, publish; the streams whose decision lost."""
     asked = {t.stream for t in timers if t.kind == REDECIDE}
     rows = await river.journal.read(list({t.stream for t in timers}))
     states = {s: state_of(r) for s, r in rows.items()}
@@ -53,11 +56,35 @@ async def look_at(river: River, timers: Sequence[Timer]) -> None:
     units: list[Unit] = []
     for stream in wants:
         units += _again(river, ground, stream, states[stream], sent)
+    lost: set[bytes] = set()
     if units:
-        await river.journal.append(
-            Group(units, look=lambda reader: _capped(river, ground, reader, states))
+        changed: set[str] = set()
+        told = _told(units, states)
+        committed = await river.journal.append(
+            Group(
+                units,
+                effects=[river.people.changed(ground.people, changed)],
+                look=lambda reader: [
+                    *_capped(river, ground, reader, states),
+                    *redecide_overtaken(river, reader, told, changed, river.clock.now_ms()),
+                ],
+            )
         )
+        lost = {u.rows[0].stream for u, ok in zip(units, committed.won, strict=True) if not ok}
     await resume_streams(river, [*states, *(u.rows[0].stream for u in units if u.rows)])
+    return lost
+
+
+def _told(units: Sequence[Unit], states: Mapping[bytes, State]) -> dict[bytes, str]:
+    """Whom each leg that was decided on is for; those just opened say so themselves."""
+    told: dict[bytes, str] = {}
+    for unit in units:
+        first = unit.rows[0]
+        state = states.get(first.stream)
+        head = state.head if state else getattr(decode(first.type, first.data), "head", None)
+        if head is not None:
+            told[first.stream] = head.recipient
+    return told
 
 
 async def _with_contacts(river: River, ground: Background) -> Background:

@@ -16,6 +16,7 @@ from preferences.recipient import Consent, ContactPoint, Preferences, Profile, R
 from preferences.store import (
     BATCH_MAX,
     address,
+    changed_since,
     ensure_keys,
     erase,
     find_by_contact,
@@ -93,6 +94,19 @@ def test_nothing_personal_lies_open_in_the_file(
 def test_unknown_references_are_absent(connection: Connection, vault: Vault) -> None:
     assert load_many(connection, vault, ["r-nobody", "with\0nul", ""]) == {}
     assert load_many(connection, vault, []) == {}
+
+
+def test_what_changed_since_it_was_read_is_told(connection: Connection, vault: Vault) -> None:
+    save_profiles(connection, vault, [(WANG, 5)])
+    read = {"r-wang": (0, 5), "r-unknown": (0, 0)}
+    assert changed_since(connection, read) == {"r-unknown"}
+    save_preferences(connection, vault, "r-wang", CHOSEN)
+    assert changed_since(connection, {"r-wang": (0, 5)}) == {"r-wang"}
+    assert changed_since(connection, {"r-wang": (1, 5)}) == set()
+    save_profiles(connection, vault, [(WANG, 6)])
+    assert changed_since(connection, {"r-wang": (1, 5)}) == {"r-wang"}
+    erase(connection, vault, "r-wang", 7)
+    assert changed_since(connection, {"r-wang": (1, 6)}) == {"r-wang"}
 
 
 def test_an_alias_leads_to_the_recipient(connection: Connection, vault: Vault) -> None:

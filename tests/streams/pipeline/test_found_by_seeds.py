@@ -1,5 +1,9 @@
 """What the simulator found, each as the smallest case that shows it."""
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+from unittest.mock import patch
+
 import msgspec
 import pytest
 
@@ -7,12 +11,17 @@ from channels.base import Receipt
 from channels.lanes import Breaker, Pacer
 from preferences.recipient import Profile, Recipient
 from preferences.rules import DAY_MS
+from streams.core.codec import encode
+from streams.core.events import JournalEvent
 from streams.core.lifecycle import Status, may_escalate
+from streams.core.policy import DEFAULT
+from streams.journal.base import Row, Timer, Unit
 from streams.pipeline.caps import counts_today
 from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
 from streams.pipeline.receive import Parked, _each_once
 from streams.pipeline.river import Dispatch, Known
-from streams.pipeline.stopping import cancelling
+from streams.pipeline.stopping import cancelling, redecide_overtaken
+from streams.pipeline.tick import tick
 from tests.streams.core import legs
 from tests.streams.core.samples import NOON
 
@@ -90,3 +99,58 @@ def test_a_parked_report_that_comes_twice_is_parked_once() -> None:
         late,
         Parked(other, NOON, NOON, 0),
     ]
+
+
+class OneStream:
+    """As much of a journal's reader as looking again asks for."""
+
+    def __init__(self, *events: JournalEvent) -> None:
+        encoded = [encode(event) for event in events]
+        self.rows = [Row(i, STREAM, i, name, NOON, data) for i, (name, data) in
+                     enumerate(encoded, 1)]  # fmt: skip
+
+    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        return {STREAM: self.rows} if STREAM in streams else {}
+
+
+def overtaken(changed: set[str], *events: JournalEvent) -> list[Unit]:
+    river = SimpleNamespace(documents=SimpleNamespace(policy=DEFAULT))
+    return redecide_overtaken(river, OneStream(*events), {STREAM: "r-1"}, changed, NOON)  # type: ignore
+
+
+def test_what_was_routed_on_choices_since_changed_is_held_back() -> None:
+    """Seed 46: switched off between the router's look at the choices and its append."""
+    [unit] = overtaken({"r-1"}, legs.routed("sms"))
+    assert unit.rows[0].version == 2
+    assert unit.rows[0].type.startswith("Held")
+    assert unit.timers == (Timer(NOON + 1, STREAM, "redecide"),)
+
+
+def test_what_waits_anyway_is_only_looked_at_again() -> None:
+    [unit] = overtaken({"r-1"}, legs.held(opens=True))
+    assert unit.rows == ()
+    assert unit.timers == (Timer(NOON + 1, STREAM, "redecide"),)
+
+
+def test_nobody_is_looked_at_whose_choices_stand() -> None:
+    assert overtaken({"r-2"}, legs.routed("sms")) == []
+    assert overtaken({"r-1"}, legs.routed("sms"), legs.intended()) == []
+
+
+async def test_a_timer_whose_decision_lost_stays_to_be_served_again() -> None:
+    """Seed 485: the same timer was asked for again while it was served, and then deleted."""
+    journal = TickJournal()
+    river = SimpleNamespace(journal=journal, clock=SimpleNamespace(now_ms=lambda: NOON))
+    with patch("streams.pipeline.tick.look_at", return_value={STREAM}):
+        assert await tick(river) == 2  # type: ignore[arg-type]
+    assert journal.deleted == [Timer(NOON, b"t" * 16, "release")]
+
+
+class TickJournal:
+    """Two timers are due."""
+
+    async def due(self, now_ms: int, limit: int) -> list[Timer]:
+        return [Timer(NOON, STREAM, "release"), Timer(NOON, b"t" * 16, "release")]
+
+    async def delete_timers(self, timers: Sequence[Timer]) -> None:
+        self.deleted = list(timers)
