@@ -118,6 +118,10 @@ class Watch:
             due_ms = intent.event.call_before_ms + POLICY.answer_ms  # type: ignore[attr-defined]
         else:
             due_ms = before.row.at_ms + POLICY.classes[head.cls].horizon_ms
+        if isinstance(line.event, e.Unknown) and line.event.evidence.startswith("no answer"):
+            self.hits["I7 given up"] += 1
+            if line.row.at_ms < due_ms:
+                self.wrong("I7", f"{name_of(line)} is given up before its time-out")
         if line.row.at_ms > due_ms + SLACK_MS:
             late = (line.row.at_ms - due_ms) // 1000
             self.wrong("I7", f"{name_of(line)} was {line.before} for {late} s past its horizon")
@@ -284,8 +288,8 @@ class Watch:
 
     def _moved_on(self, record: Record) -> None:
         dispatch = decode_dispatch(record.value)
-        state = self.book.states[dispatch.stream]
-        if state.version > dispatch.version or state.terminal:
+        state = self.book.states.get(dispatch.stream)
+        if state is not None and (state.version > dispatch.version or state.terminal):
             return
         timers = self.world.store.execute(
             "SELECT count(*) FROM timer WHERE stream = ?", dispatch.stream

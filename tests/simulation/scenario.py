@@ -123,7 +123,7 @@ def generate(seed: int) -> Scenario:
         writer.event(at_ms, "hub.recipient.registered.v1", ref, data)
     for make in (_fines, _progress, _filing, _renewal, _warning, _tips, _login):
         make(writer, refs)
-    choices = [_choice(rng, start_ms, rng.choice(refs)) for _ in range(rng.randrange(4))]
+    choices = [_choice(rng, writer) for _ in range(rng.randrange(5))]
     writer.said.sort(key=lambda said: said.at_ms)
     end_ms = max(said.at_ms for said in writer.said)
     return Scenario(start_ms, writer.said, writer.asked, choices, persons, secrets, end_ms)
@@ -162,8 +162,9 @@ def _fines(writer: _Writer, refs: list[str]) -> None:
         writer.event(at_ms, "sim.fine.v1", ref, data)
         if writer.rng.random() < 0.6:  # paid, sometimes before anybody heard of the fine
             gap = writer.rng.choice((-500, 1, 20, 300, 5_000, 40_000, 8 * HOUR_MS))
+            payer = writer.rng.choice((ref, "payer-1", "payer-2"))  # whose partition it may not be
             writer.event(
-                at_ms + gap, "sim.fine-paid.v1", ref, {"no": data["no"]},
+                at_ms + gap, "sim.fine-paid.v1", payer, {"no": data["no"]},
                 happened=max(at_ms + gap, at_ms) + 1_000,
             )  # fmt: skip
 
@@ -233,13 +234,16 @@ def _login(writer: _Writer, refs: list[str]) -> None:
         )
 
 
-def _choice(rng: random.Random, start_ms: int, ref: str) -> Choice:
-    at_ms = start_ms + 2_500 + rng.choice((200, 1_500, 30_000, HOUR_MS)) + rng.randrange(500)
+def _choice(rng: random.Random, writer: _Writer) -> Choice:
+    """Mostly made while something about the same person is under way."""
+    about = rng.choice([said for said in writer.said if said.key.startswith("r")])
+    ref = about.key
+    at_ms = about.at_ms + rng.choice((-20, 2, 10, 40, 200, 1_500, 30_000, HOUR_MS))
     off = rng.choice((("*/sms",), ("progress/*",), ("tip/*", "renewal/sms"), ("renewal/*",), ()))
     quiet = rng.choice(((-1, -1), (12 * 60, 14 * 60), (20 * 60, 9 * 60)))
     caps = rng.choice(({}, {"status": 1}, {"reminder": 0}, {"bulletin": 0}))
     return Choice(
-        at_ms, ref,
+        max(at_ms, writer.start_ms), ref,
         Preferences(version=1, off=off, quiet_from=quiet[0], quiet_to=quiet[1], caps=caps),
     )  # fmt: skip
 

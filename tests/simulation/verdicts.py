@@ -28,6 +28,7 @@ def judge_all(watch: Watch, *, quiet: bool) -> None:
     for check in (
         one_each, no_silent_loss, too_late_is_said, emergencies, caps, paced, reports_joined,
         reports_commute, standing_is_replay, chain, nothing_personal, not_by_the_sweep,
+        escalated_in_time,
     ):  # fmt: skip
         check(watch)
 
@@ -276,6 +277,19 @@ def not_by_the_sweep(watch: Watch) -> None:
     watch.hits["I19"] += 1
     if caught := watch.world.swept["caught"]:
         watch.wrong("I19", f"{caught} legs were moved on by nobody but the sweep")
+
+
+def escalated_in_time(watch: Watch) -> None:
+    """I19: a leg is escalated while it is open for that, not closed first and escalated then."""
+    for stream, _, _ in watch.book.legs():
+        lines = watch.book.streams[stream]
+        escalations = [x for x in lines if isinstance(x.event, e.Escalated)]
+        if not escalations:
+            continue
+        watch.hits["I19 escalated"] += 1
+        before = lines[: escalations[-1].row.version]
+        if any(isinstance(x.event, e.NoReceipt) for x in before):
+            watch.wrong("I19", f"{stream[10:].hex()} was closed before it was escalated")
 
 
 __all__ = ["PARTITIONS", "channel_of", "judge_all"]

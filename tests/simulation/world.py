@@ -322,7 +322,7 @@ class World:
 def _carrier(rng: random.Random) -> Faults:
     """A carrier on a bad day: each kind of fault in some of the seeds, and often enough there."""
     chances = {fault: rng.choice((0.0, 0.0, 0.03, 0.12)) for fault in FAULTS}
-    chances["bad_account"] = rng.choice((0.0, 0.0, 0.01))
+    chances["bad_account"] = rng.choice((0.0, 0.02, 0.04))
     chances["reset"] = rng.choice((0.0, 0.02, 0.05))
     return Faults(**chances, late_ms=rng.choice((3_000, 20_000, 90_000)))
 
