@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from hub.commands import asking, bringing, keys, playing, serving
+from hub.commands import (
+    asking,
+    bringing,
+    doctoring,
+    keeping,
+    keys,
+    playing,
+    publishing,
+    quarantine,
+    serving,
+)
 from hub.commands.console import Commands, settings_file
 
 app = typer.Typer(
@@ -41,7 +51,14 @@ app.add_typer(keys.keys, name="key")
 app.command()(asking.report)
 app.command()(asking.history)
 app.command()(asking.explain)
+app.add_typer(quarantine.quarantine, name="quarantine")
+app.add_typer(publishing.wording, name="wording")
+app.add_typer(publishing.policy, name="policy")
+app.command()(keeping.replay)
+app.command()(keeping.verify)
+app.command()(keeping.rebuild)
 app.command()(playing.simulate)
+app.command()(doctoring.doctor)
 
 if __name__ == "__main__":
     app()

@@ -4,13 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hub.commands.console import Json, fail, say, say_json, settings, table
+from hub.commands.console import Json, an_id, fail, say, say_json, settings, table
 
 if TYPE_CHECKING:
     from streams.views import Parts
-
-STREAM_CHARS = 32
-"""A notification's id: sixteen bytes in hex, as pages and reports show it."""
 
 
 def report(
@@ -96,23 +93,13 @@ def explain(
 
     with open_books(settings()) as books:
         policies = published(books.store, books.keys)
-        story = explain_stream(books.store, _stream(notification), policies, language)
+        story = explain_stream(books.store, bytes.fromhex(an_id(notification)), policies, language)
     if story is None:
         fail(f"no notification has the id {notification}")
     if json:
         say_json(story)
     else:
         say(text(story, language))
-
-
-def _stream(text: str) -> bytes:
-    try:
-        stream = bytes.fromhex(text)
-    except ValueError:
-        stream = b""
-    if len(stream) * 2 != STREAM_CHARS:
-        fail(f"{text} is no id: {STREAM_CHARS} digits and letters a to f", 2)
-    return stream
 
 
 def _moment(ms: int) -> str:

@@ -79,6 +79,21 @@ def fail(sentence: str, code: int = REFUSED) -> NoReturn:
     raise typer.Exit(code)
 
 
+ID_CHARS = 32
+"""Of the id of a notification or a quarantined item: sixteen bytes in hex."""
+
+
+def an_id(text: str) -> str:
+    """An id as somebody typed it."""
+    try:
+        whole = len(bytes.fromhex(text)) * 2 == ID_CHARS == len(text)
+    except ValueError:
+        whole = False
+    if not whole:
+        fail(f"{text} is no id: {ID_CHARS} of 0 to 9 and a to f", MISUSED)
+    return text.lower()
+
+
 def say(text: str = "") -> None:
     typer.echo(text)
 

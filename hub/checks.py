@@ -1,0 +1,174 @@
+"""What ``hub doctor`` looks at: everything that has to be right before a hub can run well.
+
+Each check answers with what it found; none changes anything but a file it removes again.
+"""
+
+import asyncio
+import importlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from channels.sandbox import LineDown, LineLost, SandboxChannel
+from hub.carrier import CHECKOUT
+from hub.clock import Real
+from hub.folder import JOURNAL, owner
+from hub.settings import KEYS, Settings, SettingsError
+
+PACKAGES = ("streams", "templates", "channels", "preferences", "web", "hub")
+
+FREE_BAD_MB = 200
+FREE_LOW_MB = 2_000
+"""A busy day writes a gigabyte or two; below the first figure a disk is full within the hour."""
+
+CLOCK_FROM, CLOCK_TO = 2025, 2100
+"""Years between which a clock may be right; a machine without a battery wakes in 1970."""
+
+SKEW_MS = 60_000
+"""The newest row may be this far ahead of the clock: several processes share no tick."""
+
+SANDBOX_S = 2
+
+State = Literal["good", "note", "bad"]
+
+
+class Check(NamedTuple):
+    """What one check found. A note is nothing that keeps a hub from running."""
+
+    name: str
+    state: State
+    says: str
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, in the order in which they build on each other."""
+    for check in CHECKS:
+        yield check(settings)
+
+
+def _python(settings: Settings) -> Check:
+    return Check("python", "good", f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def _packages(settings: Settings) -> Check:
+    """Other projects ship a package of the same name, and theirs may come first."""
+    for name in PACKAGES:
+        file = Path(importlib.import_module(name).__file__ or "")
+        if not file.is_relative_to(CHECKOUT):
+            return Check("packages", "bad", f"{name} comes from {file.parent}, not {CHECKOUT}")
+    return Check("packages", "good", f"from {CHECKOUT}")
+
+
+def _folder(settings: Settings) -> Check:
+    place = settings.data_dir
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        return Check("data folder", "bad", f"{place} cannot be written: {error.strerror}")
+    free_mb = shutil.disk_usage(place).free // 1_000_000
+    says = f"{place}, {free_mb:,} MB free"
+    if free_mb < FREE_BAD_MB:
+        return Check("data folder", "bad", says)
+    return Check("data folder", "note" if free_mb < FREE_LOW_MB else "good", says)
+
+
+def _keys(settings: Settings) -> Check:
+    made = [name for name in KEYS if getattr(settings, name) is None]
+    try:
+        for name in KEYS:
+            settings.key(name)
+    except (SettingsError, OSError) as error:
+        return Check("keys", "bad", str(error))
+    if made:
+        return Check("keys", "good", f"{', '.join(made)} in {settings.data_dir / 'keys'}")
+    return Check("keys", "good", "as the settings say")
+
+
+def _clock(settings: Settings) -> Check:
+    now_ms = Real().now_ms()
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    if not CLOCK_FROM <= now.year < CLOCK_TO:
+        return Check("clock", "bad", f"says {now:%Y-%m-%d}")
+    newest_ms = _newest_ms(settings.data_dir / JOURNAL)
+    if newest_ms > now_ms + SKEW_MS:
+        ahead = datetime.fromtimestamp(newest_ms / 1000, UTC)
+        return Check("clock", "bad", f"{now:%F %T} UTC, behind the journal's {ahead:%F %T}")
+    return Check("clock", "good", f"{now:%F %T} UTC")
+
+
+def _newest_ms(journal: Path) -> int:
+    if not journal.is_file():
+        return 0
+    try:
+        with sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True) as connection:
+            row = connection.execute("SELECT max(at_ms) FROM journal_batch").fetchone()
+    except sqlite3.Error:
+        return 0
+    return row[0] or 0
+
+
+def _port(settings: Settings) -> Check:
+    running = owner(settings.data_dir)
+    if running and running.url:
+        return Check("hub", "good", f"running at {running.url} (process {running.pid})")
+    where = f"{settings.host}:{settings.port}"
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((settings.host, settings.port))
+        except OSError as error:
+            return Check("hub", "bad", f"not running, and {where} cannot be had: {error.strerror}")
+    return Check("hub", "good", f"not running; {where} is free")
+
+
+def _sandbox(settings: Settings) -> Check:
+    where = f"{settings.sandbox_host}:{settings.sandbox_port}"
+
+    async def ask() -> None:
+        channel = SandboxChannel(Real(), settings.sandbox_host, settings.sandbox_port)
+        try:
+            async with asyncio.timeout(SANDBOX_S):
+                await channel.tally()
+        finally:
+            await channel.close()
+
+    try:
+        asyncio.run(ask())
+    except LineDown:
+        return Check("sandbox", "note", f"nobody at {where}; `hub up` starts it")
+    except (LineLost, TimeoutError):
+        return Check("sandbox", "bad", f"somebody else is at {where}; HUB_SANDBOX_PORT moves it")
+    return Check("sandbox", "good", f"answers at {where}")
+
+
+def _fonts(settings: Settings) -> Check:
+    """Only for people who look at pages on this machine."""
+    browser = next((b for b in ("chromium", "google-chrome", "firefox") if shutil.which(b)), "")
+    lister = shutil.which("fc-list")
+    fonts = b""
+    if lister:
+        fonts = subprocess.run([lister, ":lang=zh"], check=False, capture_output=True).stdout  # noqa: S603
+    chinese = "Chinese fonts" if fonts.strip() else "no Chinese font found"
+    return Check("display", "note", f"{chinese}; {browser or 'no browser found'}")
+
+
+CHECKS: tuple[Callable[[Settings], Check], ...] = (
+    _python,
+    _packages,
+    _folder,
+    _keys,
+    _clock,
+    _port,
+    _sandbox,
+    _fonts,
+)

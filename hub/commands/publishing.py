@@ -1,0 +1,125 @@
+"""``hub wording`` and ``hub policy``: what people put in force."""
+
+import asyncio
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hub.commands.console import Json, fail, say, say_json, settings, table
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from templates.lint import Finding
+
+Language = Annotated[Literal["zh", "en"], typer.Option(help="Of what is found wrong.")]
+
+wording = typer.Typer(no_args_is_help=True, help="What notices say.")
+policy = typer.Typer(no_args_is_help=True, help="By which rules it is decided.")
+
+
+def me() -> str:
+    """Who acts at this terminal, as audits will read it."""
+    return f"shell:{getpass.getuser()}"
+
+
+@contextmanager
+def beside() -> Iterator[tuple["Hub", asyncio.Runner]]:
+    """The hub of the folder, opened beside one that may be running: it follows what is published
+    here within a second."""
+    from hub.bootstrap import open_hub
+    from hub.clock import Real
+
+    with asyncio.Runner() as runner:
+        hub = open_hub(settings(), Real())
+        try:
+            yield hub, runner
+        finally:
+            runner.run(hub.close())
+
+
+@wording.command("publish")
+def publish_wording(
+    folder: Annotated[Path, typer.Argument(help="A notice's folder; its name is the notice's.")],
+    language: Language = "zh",
+    json: Json = False,
+) -> None:
+    """Check new wording of a notice and put it in force."""
+    if not (folder / "notice.toml").is_file():
+        fail(f"{folder}: no folder of a notice; notice.toml is not in it", 2)
+    notice = folder.resolve().name
+    try:
+        files = {
+            path.name: path.read_text(encoding="utf-8")
+            for path in sorted(folder.iterdir())
+            if path.is_file() and not path.name.startswith(".")
+        }
+    except UnicodeDecodeError:
+        fail(f"{folder}: holds a file that is not UTF-8")
+    with beside() as (hub, runner):
+        answer = runner.run(hub.commands.publish_wording(notice, files, me()))
+    if isinstance(answer, list):
+        _refuse(notice, answer, language, json)
+    elif json:
+        say_json({"notice": notice, "wording": answer.name, "findings": []})
+    else:
+        say(f"{answer.name} is in force.")
+
+
+def _refuse(notice: str, found: "list[Finding]", language: str, json: bool) -> None:
+    if json:
+        say_json({"notice": notice, "wording": "", "findings": [one._asdict() for one in found]})
+    else:
+        rows = [(f"{f.file}:{f.line}", f.zh if language == "zh" else f.en) for f in found]
+        table("", ("where", "what is wrong"), rows)
+    raise typer.Exit(1)
+
+
+@policy.command()
+def show(
+    version: Annotated[int, typer.Option(min=0, help="An earlier one; 0 is that in force.")] = 0,
+    json: Json = False,
+) -> None:
+    """The routing policy, as TOML: a draft of the next one to begin from."""
+    from hub.books import open_books
+    from streams.core.policy import dump
+    from streams.policies import published
+
+    with open_books(settings()) as books:
+        found = books.documents.policy
+        if version:
+            known = published(books.store, books.keys)
+            if version not in known:
+                fail(f"there was no policy {version}; there are {', '.join(map(str, known))}")
+            found = known[version]
+    if json:
+        say_json(found)
+    else:
+        say(dump(found).decode())
+
+
+@policy.command("publish")
+def publish_policy(
+    file: Annotated[Path, typer.Argument(help="TOML, as `hub policy show` prints it.")],
+    json: Json = False,
+) -> None:
+    """Put a new routing policy in force; its version is the next."""
+    from preferences.fault import Fault
+
+    if not file.is_file():
+        fail(f"{file}: there is no such file", 2)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        fail(f"{file}: is not UTF-8")
+    with beside() as (hub, runner):
+        answer = runner.run(hub.commands.publish_policy(text, me()))
+    if isinstance(answer, Fault):
+        fail(f"{answer.field}: expected {answer.expected}")
+    if json:
+        say_json({"policy": answer.version})
+    else:
+        say(f"Policy {answer.version} is in force.")
