@@ -16,6 +16,7 @@ from channels.sandbox_model import Faults
 from hub.bootstrap import Hub, open_hub
 from hub.clock import Scaled
 from hub.settings import Settings
+from preferences.links import Link, new_reference, save_links
 from web.app import create_app
 from web.keys import Scope, create_key
 
@@ -53,6 +54,14 @@ class World:
                 "content-type": "application/cloudevents-batch+json",
             },
         )
+
+    def link(self, ref: str, lasts_ms: int = YEAR_MS) -> str:
+        """The reference of a new personal link of theirs."""
+        reference = new_reference(self.hub.entropy)
+        link = Link("inbox", ref, "", self.hub.clock.now_ms() + lasts_ms)
+        with self.hub.store.transaction() as connection:
+            save_links(connection, [(reference, link)])
+        return reference
 
     async def until(self, true: Callable[[], object], seconds: float = 10) -> None:
         """Let the hub run until this is so."""
@@ -145,3 +154,26 @@ def violation(ref: str, number: int) -> dict[str, object]:
         "points": 1,
     }
     return event(f"v-{number}", "gov.traffic.violation.recorded.v1", ref, data)
+
+
+def paid(ref: str, number: int) -> dict[str, object]:
+    """The fine of a violation was paid."""
+    data = {
+        "violation_no": f"{number:016d}",
+        "plate": "闽A12345",
+        "amount": 20000,
+        "paid_at": "2026-11-24T09:58:00+08:00",
+        "receipt_no": f"{number:08d}",
+    }
+    return event(f"p-{number}", "gov.traffic.violation.paid.v1", ref, data)
+
+
+def question_answered(ref: str, number: int) -> dict[str, object]:
+    """A question of theirs was answered: told by push, text or inbox, whichever they have."""
+    data = {
+        "question_no": f"{number:08d}",
+        "topic": "驾驶证换证",
+        "by": "交管窗口",
+        "answered_at": "2026-11-24T09:50:00+08:00",
+    }
+    return event(f"q-{number}", "gov.traffic.question.answered.v1", ref, data)
