@@ -22,8 +22,6 @@ CONTACT_OF: dict[ChannelName, str] = {
     "inbox": "inbox",
 }
 
-SPREAD_RANGE = 1 << 32
-
 
 class History(NamedTuple):
     """What was found in the journal about this leg's recipient and case."""

@@ -13,7 +13,7 @@ CHANNELS: dict[str, Two] = {
     "sms": ("短信", "SMS"),
     "voice": ("语音电话", "voice call"),
     "email": ("邮件", "e-mail"),
-    "push": ("App 推送", "app push"),
+    "push": ("推送", "push"),
     "inbox": ("站内信", "inbox"),
 }
 

@@ -4,10 +4,11 @@ What the catalog declares is enough; a new upstream type or notice needs no code
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from preferences.recipient import Profile, Recipient
-from preferences.rules import at_local
+from preferences.rules import at_local, local_day
 from streams.core.events import Head
 from streams.core.identity import event_key, stream_id
 from streams.core.policy import DAY_MS, Policy
@@ -124,22 +125,25 @@ def _occasions(
     if not notice.due_field:
         yield "", 0, event.at_ms + notice.expiry_ms
         return
-    date = str(event.data.get(notice.due_field, ""))[:10]
-    if not date:
+    day = str(event.data.get(notice.due_field, ""))[:10]
+    if not day:
         return
     zone = profile.zone if profile else DEFAULT_ZONE
     for occasion in notice.occasions:
-        due_ms = _due(date, occasion, zone)
+        due_ms = _due(day, occasion, zone)
         if due_ms >= event.at_ms - LATE_OCCASION_MS:
             yield occasion.label, due_ms, due_ms + notice.expiry_ms
 
 
-def _due(date: str, occasion: Occasion, zone: str) -> int:
-    return at_local(date, occasion.at_minute, zone) + occasion.days * DAY_MS
+def _due(day: str, occasion: Occasion, zone: str) -> int:
+    """The occasion's hour by the clock on the wall, whatever clocks do in between."""
+    due = date.fromisoformat(day) + timedelta(days=occasion.days)
+    return at_local(due.isoformat(), occasion.at_minute, zone)
 
 
-def days_left(head: Head, date: str) -> int:
+def days_left(head: Head, day: str, zone: str = DEFAULT_ZONE) -> int:
     """Whole days from the day a reminder falls due to the date it is about."""
-    if not head.due_ms or not date:
+    if not head.due_ms or not day:
         return 0
-    return round((at_local(date[:10], 0, DEFAULT_ZONE) - head.due_ms) / DAY_MS + 0.5)
+    due = date.fromisoformat(local_day(head.due_ms, zone))
+    return (date.fromisoformat(day[:10]) - due).days
