@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from streams.core import events as e
+from streams.core.gathering import chain
 from streams.core.lifecycle import State, Status, may_escalate, moved, resume
 from streams.core.policy import HOUR_MS
 from streams.journal.base import Group, Timer, Unit
-from streams.pipeline.deciding import Background, background, judge, next_leg
+from streams.pipeline.deciding import Background, Leg, background, judge, next_leg
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import River, entry, state_of
 from streams.pipeline.stopping import redecide_overtaken
@@ -83,8 +84,8 @@ def _decisions(
 ) -> Iterator[Unit]:
     for stream, state in states.items():
         if _silent(river, state, now_ms):
-            leg = next_leg(state, stream, "no_receipt")
             assert state.head is not None
+            leg = _escalating(river, state, stream)
             known = ground.people.get(state.head.recipient)
             event = ground.events.get(state.head.event)
             unit, verdict, _ = judge(river, leg, known, event, now_ms)
@@ -94,6 +95,16 @@ def _decisions(
         if _overdue(river, state, now_ms):
             closed = e.NoReceipt(attempt=state.attempt, moved=moved(state))
             yield Unit((entry(stream, state.version + 1, closed),))
+
+
+def _escalating(river: River, state: State, stream: bytes) -> Leg:
+    """A silence goes on through the channels the notice names for it, and no others."""
+    assert state.head is not None
+    notice = river.documents.catalog.notices[state.head.notice]
+    assert notice.escalation is not None
+    leg = next_leg(state, stream, "no_receipt")
+    others = set(chain(state.head, notice)) - set(notice.escalation.to)
+    return leg._replace(history=leg.history._replace(tried=leg.history.tried | others))
 
 
 def _silent(river: River, state: State, now_ms: int) -> bool:

@@ -267,3 +267,14 @@ async def test_opting_out_stops_a_reminder_that_waits(tmp_path: Path) -> None:
         assert {t.status for t in told} == {"suppressed"}
         assert all(not t.intended for t in told)
         here.books_agree()
+
+
+async def test_a_silence_is_answered_by_the_channel_the_notice_names(tmp_path: Path) -> None:
+    async with town(tmp_path, faults=Faults(receipt_lost=1.0, grid_ms=1000)) as here:
+        await here.register("P1", phones=[PHONE], emails=["wang@example.cn"])
+        await here.post("gov.traffic.violation.recorded.v1", "P1", FINE)
+        await here.pass_(hours=26)
+        [told] = here.told("P1")
+        assert told.channels == ["sms", "email"]
+        assert "如已收到" in told.text
+        here.books_agree()
