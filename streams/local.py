@@ -30,8 +30,8 @@ SLICE_S = 5
 SLICE_MAX = 2_000
 """And at most so many records, which is what bounds the memory of a fast lane."""
 
-PROJECT_BATCH = 2_000
-PROJECT_PAUSE_MS = 200
+PROJECT_BATCH = 4_000
+PROJECT_PAUSE_MS = 1_000
 """Pages are this old at most; following every commit by itself would cost one more for each."""
 
 REST_MS = 600_000
@@ -162,8 +162,10 @@ class LocalBed:
                 group.create_task(self.work(worker), name=worker.name)
 
     def stop(self) -> None:
-        """Let every worker finish what it has in hand."""
+        """Let every worker finish what it has begun."""
         self._ending.set()
+        for lane in self.lanes:
+            lane.leaving = True
         for worker in self.workers:
             worker.bell.set()
 
@@ -198,8 +200,8 @@ class LocalBed:
             records = await self.river.topics.poll(work.topic, limit)
             if not records:
                 return self._pace.rest_ms
-            await dispatch(self.river, work, records)
-            await self.river.topics.acknowledge(work.topic, records[-1].offset)
+            if await dispatch(self.river, work, records):
+                await self.river.topics.acknowledge(work.topic, records[-1].offset)
             self._news[lane.provider].set()
             self.ring()
             return 0

@@ -50,8 +50,13 @@ BATCH = 500
 crash leaves at most so many attempts unknown."""
 
 
+NAP_MS = 1_000
+"""A lane that must wait looks up this often: whoever wants to leave does not wait for a breaker."""
+
+
 class LaneWork:
-    """One topic of one lane and what paces it."""
+    """One topic of one lane and what paces it. ``leaving`` makes its worker drop what it has not
+    begun: it comes again."""
 
     def __init__(
         self, name: str, channel: Channel, pacer: Pacer, breaker: Breaker, urgent: bool
@@ -62,6 +67,7 @@ class LaneWork:
         self.breaker = breaker
         self.urgent = urgent
         self.topic = dispatch_topic(name, urgent)
+        self.leaving = False
 
 
 class _Call(NamedTuple):
@@ -74,10 +80,11 @@ class _Call(NamedTuple):
     """The recipient as read before the intent: what they chose since counts for a second try."""
 
 
-async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> None:
-    """Hand one slice over. The caller acknowledges it when this returns."""
+async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> bool:
+    """Hand one slice over. The caller acknowledges it when this returns, unless it says that
+    something was left undone."""
     waiting = [decode_dispatch(record.value) for record in records]
-    while waiting:
+    while waiting and not lane.leaving:
         now_ms = river.clock.now_ms()
         stale = [r for r in waiting if _past(r, now_ms)]
         if stale:
@@ -87,11 +94,12 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> N
         if allowed < 1:
             if waiting:
                 next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
-                await river.clock.sleep_ms(max(next_ms - now_ms, 1))
+                await river.clock.sleep_ms(min(max(next_ms - now_ms, 1), NAP_MS))
             continue
         batch, waiting = waiting[:allowed], waiting[allowed:]
         lane.pacer.take(len(batch))
         await _hand_over(river, lane, batch)
+    return not waiting
 
 
 def _past(record: Dispatch, now_ms: int) -> bool:
