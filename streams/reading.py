@@ -13,7 +13,7 @@ from preferences.vault import SubjectKey, Vault
 from streams import policies, recount, stories
 from streams.core import codec
 from streams.core import events as e
-from streams.core.identity import Index
+from streams.core.identity import Index, event_key
 from streams.core.notices import Upstream, upstream
 from streams.core.policy import MINUTE_MS
 from streams.journal.base import Archived, Row
@@ -29,6 +29,7 @@ from streams.views import (
     CaseTimeline,
     Change,
     Delivery,
+    EventStatus,
     Leg,
     Minute,
     QuarantinedItem,
@@ -207,6 +208,24 @@ class Reading:
         entries: list[CaseEvent | Timeline] = self._case_events(keys, unseal)
         entries += self._timelines(rows, unseal)
         return CaseTimeline(correlation, sorted(entries, key=_when))
+
+    def event(self, source: str, event_id: str) -> EventStatus | None:
+        """An upstream event and what it led to; None until it was decided on."""
+        key = event_key(source, event_id)
+        row = self._store.archived([key]).get(key)
+        if row is None:
+            return None
+        opened = self._opened(row, self._people([row.recipient] if row.recipient else []))
+        keys = [(self._index.recipient(row.recipient), b"")]
+        if opened is not None and opened.correlation:
+            keys.append((self._index.case(opened.correlation), Index.NOTE))
+        hits = {stream for found in self._store.lookup(keys).values() for stream in found}
+        # a leg's id begins with the time of its event
+        rows = self._store.read([s for s in sorted(hits) if s[:6] == row.at_ms.to_bytes(6)])
+        states = {stream: stories.folded(stories.steps(one)) for stream, one in rows.items()}
+        own = {s: state for s, state in states.items() if state.head and state.head.event == key}
+        legs = [leg for s, state in own.items() if (leg := stories.leg(s, state))]
+        return EventStatus(key.hex(), row.type, row.at_ms, legs)
 
     def _timelines(self, rows: Mapping[bytes, Sequence[Row]], unseal: bool) -> list[Timeline]:
         known = policies.published(self._store, self._index)

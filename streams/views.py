@@ -208,6 +208,15 @@ class CaseTimeline(msgspec.Struct, frozen=True):
     entries: list[CaseEvent | Timeline]
 
 
+class EventStatus(msgspec.Struct, frozen=True):
+    """An upstream event the hub has decided on, and the notifications it asked for."""
+
+    key: str
+    type: str
+    at_ms: int
+    notifications: list[Leg]
+
+
 class QuarantinedItem(msgspec.Struct, frozen=True):
     """What could not be understood. ``state`` is open, replayed or dropped; ``by`` whoever closed
     it, ``reason`` why."""
