@@ -6,7 +6,9 @@ request by.
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -18,10 +20,10 @@ from streams.commands import Received
 from streams.core.codec import Refusal
 from streams.journal.errors import JournalError
 from streams.local_topics import TopicsError
-from streams.views import Timeline
+from streams.views import EventStatus, Timeline
 from web.cloudevents import CONTENT_TYPES, mode_of, unpack
 from web.keys import Key
-from web.site import Here, Site
+from web.site import STREAM, Here, Site
 from web.staff import key_of
 
 BODY_MAX = 10_000_000
@@ -146,9 +148,25 @@ async def notification_status(
 ) -> Response[Timeline]:
     """Every step of one notification, without its words and without the address."""
     await _authorised(request, site)
-    timeline = await asyncio.to_thread(site.reading.timeline, stream)
+    known = STREAM.fullmatch(stream)
+    timeline = await asyncio.to_thread(site.reading.timeline, stream) if known else None
     return Response(timeline) if timeline else _unknown("notification")
 
 
+@get("/v1/events/{event:path}", summary="What became of an event")
+async def event_status(
+    request: Req, site: Here, event: FromPath[PurePath]
+) -> Response[EventStatus]:
+    """`{source}/{id}`, each percent-encoded: whether the event is known, and the notifications it
+    asked for."""
+    del event  # decoded already; see below
+    await _authorised(request, site)
+    # the path as it was sent: a source is often a path itself, with its slashes encoded
+    raw = request.scope["raw_path"].decode().removeprefix("/v1/events/")
+    source, _, event_id = raw.rpartition("/")
+    found = await asyncio.to_thread(site.reading.event, unquote(source), unquote(event_id))
+    return Response(found) if found else _unknown("event")
+
+
 def _unknown(what: str) -> Response[Any]:
-    return _failed(404, what, "one that the hub knows")
+    return _failed(404, what, "one that the hub has decided on")

@@ -69,6 +69,7 @@ def _doors() -> Sequence[ControllerRouterHandler]:
 _OPEN: tuple[ControllerRouterHandler, ...] = (
     api.bring_events,
     api.notification_status,
+    api.event_status,
     health.alive,
     health.ready,
     staff.login,

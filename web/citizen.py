@@ -21,8 +21,8 @@ from preferences.recipient import Preferences, Profile
 from preferences.rules import consented, opted_out
 from streams.views import Content, Leg
 from templates.notice import CHANNELS
-from web.now import STREAM, titles
-from web.site import Here, Site
+from web.now import titles
+from web.site import STREAM, Here, Site
 from web.stories import LINK_SCOPE
 from web.words import LANGUAGES, Speech
 

@@ -1,7 +1,6 @@
 """What is going on now: where work waits, what became of everything, and how well it arrives."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -17,7 +16,7 @@ from streams.reading import By
 from streams.topics import EVENTS, NOTIFICATIONS, PARKED
 from streams.views import Delivery, Minute, Rates, Totals
 from web.charts import Cell, Part, bar, grid, sparkline
-from web.site import Here, Site
+from web.site import STREAM, Here, Site
 from web.words import Speech
 
 MINUTE_MS = 60_000
@@ -36,8 +35,6 @@ TIMERS_COUNTED = 100_000
 """Beyond, it only matters that there are many: counting a million reminders holds up a reader."""
 
 BYS: tuple[By, ...] = ("channel", "carrier", "notice")
-STREAM = re.compile(r"[0-9a-f]{32}")
-"""What the id of a notification looks like."""
 
 
 class Stage(NamedTuple):

@@ -12,8 +12,7 @@ from preferences.fault import Fault
 from streams.commands import Received
 from streams.core.codec import MAX_EVENT_BYTES
 from streams.views import QuarantinedItem
-from web.now import STREAM
-from web.site import Here, Site
+from web.site import STREAM, Here, Site
 from web.staff import who
 
 PAGE = 50

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,9 @@ PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+STREAM = re.compile(r"[0-9a-f]{32}")
+"""What the id of a notification looks like, or of an item in quarantine."""
 
 LANGUAGE_COOKIE = "lang"
 YEAR_S = 365 * 24 * 3600

@@ -16,8 +16,8 @@ from streams.explanations import Told, explain_stream
 from streams.policies import published
 from streams.views import Leg, Timeline
 from templates.filters import mask
-from web.now import STREAM, titles
-from web.site import Here, Site
+from web.now import titles
+from web.site import STREAM, Here, Site
 from web.words import Language
 
 HISTORY = 50

@@ -189,11 +189,39 @@ class TestLimits:
         assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
 
 
+class TestStatus:
+    async def test_an_event_and_its_notification(self, there):
+        await there.bring(registered("P1"), violation("P1", 1))
+        reading = there.app.state.site.reading
+        await there.until(lambda: [x for x in reading.history("P1") if x.status == "delivered"])
+        headers = {"authorization": f"Bearer {there.key()}"}
+        event = await there.client.get("/v1/events/%2Ftraffic%2Ffujian/v-1", headers=headers)
+        assert event.status_code == 200, event.text
+        [leg] = event.json()["notifications"]
+        assert (leg["notice"], leg["status"]) == ("violation-recorded", "delivered")
+        answer = await there.client.get(f"/v1/notifications/{leg['stream']}", headers=headers)
+        timeline = answer.json()
+        assert [moment["type"] for moment in timeline["moments"]][-1] == "Delivered"
+        assert "闽A12345" not in answer.text
+        assert "13800138000" not in answer.text
+
+    async def test_what_is_not_known(self, still):
+        headers = {"authorization": f"Bearer {still.key()}"}
+        for path in ("events/a/b", "events/b", "notifications/" + "0" * 32, "notifications/x"):
+            answer = await still.client.get(f"/v1/{path}", headers=headers)
+            assert answer.status_code == 404, path
+            assert (await still.client.get(f"/v1/{path}")).status_code == 401
+
+
 class TestDescription:
     async def test_openapi_is_json_and_loads_nothing(self, still):
         answer = await still.client.get("/openapi.json")
         document = answer.json()
-        assert set(document["paths"]) >= {"/v1/events", "/v1/notifications/{stream}"}
+        assert set(document["paths"]) >= {
+            "/v1/events",
+            "/v1/events/{event}",
+            "/v1/notifications/{stream}",
+        }
         assert all(path.startswith("/v1/") for path in document["paths"])
         responses = document["paths"]["/v1/events"]["post"]["responses"]
         assert set(responses) >= {"202", "400", "401", "413", "415", "429", "503"}

@@ -88,4 +88,5 @@ def page(chromium: Browser) -> Iterator[Page]:
     opened.on("pageerror", lambda error: said.append(str(error)))
     yield opened
     context.close()
-    assert said == []
+    # an answer of 422 is told there too, and is what a test may ask for
+    assert [text for text in said if "status of 422" not in text] == []
