@@ -17,6 +17,7 @@ from hub.commands import (
     playing,
     publishing,
     quarantine,
+    replaying,
     serving,
 )
 from hub.commands.console import Commands, settings_file
@@ -54,7 +55,7 @@ app.command()(asking.explain)
 app.add_typer(quarantine.quarantine, name="quarantine")
 app.add_typer(publishing.wording, name="wording")
 app.add_typer(publishing.policy, name="policy")
-app.command()(keeping.replay)
+app.command()(replaying.replay)
 app.command()(keeping.verify)
 app.command()(keeping.rebuild)
 app.command()(playing.simulate)

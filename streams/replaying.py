@@ -167,8 +167,11 @@ def read_draft(text: bytes) -> Policy | Fault:
     """A policy that could be in force, whatever its version."""
     try:
         draft = load(text)
+    except msgspec.ValidationError as error:
+        refused = codec.refusal(str(error))
+        return Fault(refused.field, refused.expected)
     except msgspec.DecodeError as error:
-        return Fault("policy", str(error))
+        return Fault("policy", f"TOML; {error}")
     if missing := missing_classes(draft):
         return Fault(f"classes.{missing[0]}", "to be present")
     return draft

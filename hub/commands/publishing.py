@@ -41,6 +41,20 @@ def beside() -> Iterator[tuple["Hub", asyncio.Runner]]:
             runner.run(hub.close())
 
 
+def files_of(folder: Path) -> dict[str, str]:
+    """The texts of a notice's folder by their names."""
+    if not (folder / "notice.toml").is_file():
+        fail(f"{folder}: no folder of a notice; notice.toml is not in it", 2)
+    try:
+        return {
+            path.name: path.read_text(encoding="utf-8")
+            for path in sorted(folder.iterdir())
+            if path.is_file() and not path.name.startswith(".")
+        }
+    except UnicodeDecodeError:
+        fail(f"{folder}: holds a file that is not UTF-8")
+
+
 @wording.command("publish")
 def publish_wording(
     folder: Annotated[Path, typer.Argument(help="A notice's folder; its name is the notice's.")],
@@ -48,17 +62,7 @@ def publish_wording(
     json: Json = False,
 ) -> None:
     """Check new wording of a notice and put it in force."""
-    if not (folder / "notice.toml").is_file():
-        fail(f"{folder}: no folder of a notice; notice.toml is not in it", 2)
-    notice = folder.resolve().name
-    try:
-        files = {
-            path.name: path.read_text(encoding="utf-8")
-            for path in sorted(folder.iterdir())
-            if path.is_file() and not path.name.startswith(".")
-        }
-    except UnicodeDecodeError:
-        fail(f"{folder}: holds a file that is not UTF-8")
+    files, notice = files_of(folder), folder.resolve().name
     with beside() as (hub, runner):
         answer = runner.run(hub.commands.publish_wording(notice, files, me()))
     if isinstance(answer, list):

@@ -116,8 +116,13 @@ def refusal(message: str, where: str = "") -> Refusal:
         if "missing" in text:
             return Refusal(field, "to be present")
         return Refusal(field, "no such field; only declared ones are read", "an unknown field")
-    expected, _, got = text.removeprefix("Expected ").partition(", got ")
-    return Refusal(".".join(names) or "event", expected.strip("`"), got.strip("`"))
+    field = ".".join(names) or "event"
+    if text.startswith("Invalid enum value "):
+        return Refusal(
+            field, "one of the declared values", text.removeprefix("Invalid enum value ")
+        )
+    expected, _, got = text.replace("`", "").removeprefix("Expected ").partition(", got ")
+    return Refusal(field, expected, got)
 
 
 # The journal ------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 Durations are ms, times of day are minutes of the recipient's local day.
 """
 
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 
@@ -87,7 +87,21 @@ call's deadline and its time-out together, so that a paused sender cannot be ove
 
 def load(text: bytes) -> Policy:
     """A policy from TOML; raises ``msgspec.DecodeError`` naming the field."""
-    return msgspec.toml.decode(text, type=Policy)
+    plain = msgspec.toml.decode(text)
+    try:
+        return msgspec.convert(plain, Policy)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(_naming_class(str(error), plain)) from None
+
+
+def _naming_class(message: str, plain: Any) -> str:
+    """The decoder's sentence with the class it is about, which it leaves out."""
+    for cls, rule in plain["classes"].items() if "[...]" in message else ():
+        try:
+            msgspec.convert(rule, ClassPolicy)
+        except msgspec.ValidationError:
+            return message.replace("[...]", f".{cls}")
+    return message
 
 
 def missing_classes(policy: Policy) -> list[str]:

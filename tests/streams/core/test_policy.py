@@ -52,6 +52,10 @@ class TestToml:
             ("version = 2\n[classes.notice]\norder = ['fax']", "Invalid enum value 'fax'"),
             ("version = 2\n[classes.notice]\nquiet_from = 1440", "`int` <= 1439"),
             ("version = 2\n[classes.notice]\ncap = -1", "`int` >= 0"),
+            (
+                "version = 2\n[classes.code]\n[classes.notice]\ncap = -1",
+                r"\$\.classes\.notice\.cap",
+            ),
             ("version = ", "Invalid value"),
         ],
     )
