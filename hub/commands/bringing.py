@@ -102,7 +102,7 @@ def _registration(row: Any) -> Line:
 def _opened(file: Path) -> Iterator[IO[bytes]]:
     if str(file) == "-":
         yield sys.stdin.buffer
-    elif not file.is_file():
+    elif not file.exists() or file.is_dir():
         fail(f"{file}: there is no such file", 2)
     else:
         with file.open("rb") as source:
