@@ -58,8 +58,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Commands:
-    """All commands, on one river. ``ring`` wakes whoever serves timers; ``aside`` runs what blocks
-    where it holds up nobody."""
+    """All commands, on one river. ``ring`` wakes whoever serves timers and whoever follows the
+    journal; ``aside`` runs what blocks where it holds up nobody."""
 
     def __init__(
         self,
@@ -77,7 +77,10 @@ class Commands:
     async def accept(self, raws: Sequence[bytes]) -> list[Received]:
         """The front door: structured CloudEvents in, one answer each, in order. What is answered
         ``accepted`` is durable."""
-        return await self._admission.accept(raws)
+        answers = await self._admission.accept(raws)
+        if any(answer.status == "refused" for answer in answers):
+            self._ring()  # what is in quarantine is seen there at once
+        return answers
 
     # Recipients
 
@@ -158,6 +161,7 @@ class Commands:
         # the fact first: opened once more after a crash between the two, it is only a duplicate
         report = Receipt("inbox", stream, "read", "", now_ms)
         await record_answers(river, [Answer(key, attempt, report, "inbox")])
+        self._ring()
         first: bool = await self._aside(self._inbox.mark_read, ref, stream, now_ms)
         return first
 
@@ -278,8 +282,7 @@ class Commands:
 
         unit = Unit((entry(stream, version, event),), lookups, effects=effects)
         committed = await river.journal.append(Group([unit], look=look if again else None))
-        if again:
-            self._ring()
+        self._ring()
         return committed.won[0]
 
 
