@@ -202,7 +202,7 @@ class TestQuarantine:
         assert unsaid.status_code == 422
         assert (await there.post(f"/quarantine/{item}/drop", reason="test")).status_code == 303
         reading = there.app.state.site.reading
-        await there.until(lambda: reading.quarantined("dropped"))
+        await there.until(lambda: reading.quarantined("dropped"), seconds=2)
         assert reading.quarantined("dropped")[0].reason == "test"
 
     async def test_what_came_is_shown_and_never_run(self, there):

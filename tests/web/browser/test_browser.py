@@ -163,6 +163,8 @@ def test_quarantine_is_mended_and_replayed(page: Page, served: Served, pages):
     field.fill(json.dumps(registered("P7"), ensure_ascii=False, indent=2))
     page.get_by_role("button", name="重新提交").click()
     expect(page.get_by_role("status")).to_have_text("已重新提交。")
+    reading = served.world.app.state.site.reading
+    served.do(served.world.until(lambda: reading.quarantined("replayed")))
     page.goto(f"{served.address}/quarantine?state=replayed")
     expect(page.get_by_role("row")).to_have_count(2)
     page.goto(f"{served.address}/recipients/P7")
