@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from channels.base import Channel
+from channels.email_smtp import EmailChannel, Smtp
 from channels.inbox import METADATA as INBOX_METADATA
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes, load_lanes
@@ -33,6 +36,9 @@ from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.wording_versions import load_wording
 from web import keys
+
+SMTP = "smtp"
+"""The provider of e-mail lanes once a mail server is set."""
 
 LANES = Path(__file__).parent.parent / "channels" / "lanes.toml"
 
@@ -95,9 +101,30 @@ def documents(
 ) -> Documents:
     """What is in force: the seed, until the journal says otherwise."""
     catalog = catalog or read_catalog(SEED)
-    wordings = {name: load_wording(name, files) for name, files in catalog.files.items()}
+    hosts = frozenset(settings.allowed_link_hosts)
+    wordings = {
+        name: load_wording(name, files, hosts=hosts) for name, files in catalog.files.items()
+    }
     lanes = lanes or load_lanes(LANES.read_text(encoding="utf-8"))
-    return Documents(catalog, wordings, DEFAULT, lanes, settings.language, settings.public_url)
+    if settings.smtp_host:
+        lanes = Lanes(replace(x, provider=SMTP) if x.channel == "email" else x for x in lanes)
+    return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts)
+
+
+def carriers_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
+    """Who carries, by the provider's name as lanes give it: the sandbox carrier's process, and a
+    mail server where one is set."""
+    carriers: dict[str, Channel] = {
+        "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
+    }
+    if settings.smtp_host:
+        password = settings.smtp_password.reveal() if settings.smtp_password else ""
+        server = Smtp(
+            settings.smtp_host, settings.smtp_port, settings.smtp_from, settings.smtp_tls,
+            settings.smtp_user, password,
+        )  # fmt: skip
+        carriers[SMTP] = EmailChannel(clock, server)
+    return carriers
 
 
 def open_hub(
@@ -124,7 +151,7 @@ def open_hub(
     seed = documents(settings, catalog, lanes)
     inbox = InboxStore(store.engine, *_inbox_seals(store, vault))
     if carriers is None:
-        carriers = {"sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)}
+        carriers = carriers_of(settings, clock)
     channels = {**carriers, "inbox": InboxChannel(clock, inbox)}
     river = River(
         journal,

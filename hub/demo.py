@@ -42,13 +42,13 @@ START_MS = int(datetime(2026, 3, 2, 8, tzinfo=BEIJING).timestamp() * 1000)
 EVENTS_A_PERSON = 8
 """In three days; enough that some are reminded so often that a cap holds the rest for tomorrow."""
 
-PAUSE_MS = 10 * MINUTES
+PAUSE_MS = 15 * MINUTES
 """Between two deliveries of events."""
 
-STEP_MS = 30_000
-"""What falls due within half a minute is seen to together: thousands of commits, not tens of
-thousands. Nothing that is promised here is finer, but answers, and they come by the carrier's own
-times, which lie on the same grid."""
+STEP_MS = 60_000
+"""What falls due within a minute is seen to together: thousands of commits, not tens of thousands.
+Nothing that is promised here is finer, but answers, and they come by the carrier's own times,
+which lie on the same grid."""
 
 SHARES = (1, 1, 1, 1, 1, 1, 2, 8, *(12,) * 10, 8, 6, 4, 2, 1, 1)
 """How events spread over the hours of a day: few at night, and most of those wait for morning."""

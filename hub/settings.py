@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "zh"
     timezone: Annotated[
         str,
-        Meta(description="Where days begin and quiet hours are kept."),
+        Meta(description="Zone of the times that pages show; quiet hours keep the recipient's."),
     ] = "Asia/Shanghai"
     allowed_link_hosts: Annotated[
         tuple[str, ...],
@@ -108,12 +108,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     smtp_host: Annotated[
         str,
-        Meta(description="Server that takes e-mail; the sandbox unless told."),
-    ] = "127.0.0.1"
+        Meta(description="Server that takes e-mail; empty: the sandbox carrier plays one."),
+    ] = ""
     smtp_port: Annotated[
         Port,
         Meta(description="Port of that server."),
-    ] = 8125
+    ] = 25
+    smtp_tls: Annotated[
+        Literal["none", "starttls", "tls"],
+        Meta(description="How the connection is secured: required once asked for."),
+    ] = "starttls"
     smtp_user: Annotated[
         str,
         Meta(description="User name there; empty sends without logging in."),
@@ -124,12 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     smtp_from: Annotated[
         str,
-        Meta(description="Sender of every e-mail."),
+        Meta(description="Sender of an e-mail whose notice names none."),
     ] = "no-reply@fenghuo.example"
-    inbox_days: Annotated[
-        int,
-        Meta(ge=1, description="Days that a message stays in the inbox of a citizen."),
-    ] = 365
 
     sandbox_host: Annotated[
         str,

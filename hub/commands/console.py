@@ -38,13 +38,21 @@ class Commands(TyperGroup):
         except BrokenPipeError:  # whoever read our output has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             raise typer.Exit(0) from None
-        except OSError as error:
-            name = f"{error.filename}: " if error.filename else ""
-            fail(f"{name}{error.strerror or error}")
         except Exception as error:
-            if type(error).__name__ not in EXPECTED:
+            cause = _first(error)
+            if isinstance(cause, OSError):
+                name = f"{cause.filename}: " if cause.filename else ""
+                fail(f"{name}{cause.strerror or cause}")
+            if type(cause).__name__ not in EXPECTED:
                 raise  # our own mistake: its traceback is wanted
-            fail(str(error), EXPECTED[type(error).__name__])
+            fail(str(cause), EXPECTED[type(cause).__name__])
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong first, where tasks that ran together ended together."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 EXPECTED = {

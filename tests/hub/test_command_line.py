@@ -12,9 +12,10 @@ import typer
 from typer.testing import CliRunner
 
 from hub.__main__ import app
-from hub.commands.console import EXPECTED
+from hub.commands.console import EXPECTED, Commands
 from hub.folder import held
 from streams.core.policy import DEFAULT, dump
+from streams.journal.errors import JournalUnavailable
 from templates.catalog_files import SEED
 
 FOLDER = "HUB_DATA_DIR"
@@ -145,6 +146,23 @@ def test_a_wrong_setting_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         2,
         "hub: HUB_PROT is not a setting; did you mean HUB_PORT?\n",
     )
+
+
+def test_what_ends_a_running_hub_is_a_sentence() -> None:
+    """Its tasks end together, in a group of groups."""
+    full = typer.Typer(cls=Commands)
+
+    @full.command()
+    def one() -> None:
+        raise ExceptionGroup("", [ExceptionGroup("", [JournalUnavailable("the disk is full")])])
+
+    @full.command()
+    def two() -> None:
+        raise ExceptionGroup("", [ZeroDivisionError()])
+
+    result = CliRunner().invoke(full, ["one"])
+    assert (result.exit_code, result.stderr) == (1, "hub: the disk is full\n")
+    assert isinstance(CliRunner().invoke(full, ["two"]).exception, ExceptionGroup)
 
 
 def test_a_folder_in_use_is_a_sentence(tmp_path: Path) -> None:

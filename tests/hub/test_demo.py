@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub.demo import FAULTS, Played, Progress, clear, play, shares
+from hub.demo import FAULTS, PAUSE_MS, Played, Progress, clear, play, shares
 from hub.folder import JOURNAL, LEDGER
+from hub.sample_cases import DAYS
 from hub.settings import load
 
 
@@ -54,6 +55,7 @@ def test_clearing_takes_only_what_a_demo_left(tmp_path: Path) -> None:
 def test_events_are_spread_over_the_days() -> None:
     counts = list(shares(20_500, 3))
     assert sum(counts) == 20_500
-    by_day = [sum(counts[i : i + 96 * 3 // 2]) for i in range(0, len(counts), 144)]
+    slots = DAYS // PAUSE_MS
+    by_day = [sum(counts[i : i + slots]) for i in range(0, len(counts), slots)]
     assert len(by_day) == 3
     assert max(by_day) - min(by_day) < 100

@@ -12,6 +12,7 @@ from hub.sample_people import People
 from streams.core.notices import matching
 from streams.door import Incoming, examine
 from templates.catalog_files import Catalog, read_catalog
+from templates.links import OFFICIAL
 
 NOW_MS = 1_795_485_600_000  # 2026-11-24 10:00 in Beijing
 SIZE = 600
@@ -32,7 +33,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _known(raw: bytes, catalog: Catalog, now_ms: int) -> Incoming:
-    read = examine(raw, catalog, _digest, now_ms)
+    read = examine(raw, catalog, OFFICIAL, _digest, now_ms)
     assert isinstance(read, Incoming), f"{read}: {raw.decode()}"
     return read
 
