@@ -77,11 +77,12 @@ async def test_machines_bring_their_key_along(public):
     assert (await public.client.get("/metrics", headers=events)).status_code == 401
 
 
-@pytest.mark.parametrize("next_", ["//evil.example", "https://evil.example", "/\\evil.example", ""])
-async def test_signing_in_leads_nowhere_else(public, next_):
+async def test_signing_in_leads_nowhere_else(public):
     public.client.base_url = "https://hub.122.gov.cn"
-    answer = await public.post(f"/login?next={next_}", key=public.key("operator"))
-    assert answer.headers["location"] == "/"
+    key = public.key("operator")
+    for next_ in ("//evil.example", "https://evil.example", "/\\evil.example", ""):
+        answer = await public.post(f"/login?next={next_}", key=key)
+        assert answer.headers["location"] == "/"
 
 
 async def test_a_forged_cookie_is_none(public):

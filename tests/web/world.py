@@ -86,7 +86,8 @@ async def world(
     """``running`` false leaves the bed still: what comes in stays where it is."""
     clock = Scaled(1, START_MS)
     async with _carrier(folder / "ledger.jsonl", faults) as port:
-        hub = open_hub(Settings(data_dir=folder, sandbox_port=port, **settings), clock)
+        told = Settings(data_dir=folder, sandbox_port=port, **settings)
+        hub = open_hub(told, clock, synced=False)  # nobody pulls the plug of a test
         app = create_app(hub)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         bed = asyncio.create_task(hub.bed.run()) if running else None
