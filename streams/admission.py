@@ -93,7 +93,8 @@ class Admission:
     def _examine(self, raw: bytes) -> Incoming | Refusal:
         river = self._river
         now_ms = river.clock.now_ms()
-        return examine(raw, river.documents.catalog, river.vault.digest, now_ms)
+        documents = river.documents
+        return examine(raw, documents.catalog, documents.hosts, river.vault.digest, now_ms)
 
     async def _known(self, read: Sequence[Incoming]) -> dict[bytes, bytes]:
         """Digests of those of these events that came before, by key."""

@@ -174,7 +174,7 @@ class Commands:
         nothing; else what it found. The same words as those in force are no new version."""
         river = self._river
         files = canonical(files)
-        found = lint(notice, files, river.documents.catalog.senders)
+        found = lint(notice, files, river.documents.catalog.senders, river.documents.hosts)
         if found:
             return found
         digest = content_hash(notice, files)

@@ -66,7 +66,10 @@ def with_wordings(documents: Documents, published: Sequence[Published]) -> Docum
         return documents
     catalog = documents.catalog
     files = {**catalog.files, **{one.notice: dict(one.files) for one in published}}
-    loaded = {one.notice: load_wording(one.notice, one.files, one.version) for one in published}
+    loaded = {
+        one.notice: load_wording(one.notice, one.files, one.version, documents.hosts)
+        for one in published
+    }
     return documents._replace(
         catalog=build_catalog(files, catalog.senders),
         wordings={**documents.wordings, **loaded},

@@ -63,9 +63,16 @@ class Incoming(NamedTuple):
 
 
 def examine(
-    raw: bytes, catalog: Catalog, digest: Callable[[bytes], bytes], now_ms: int
+    raw: bytes,
+    catalog: Catalog,
+    hosts: frozenset[str],
+    digest: Callable[[bytes], bytes],
+    now_ms: int,
 ) -> Incoming | Refusal:
-    """Read one structured CloudEvent and check everything that can be checked without state."""
+    """Read one structured CloudEvent and check everything that can be checked without state.
+
+    ``hosts`` are those that links in its data may lead to.
+    """
     decoded = codec.decode_event(raw)
     if isinstance(decoded, Refusal):
         return decoded
@@ -75,7 +82,10 @@ def examine(
     data = codec.data_of(event)
     if isinstance(data, Refusal):
         return data
-    read = _own(event, data) if event.type in INTAKE else _declared(event, data, catalog)
+    if event.type in INTAKE:
+        read: Said | Refusal | None = _own(event, data)
+    else:
+        read = _declared(event, data, catalog, hosts)
     if isinstance(read, Refusal):
         return read
     subject = read.ref if read else event.subject
@@ -97,7 +107,9 @@ def _own(event: Event, data: dict[str, Any]) -> Said | Refusal:
     return said
 
 
-def _declared(event: Event, data: dict[str, Any], catalog: Catalog) -> Said | Refusal | None:
+def _declared(
+    event: Event, data: dict[str, Any], catalog: Catalog, hosts: frozenset[str]
+) -> Said | Refusal | None:
     """Data of a catalog type: its declared fields, and perhaps the recipient inline."""
     kind = catalog.event_types.get(event.type)
     if kind is None:
@@ -110,7 +122,7 @@ def _declared(event: Event, data: dict[str, Any], catalog: Catalog) -> Said | Re
         if read.ref != event.subject:
             return Refusal(f"data.{INLINE}.ref", f"the subject {event.subject!r}", read.ref)
         said = read
-    faults = check_data(kind, data)
+    faults = check_data(kind, data, hosts)
     if faults:
         return Refusal(f"data.{faults[0].field}", faults[0].expected, faults[0].got)
     return said

@@ -177,7 +177,7 @@ class Rewording:
         if refused := self._unreadable(event.type, event.data):
             return refused
         documents, notice = self._river.documents, self._draft.notice
-        values = context(documents, leg, who, notice, event)
+        values = context(leg, who, notice, event)
         sender = documents.catalog.senders[notice.sender]
         try:
             said = self._wording.render(route.channel, route.language, values, sender)

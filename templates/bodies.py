@@ -46,7 +46,6 @@ BUILTIN: dict[str, Variable] = {
     "days_left": Variable("integer", max=3, doc="whole days until the date a reminder is about"),
     "again": Variable("integer", max=1, doc="whether another channel has carried this already"),
     "serial": Variable("text", max=12, doc="short id of an emergency, the same in every copy"),
-    "link": Variable("url", max=80, doc="the recipient's own page about this notification"),
 }
 """Variables that every body may use beside its event's data; the hub always supplies them.
 

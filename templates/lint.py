@@ -344,7 +344,6 @@ def sample_builtin(sample: Sample, again: bool = False) -> dict[str, Any]:
         "days_left": 7,
         "again": again,
         "serial": "A1B2C3D4",
-        "link": "",
     }
 
 

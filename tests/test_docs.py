@@ -17,6 +17,7 @@ from streams.core.lifecycle import CATEGORY, Status
 from streams.core.policy import ClassPolicy, Policy
 from streams.door import Incoming, examine
 from templates.catalog_files import SEED, read_catalog
+from templates.links import OFFICIAL
 from tests.reference import MEASURED, PARTS, ROOT, commands_of, handlers, made_parts, pages
 from web import health
 
@@ -208,7 +209,7 @@ def test_events_shown_would_be_taken(page: str, body: str) -> None:
     vault = Vault(Keys(bytes(32), bytes(32)), bytes)
     for event in read if isinstance(read, list) else [read]:
         raw = json.dumps(event).encode()
-        assert isinstance(examine(raw, CATALOG, vault.digest, now_ms), Incoming), page
+        assert isinstance(examine(raw, CATALOG, OFFICIAL, vault.digest, now_ms), Incoming), page
 
 
 def test_pages_are_few_enough_to_be_read() -> None:

@@ -68,7 +68,7 @@ DEFAULT = Policy(
             all_channels=True,
             opt_out=False,
         ),
-        "code": ClassPolicy(tries=1, resend_unknown=("push",)),
+        "code": ClassPolicy(tries=1),
         "notice": ClassPolicy(
             NIGHT_FROM, NIGHT_TO, resend_unknown=("email", "push", "inbox"), opt_out=False
         ),

@@ -110,10 +110,16 @@ def consent(q: Question) -> Verdict | None:
 
 
 def opted_out(q: Question) -> Verdict | None:
-    """Channels the recipient switched off for this category; emergencies cannot be."""
-    if not q.rule.opt_out:
+    """Channels the recipient switched off. Where a class cannot be refused altogether, the last
+    channel that could reach stays on."""
+    if not q.rule.opt_out and not any(_usable(c) and not c.opted_out for c in q.left):
         return None
     return _narrow(q, "opted_out", lambda c: c.opted_out)
+
+
+def _usable(channel: ChannelFacts) -> bool:
+    unfit = channel.unfit or channel.suppressed or channel.tried
+    return channel.contact and not unfit
 
 
 def reachable(q: Question) -> Verdict | None:

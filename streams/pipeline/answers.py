@@ -8,6 +8,8 @@ again; a fact that is already there is a duplicate only if it says exactly the s
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from channels.base import (
     Accepted,
     NotSent,
@@ -32,7 +34,7 @@ from streams.pipeline.deciding import (
     next_leg,
 )
 from streams.pipeline.resuming import resume_states
-from streams.pipeline.river import Effect, River, entry, open_content, state_of
+from streams.pipeline.river import Effect, Known, River, entry, open_content, state_of
 from streams.pipeline.stopping import held_back, redecide_overtaken
 
 
@@ -204,8 +206,29 @@ def _decision(
     if leg is None:
         return None
     known = ground.people.get(state.head.recipient)
+    if known is not None and isinstance(what, Permanent) and what.scope == "recipient":
+        known = without_address(known, _address(known, state, answer), what.code)
     event = ground.events.get(state.head.event)
     return judge(river, leg, known, event, now_ms).unit
+
+
+def without_address(known: Known, address: str, why: str) -> Known:
+    """Somebody as they are known once an address was refused for good: the decision that follows
+    the refusal must not try it by another channel."""
+    if known.recipient is None:
+        return known
+    profile = known.recipient.profile
+    contacts = tuple(
+        replace(c, suppressed=why) if c.address == address else c for c in profile.contacts
+    )
+    who = replace(known.recipient, profile=replace(profile, contacts=contacts))
+    return known._replace(recipient=who)
+
+
+def _address(known: Known, state: State, answer: Answer) -> str:
+    """Where the attempt went."""
+    assert state.route is not None
+    return open_content(known.key, state.route.sealed, answer.stream).to
 
 
 def _code(what: Outcome | Receipt) -> str:
@@ -218,7 +241,7 @@ def _lessons(river: River, ground: Background, state: State, answer: Answer) -> 
     known = ground.people.get(state.head.recipient)
     if known is None or known.recipient is None:
         return []
-    address = open_content(known.key, state.route.sealed, answer.stream).to
+    address = _address(known, state, answer)
     what = answer.what
     if isinstance(what, Permanent) and what.scope == "recipient":
         kind = CONTACT_OF[state.route.channel]

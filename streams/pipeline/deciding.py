@@ -14,6 +14,7 @@ from preferences.rules import local_day
 from streams.core import codec
 from streams.core import events as e
 from streams.core.gathering import NO_HISTORY, History, contact_for, gather
+from streams.core.identity import digest
 from streams.core.lifecycle import State, Status, moved
 from streams.core.notices import Upstream, days_left, upstream
 from streams.core.routing import Verdict, decide, window_end_ms
@@ -21,7 +22,7 @@ from streams.core.routing_facts import Facts
 from streams.journal.base import Archived, Lookup, Timer, Unit
 from streams.pipeline.river import Content, Documents, Known, River, entry, seal_content
 from templates.errors import RenderRefused
-from templates.notice import Notice
+from templates.notice import ChannelName, Notice, Sender
 
 RELEASE = "release"
 """The one kind of timer whose stream is looked at as a whole when it fires."""
@@ -109,7 +110,7 @@ def judge(
         try:
             route = _route(documents, leg, facts, verdict, known, who, notice, event, now_ms)
         except RenderRefused as refused:
-            verdict = Verdict("suppress", UNFIT, {"why": str(refused)})
+            verdict = Verdict("suppress", f"{UNFIT}:{refused}", {})
     recorded = _recorded(leg, route, facts, verdict, documents.policy.version)
     timers: tuple[Timer, ...] = ()
     if verdict.kind == "hold":
@@ -204,13 +205,12 @@ def _route(
     assert contact is not None
     wording = documents.wordings[notice.id]
     language = facts.language
-    rendered = wording.render(
-        channel, language, context(documents, leg, who, notice, event),
-        documents.catalog.senders[notice.sender],
-    )  # fmt: skip
+    sender = documents.catalog.senders[notice.sender]
+    rendered = wording.render(channel, language, context(leg, who, notice, event), sender)
     content = Content(
-        contact.address, rendered.text, rendered.subject, rendered.html, notice.sender
-    )
+        contact.address, rendered.text, rendered.subject, rendered.html,
+        _from(sender, channel, language),
+    )  # fmt: skip
     return e.Route(
         channel=channel,
         lane=verdict.lane,
@@ -223,19 +223,29 @@ def _route(
     )
 
 
-def context(
-    documents: Documents, leg: Leg, who: Recipient, notice: Notice, event: Upstream
-) -> dict[str, Any]:
+def _from(sender: Sender, channel: ChannelName, language: str) -> str:
+    """How the sender calls itself there: an address for mail, else its short number."""
+    if channel != "email":
+        return sender.short_number
+    name = sender.name.get(language) or next(iter(sender.name.values()))
+    return f"{name} <{sender.email}>"
+
+
+def context(leg: Leg, who: Recipient, notice: Notice, event: Upstream) -> dict[str, Any]:
     """The variables a body may use: the event's data and the built-in ones."""
     date = str(event.data.get(notice.due_field, "")) if notice.due_field else ""
     return {
         **event.data,
         "name": who.profile.name,
-        "days_left": days_left(leg.head, date),
+        "days_left": days_left(leg.head, date, who.profile.zone),
         "again": bool(leg.history.tried),
-        "serial": leg.stream[-4:].hex().upper(),
-        "link": documents.public_url,
+        "serial": serial(leg.head),
     }
+
+
+def serial(head: e.Head) -> str:
+    """Short, and the same in every copy of one notification, whatever its channel or try."""
+    return digest("serial", head.event, head.recipient, head.notice, size=4).hex().upper()
 
 
 def may_retry(state: State, river: River) -> bool:

@@ -21,6 +21,7 @@ from streams.core.policy import Policy
 from streams.journal.base import Entry, Journal, Row
 from streams.topics import Topics
 from templates.catalog_files import Catalog
+from templates.links import OFFICIAL
 from templates.render import Wording
 
 Effect = Callable[[Any], None]
@@ -76,7 +77,8 @@ class Documents(NamedTuple):
     policy: Policy
     lanes: Lanes
     language: str = "zh"
-    public_url: str = ""
+    hosts: frozenset[str] = OFFICIAL
+    """The hosts that links may lead to."""
 
 
 class River:

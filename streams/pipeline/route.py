@@ -20,6 +20,7 @@ from streams.door import REGISTERED, Incoming, examine, profile_after
 from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Unit
 from streams.pipeline.caps import cap_key, yield_to_others
 from streams.pipeline.deciding import Leg, judge
+from streams.pipeline.repeats import Told, told_before
 from streams.pipeline.resuming import publish_routed, resume_streams
 from streams.pipeline.river import Effect, Known, River, entry, state_of
 from streams.pipeline.stopping import (
@@ -82,7 +83,9 @@ async def _admit(river: River, batch: _Batch, records: Sequence[Record]) -> None
     incoming: dict[bytes, Incoming] = {}
     for record in records:
         raw = river.hub_key.open(record.value, b"events")
-        read = examine(raw, river.documents.catalog, river.vault.digest, batch.now_ms)
+        read = examine(
+            raw, river.documents.catalog, river.documents.hosts, river.vault.digest, batch.now_ms
+        )
         if isinstance(read, Refusal):
             batch.units.append(quarantined(river, raw, EVENTS, read))
             continue
@@ -134,6 +137,7 @@ async def _meet(river: River, batch: _Batch) -> None:
     batch.people.update(await river.people.load([*subjects, *others]))
     if strangers := (subjects | others) - batch.people.keys():
         batch.people.update(await river.people.meet(list(strangers)))
+    batch.fresh = [_by_own_reference(batch.people, read) for read in batch.fresh]
     _refuse(river, batch)
     _register(river, batch)
     persons = {
@@ -146,6 +150,16 @@ async def _meet(river: River, batch: _Batch) -> None:
         batch.people.update(await river.people.load(list(persons)))
         if strangers := persons - batch.people.keys():
             batch.people.update(await river.people.meet(list(strangers)))
+
+
+def _by_own_reference(people: dict[str, Known], read: Incoming) -> Incoming:
+    """Whoever was named by an alias is from here on who they are: choices, caps and history are
+    kept by their own reference."""
+    known = people.get(read.event.subject)
+    if known is None or known.ref == read.event.subject:
+        return read
+    people.setdefault(known.ref, known)
+    return read._replace(event=read.event._replace(subject=known.ref))
 
 
 ERASED = Refusal("subject", "a recipient that was not erased", "an erased one")
@@ -207,7 +221,10 @@ def _plan(river: River, batch: _Batch) -> None:
         subject = batch.people.get(read.event.subject)
         who = subject.recipient if subject else None
         for notice in notices:
-            refs = recipients(notice, read.event, who)
+            refs = [
+                batch.people[ref].ref if ref in batch.people else ref
+                for ref in recipients(notice, read.event, who)
+            ]
             profile = who.profile if who else None
             batch.plans.extend(plan(read.event, notice, refs, policy, profile))
         if catalog.stopped_by(read.event.type) and read.event.correlation:
@@ -241,19 +258,20 @@ def _noted(river: River, event: Upstream) -> Unit:
 
 class Found(NamedTuple):
     """What the journal held before the batch: stops by case, newest status by (recipient, case,
-    family), messages sent today by cap key."""
+    family), messages sent today by cap key, and what was told of these cases."""
 
     stops: Mapping[str, list[tuple[str, int]]]
     newest: Mapping[tuple[str, str, str], int]
     sent: Mapping[bytes, int]
+    told: Told
 
 
 async def _find(river: River, batch: _Batch) -> Found:
     index = river.index
     cases = {p.head.correlation for p in batch.plans if p.head.correlation and p.notice.stops}
-    families = {p.head.correlation for p in batch.plans if p.notice.supersedes}
+    known = {p.head.correlation for p in batch.plans if p.head.correlation}
     keys = [(index.case(c), index.STOP) for c in cases]
-    keys += [(index.case(c), index.NOTE) for c in families]
+    keys += [(index.case(c), index.NOTE) for c in known]
     streams = [s for hits in (await river.journal.lookup(keys)).values() for s in hits]
     rows = await river.journal.read(streams) if streams else {}
     stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -270,7 +288,8 @@ async def _find(river: River, batch: _Batch) -> Found:
         if planned.notice.supersedes:
             _newer(newest, planned.head)
     caps = _cap_keys(river, batch)
-    return Found(stops, newest, await river.journal.counts(list(caps)) if caps else {})
+    sent = await river.journal.counts(list(caps)) if caps else {}
+    return Found(stops, newest, sent, await told_before(river, rows))
 
 
 def _newer(newest: dict[tuple[str, str, str], int], head: e.Head) -> None:
@@ -293,13 +312,17 @@ def _cap_key(river: River, batch: _Batch, head: e.Head) -> bytes | None:
 def _decide(river: River, batch: _Batch, found: Found) -> None:
     """Decide on every planned leg; what this batch sends counts against its own caps."""
     events = {read.event.key: read.event for read in batch.fresh}
+    digests = {read.event.key: read.digest for read in batch.fresh}
     sent: Counter[bytes] = Counter(dict(found.sent))
     for planned in batch.plans:
         head = planned.head
+        if head.correlation:
+            found.told.add(head, digests[head.event])
         cap = _cap_key(river, batch, head)
         history = History(
             settled_by=settled_by(head, planned.notice.stops, found.stops),
             superseded_by=_superseded_by(planned, found.newest),
+            duplicate_of=found.told.before(head, digests[head.event]),
             sent_today=sent[cap] if cap else 0,
         )
         leg = Leg(planned.stream, head, None, history)
@@ -445,9 +468,11 @@ async def _see_to(river: River, batch: _Batch) -> None:
     if not batch.again:
         return
     catalog, policy = river.documents.catalog, river.documents.policy
-    people = await river.people.load([r.event.subject for r in batch.again if r.event.subject])
+    people = dict(
+        await river.people.load([r.event.subject for r in batch.again if r.event.subject])
+    )
     streams: list[bytes] = []
-    for read in batch.again:
+    for read in (_by_own_reference(people, read) for read in batch.again):
         subject = people.get(read.event.subject)
         who = subject.recipient if subject else None
         profile = who.profile if who else None

@@ -21,7 +21,11 @@ from streams.pipeline.tick import look_at
 
 BATCH = 500
 
-LOOKED_AT = frozenset({"Routed.1", "Held.1", "Released.1", "Escalated.1", "Unconfirmed.1"})
+LOOKED_AT = frozenset(
+    f"{kind.__name__}.{version}"
+    for kind in (e.Routed, e.Held, e.Released, e.Escalated, e.Unconfirmed)
+    for version in range(1, kind.SCHEMA + 1)
+)
 """A stream is looked at when the row that last set it going has waited long enough."""
 
 GRACE_MS = HOUR_MS

@@ -278,3 +278,55 @@ async def test_a_silence_is_answered_by_the_channel_the_notice_names(tmp_path: P
         assert told.channels == ["sms", "email"]
         assert "如已收到" in told.text
         here.books_agree()
+
+
+async def test_the_same_words_under_another_event_id_are_not_told_twice(tmp_path: Path) -> None:
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=[PHONE])
+        await here.post("gov.traffic.violation.recorded.v1", "P1", FINE)
+        await here.pass_(minutes=5)
+        await here.post("gov.traffic.violation.recorded.v1", "P1", FINE)
+        await here.pass_(minutes=5)
+        first, again = here.told("P1")
+        assert first.status == "delivered"
+        assert (again.status, again.state.reason) == ("suppressed", "duplicate")
+
+
+async def test_who_is_named_by_an_alias_is_told_once_and_as_they_chose(tmp_path: Path) -> None:
+    due = {"vehicle_ref": "CL-35A-118234", "plate": "闽AD12345", "inspect_by": "2026-11-25"}
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=[PHONE], aliases=["driver-77"])
+        await here.post("gov.traffic.violation.recorded.v1", "driver-77", FINE)
+        await here.choose("P1", SwitchCategory("vehicle", "*", on=False))
+        await here.post("gov.traffic.vehicle.inspection-due.v1", "driver-77", due)
+        await here.pass_(minutes=5)
+        assert {t.notice: t.status for t in here.told("P1")} == {
+            "violation-recorded": "delivered", "vehicle-inspection-due": "suppressed",
+        }  # fmt: skip
+
+
+async def test_a_number_refused_for_good_is_not_called_either(tmp_path: Path) -> None:
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13899990002"], emails=["wang@example.cn"])
+        await here.post("gov.traffic.violation.recorded.v1", "P1", FINE)
+        await here.pass_(minutes=5)
+        [told] = here.told("P1")
+        assert (told.status, told.channels) == ("delivered", ["sms", "email"])
+
+
+async def test_a_fine_goes_by_another_channel_than_the_one_switched_off_but_it_goes(
+    tmp_path: Path,
+) -> None:
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=[PHONE], emails=["wang@example.cn"])
+        await here.choose("P1", SwitchCategory("*", "sms", on=False))
+        await here.post("gov.traffic.violation.recorded.v1", "P1", FINE)
+        await here.register("P2", phones=["13812340002"])
+        for channel in ("sms", "voice", "inbox"):
+            await here.choose("P2", SwitchCategory("*", channel, on=False))
+        await here.post(
+            "gov.traffic.violation.recorded.v1", "P2", FINE | {"violation_no": "3501020019876599"}
+        )
+        await here.pass_(minutes=5)
+        assert here.told("P1")[0].channels == ["voice"]
+        assert here.told("P2")[0].status == "delivered"

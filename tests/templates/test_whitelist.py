@@ -25,7 +25,7 @@ ALLOWED = [
     "{% for each in papers %}{{ each }}{% if not loop.last %}、{% endif %}{% endfor %}",
     "{% for each in papers %}{{ loop.index }}{{ each|spell }}{% endfor %}",
     "{# a note #}{% raw %}{{ plain }}{% endraw %}",
-    "{{ name }}{{ days_left }}{{ serial }}{{ link }}",
+    "{{ name }}{{ days_left }}{{ serial }}",
 ]
 
 BOMBS = [

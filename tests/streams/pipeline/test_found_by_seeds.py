@@ -15,6 +15,7 @@ from streams.core.codec import encode
 from streams.core.events import JournalEvent
 from streams.core.lifecycle import Status, may_escalate
 from streams.core.policy import DEFAULT
+from streams.core.routing_facts import ChannelFacts
 from streams.journal.base import Row, Timer, Unit
 from streams.pipeline.caps import counts_today
 from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
@@ -33,7 +34,9 @@ RECORD = Dispatch(
 
 def test_an_escalation_that_waits_for_the_morning_does_not_take_the_same_channel_again() -> None:
     """Seed 124: a fine without receipt, to be escalated at night, went out by SMS a second time."""
-    waiting = msgspec.structs.replace(legs.held(), failed="no_receipt")
+    tried = ChannelFacts("sms", contact=True, tried=True)
+    facts = msgspec.structs.replace(legs.held().facts, channels=(tried,))
+    waiting = msgspec.structs.replace(legs.held(), failed="no_receipt", facts=facts)
     state = legs.life(legs.routed("sms"), legs.intended(), legs.accepted(), waiting)
     assert state.status is Status.HELD
     assert state.tried == {"sms"}
