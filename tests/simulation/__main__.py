@@ -16,7 +16,7 @@ CHUNK = 10
 def main() -> int:
     asked = _arguments()
     if asked.mutants:
-        from tests.simulation.mutants import run_mutants
+        from tests.simulation.mutating import run_mutants
 
         return run_mutants(asked.seeds or 400, asked.only)
     if asked.seed is not None:

@@ -107,6 +107,7 @@ def catalog() -> Catalog:
 
 POLICY = Policy(
     version=1,
+    spread_ms=2_000,  # what is released together meets on several workers
     classes={
         **DEFAULT.classes,
         "status": ClassPolicy(21 * 60, 8 * 60, cap=3, resend_unknown=("email", "push", "inbox")),

@@ -23,8 +23,9 @@ from tests.simulation.provider import Provider
 from tests.simulation.topics import PARTITIONS, Partition
 from tests.simulation.world import World
 
-SLACK_MS = 30 * 60_000
-"""Two long pauses one after another, and a crash: nobody looked at a timer meanwhile."""
+SLACK_MS = 2 * 3_600_000
+"""In a storm nobody may be alive and awake for an hour; the sweep, which must not be needed, is
+later still."""
 
 CHINA_MS = 8 * 3_600_000
 DAY_MS = 86_400_000
@@ -130,14 +131,17 @@ class Watch:
         return head.recipient, head.cls, (line.row.at_ms + CHINA_MS) // DAY_MS
 
     def _capped(self, line: Line, head: e.Head, event: e.Held | e.Suppressed) -> None:
-        """I10: who is held for a cap was really sent that many."""
+        """I10: who is held for a cap was really sent that many. Two workers that route the same
+        events at once count a message twice, and one more may wait for the morning."""
         if not event.reason.startswith("frequency_cap"):
             return
         self.hits["I10 cap held"] += 1
         sent = self.sends[self._cap_key(line, head)] - {line.row.stream}
         own = event.facts.cap
         cap = own if own >= 0 else POLICY.classes[head.cls].cap
-        if len(sent) < cap:
+        faults = self.world.scheduler.faults
+        twice = min(faults["crash"] + faults["pause"] + faults["move"], 1)
+        if len(sent) < cap - twice:
             self.wrong("I10", f"{name_of(line)} is held by a cap of {cap}, {len(sent)} were sent")
 
     def _intended(self, line: Line, head: e.Head) -> None:

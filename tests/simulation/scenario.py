@@ -102,13 +102,17 @@ def generate(seed: int) -> Scenario:
     """The scenario of a seed; no two are alike, every kind is common."""
     rng = random.Random(seed * 7 + 1)
     start_ms = MIDNIGHT_MS + rng.randrange(6 * 60, 22 * 60) * MINUTE_MS
+    if rng.random() < 0.2:  # just before the night, or before it ends
+        start_ms = MIDNIGHT_MS + rng.choice((21, 8)) * HOUR_MS - rng.randrange(2_500, 20_000)
+    crowd = rng.random() < 0.15
     writer = _Writer(rng, start_ms)
     persons = {"e1": ("r2", "r3")}
     secrets = [*NAMES, "闽A12345", "闽B99999"]
     refs = [f"r{i}" for i in range(4)]
     late = rng.choice(refs) if rng.random() < 0.4 else ""
     for i, ref in enumerate((*refs, "e1")):
-        phone = f"{rng.choice(('139', '139', '130'))}{rng.randrange(10**7, 9 * 10**7)}"
+        prefix = "139" if crowd else rng.choice(("139", "139", "130"))
+        phone = f"{prefix}{rng.randrange(10**7, 9 * 10**7)}"
         secrets += [phone, f"{ref}@example.cn"]
         data: dict[str, Any] = {
             "ref": ref, "kind": "person", "name": NAMES[i],
@@ -123,6 +127,8 @@ def generate(seed: int) -> Scenario:
         writer.event(at_ms, "hub.recipient.registered.v1", ref, data)
     for make in (_fines, _progress, _filing, _renewal, _warning, _tips, _login):
         make(writer, refs)
+    if crowd:
+        _crowd(writer, refs)
     choices = [_choice(rng, writer) for _ in range(rng.randrange(5))]
     writer.said.sort(key=lambda said: said.at_ms)
     end_ms = max(said.at_ms for said in writer.said)
@@ -134,6 +140,11 @@ def rates(seed: int, scenario: Scenario) -> Rates:
     rng = random.Random(seed * 7 + 2)
     if seed % 8 == 0:
         return Rates(switch=rng.choice((0.05, 0.3, 0.8)))
+    if seed % 8 == 1:  # a storm: everything at once while the events come in
+        return Rates(
+            0.8, 0.02, 0.02, 0.03, crashes=30, pauses=20, moves=30,
+            until_ms=scenario.start_ms + rng.choice((5_000, MINUTE_MS, HOUR_MS)),
+        )  # fmt: skip
     return Rates(
         switch=rng.choice((0.05, 0.3, 0.8)),
         crash=rng.choice((0.0, 0.002, 0.01, 0.03)),
@@ -141,6 +152,7 @@ def rates(seed: int, scenario: Scenario) -> Rates:
         move=rng.choice((0.0, 0.002, 0.01)),
         crashes=rng.randrange(1, 12),
         pauses=rng.randrange(1, 16),
+        moves=20,
         until_ms=scenario.start_ms + rng.choice((MINUTE_MS, HOUR_MS, 2 * DAY_MS, 4 * DAY_MS)),
     )
 
@@ -167,6 +179,13 @@ def _fines(writer: _Writer, refs: list[str]) -> None:
                 at_ms + gap, "sim.fine-paid.v1", payer, {"no": data["no"]},
                 happened=max(at_ms + gap, at_ms) + 1_000,
             )  # fmt: skip
+
+
+def _crowd(writer: _Writer, refs: list[str]) -> None:
+    """So many at once that lanes have to wait."""
+    at_ms = writer.start_ms + 3_000
+    for i in range(14):
+        writer.event(at_ms + i * 5, "sim.fine.v1", refs[i % 4], {"no": _number(writer)})
 
 
 def _progress(writer: _Writer, refs: list[str]) -> None:

@@ -50,6 +50,7 @@ class Rates(NamedTuple):
     move: float = 0.0
     crashes: int = 0
     pauses: int = 0
+    moves: int = 0
     until_ms: int = 0
 
 
@@ -229,7 +230,7 @@ class Scheduler:
                 self._ready.append(task)
                 self.on_pause(process)
                 return True
-            if draw > 1 - rates.move:
+            if draw > 1 - rates.move and self.faults["move"] < rates.moves:
                 self.faults["move"] += 1
                 self.on_move()
             draw = rng.random()

@@ -60,6 +60,7 @@ class Worker:
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.process = Process(name)
+        self.works: dict[str, LaneWork] = {}
         self.channel: SimChannel
         self.river: River
 
@@ -78,6 +79,11 @@ class Worker:
         limit, step = self._step_of(partition)
         self._spawn(partition.bell, self._read(partition, limit, step))
 
+    def leave(self, partition: Partition) -> None:
+        """The worker is told that it loses a partition; others only find out."""
+        if work := self.works.get(partition.bell):
+            work.leaving = True
+
     def _spawn(self, name: str, coro: Coroutine[Any, Any, None]) -> None:
         self.world.scheduler.spawn(self.process, name, coro)
 
@@ -95,6 +101,8 @@ class Worker:
                 continue
             await point("topics.poll after")
             wait_until_ms = await step(records)
+            if wait_until_ms < 0:
+                return  # left undone: it comes again, to somebody else
             await point("topics.acknowledge before")
             topics.acknowledge(partition, generation, records)
             await point("topics.acknowledge after")
@@ -122,9 +130,10 @@ class Worker:
         pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
         work = LaneWork(lane_name, self.channel.on(partition), pacer, Breaker(), urgent)
 
+        self.works[partition.bell] = work
+
         async def dispatching(records: Sequence[Record]) -> int:
-            await dispatch(river, work, records)
-            return 0
+            return 0 if await dispatch(river, work, records) else -1
 
         return max(lane.rate_per_s, 1), dispatching
 
@@ -315,6 +324,8 @@ class World:
         for partition in self.topics.partitions.values():
             if self.rng.random() < 0.3:
                 owner = self.rng.choice(sorted(alive))
+                if self.rng.random() < 0.5 and (former := alive.get(partition.owner)):
+                    former.leave(partition)
                 self.topics.move(partition, owner)
                 alive[owner].take(partition)
 

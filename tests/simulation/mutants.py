@@ -1,0 +1,329 @@
+"""The faults the simulator must find: each a change of the real source, by exact text."""
+
+from typing import NamedTuple
+
+
+class Patch(NamedTuple):
+    """``old``, which must occur exactly once in the module, becomes ``new``."""
+
+    module: str
+    old: str
+    new: str
+
+
+class Mutant(NamedTuple):
+    name: str
+    patches: tuple[Patch, ...]
+
+
+CLUSTER = ("no epoch check",)
+"""Named by the design, but about a mechanism that comes with the cluster bed."""
+
+_CORE = "streams.core."
+_PIPELINE = "streams.pipeline."
+_BED = "tests.simulation.world"
+"""The simulator's own bed: the order of step and acknowledgement is a bed's, not a step's."""
+
+
+def _one(name: str, module: str, old: str, new: str) -> Mutant:
+    return Mutant(name, (Patch(module, old, new),))
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    _one(
+        "retry on time-out",
+        _PIPELINE + "answers",
+        "return e.Unknown(attempt=attempt, evidence=evidence, moved=was)",
+        "return e.NotSent(attempt=attempt, reason=evidence, moved=was)",
+    ),
+    Mutant(
+        "no intent",
+        (
+            Patch(
+                _PIPELINE + "dispatch",
+                "    committed = await river.journal.append(Group(units, urgent=lane.urgent))\n"
+                "    calls, lost = [], []\n",
+                "    committed = Committed((True,) * len(units), (), (), 0)\n"
+                "    calls, lost = [], []\n",
+            ),
+            Patch(
+                _PIPELINE + "dispatch",
+                "from streams.journal.base import Entry,",
+                "from streams.journal.base import Committed, Entry,",
+            ),
+        ),
+    ),
+    Mutant(
+        "intent after the call",
+        (
+            Patch(
+                _PIPELINE + "dispatch",
+                "    committed = await river.journal.append(Group(units, urgent=lane.urgent))\n"
+                "    calls, lost = [], []\n",
+                "    committed = Committed((True,) * len(units), (), (), 0)\n"
+                "    calls, lost = [], []\n",
+            ),
+            Patch(
+                _PIPELINE + "dispatch",
+                "from streams.journal.base import Entry,",
+                "from streams.journal.base import Committed, Entry,",
+            ),
+            Patch(
+                _PIPELINE + "dispatch",
+                "    _learn(river, lane, outcomes)\n",
+                "    await river.journal.append(Group([\n"
+                "        Unit((_intent(lane, c.record, c.message.call_before_ms),))\n"
+                "        for c in calls\n    ], urgent=lane.urgent))\n"
+                "    _learn(river, lane, outcomes)\n",
+            ),
+        ),
+    ),
+    _one(
+        "acknowledge first",
+        _BED,
+        "            wait_until_ms = await step(records)\n",
+        "            topics.acknowledge(partition, generation, records)\n"
+        "            wait_until_ms = await step(records)\n",
+    ),
+    _one(
+        "acknowledge receipts first",
+        _BED,
+        "            if told.receipts or told.late:\n"
+        "                await receive(self.river, told.receipts, told.late)\n"
+        "            if told.token:\n"
+        "                self.world.on_receipts(told)\n"
+        "                await self.channel.acknowledge(told.token)\n",
+        "            if told.token:\n"
+        "                self.world.on_receipts(told)\n"
+        "                await self.channel.acknowledge(told.token)\n"
+        "            if told.receipts or told.late:\n"
+        "                await receive(self.river, told.receipts, told.late)\n",
+    ),
+    Mutant(
+        "publish before journal",
+        (
+            Patch(
+                _PIPELINE + "route",
+                "        committed = await river.journal.append(\n            Group(\n"
+                "                batch.units,\n",
+                "        await publish_routed(\n"
+                "            river, [(s, x) for s, x in batch.legs.items()"
+                " if isinstance(x, e.Routed)]\n"
+                "        )\n"
+                "        committed = await river.journal.append(\n            Group(\n"
+                "                batch.units,\n",
+            ),
+            Patch(_PIPELINE + "route", "    await publish_routed(river, routed)\n", ""),
+        ),
+    ),
+    _one(
+        "assume sent",
+        _PIPELINE + "answers",
+        "return e.Unknown(attempt=attempt, evidence=evidence, moved=was)",
+        'return e.Accepted(attempt=attempt, ref="assumed", moved=was)',
+    ),
+    _one(
+        "client retries",
+        _PIPELINE + "dispatch",
+        "    _learn(river, lane, outcomes)\n",
+        "    if any(isinstance(o, Unknown) for o in outcomes):\n"
+        "        outcomes = await lane.channel.send(\n"
+        "            lane.name, [c.message for c in calls], CLOSE_MS)\n"
+        "    _learn(river, lane, outcomes)\n",
+    ),
+    _one(
+        "random ids",
+        _CORE + "identity",
+        '    h = digest("leg", event,',
+        '    import os\n    h = digest("leg", os.urandom(8), event,',
+    ),
+    _one(
+        "high-water de-duplication",
+        _PIPELINE + "route",
+        "        if row is None:\n            batch.fresh.append(read)\n",
+        '        mark = getattr(river, "mark", 0)\n'
+        "        river.mark = max(mark, read.event.at_ms)\n"
+        "        if row is None and read.event.at_ms <= mark:\n            continue\n"
+        "        if row is None:\n            batch.fresh.append(read)\n",
+    ),
+    _one(
+        "receipt regression",
+        _CORE + "lifecycle",
+        "    if s.status in (Status.DELIVERED, Status.READ, Status.READY, Status.HELD):\n"
+        "        return\n    if x.attempt == s.attempt:\n",
+        "    if x.attempt == s.attempt:\n",
+    ),
+    _one(
+        "drop on conflict",
+        _PIPELINE + "dispatch",
+        "    if lost:\n        await resume_streams(river, lost)\n",
+        "",
+    ),
+    _one(
+        "drop on conflict, when routing",
+        _PIPELINE + "route",
+        "    if lost:\n        await resume_streams(river, lost)\n",
+        "",
+    ),
+    _one(
+        "nothing for an event that came before",
+        _PIPELINE + "route",
+        "    await _see_to(river, batch)\n",
+        "",
+    ),
+    _one(
+        "judge by the last event",
+        _CORE + "lifecycle",
+        'return Need("timer", state.call_before_ms + policy.answer_ms)',
+        'return Need("timer", state.touched_ms)',
+    ),
+    _one(
+        "DO NOTHING for facts",
+        _PIPELINE + "dispatch",
+        "        if not won:\n"
+        "            slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))\n",
+        "        if not won:\n            continue\n",
+    ),
+    _one(
+        "DO NOTHING for facts, when answered late",
+        _PIPELINE + "answers",
+        "        later += [a for a, ok in zip(asked, committed.won, strict=True) if not ok]\n",
+        "",
+    ),
+    _one(
+        "renumber a decision",
+        _PIPELINE + "tick",
+        "    await resume_streams(river, [*states, *(",
+        "        if lost:\n"
+        "            top = await river.journal.read(list(lost))\n"
+        "            rows = [u.rows[0] for u in units if u.rows[0].stream in top]\n"
+        "            await river.journal.append(Group([\n"
+        "                Unit((r._replace(version=top[r.stream][-1].version + 1),)) for r in rows\n"
+        "            ]))\n"
+        "    await resume_streams(river, [*states, *(",
+    ),
+    _one(
+        "one chain for all legs",
+        _CORE + "notices",
+        "name = stream_id(event.at_ms, event.key, notice.id, ref, occasion, leg)",
+        "name = stream_id(event.at_ms, event.key, notice.id, ref, occasion)",
+    ),
+    Mutant(
+        "recompute on redelivery",
+        (
+            Patch(
+                _PIPELINE + "route",
+                "            batch.again.append(read._replace(",
+                "            batch.fresh.append(read._replace(",
+            ),
+            Patch(
+                _PIPELINE + "route",
+                "        if not won:\n            lost.append(stream)\n"
+                "        elif isinstance(event, e.Routed):\n",
+                "        if isinstance(event, e.Routed):\n",
+            ),
+        ),
+    ),
+    _one(
+        "delete the timer before the publish",
+        _PIPELINE + "tick",
+        "    lost = await look_at(river, timers)\n",
+        "    await river.journal.delete_timers(timers)\n    lost = await look_at(river, timers)\n",
+    ),
+    _one(
+        "read before write for stops",
+        _PIPELINE + "route",
+        "    late = _late_findings(river, reader, batch, position)\n",
+        "    late: list[Unit] = []\n",
+    ),
+    _one(
+        "read before write for choices",
+        _PIPELINE + "route",
+        "    redecided += redecide_overtaken(river, reader, legs, batch.changed, batch.now_ms)\n",
+        "",
+    ),
+    _one(
+        "caps count what was suppressed",
+        _PIPELINE + "deciding",
+        '    if verdict.kind == "send" and river.documents.policy.classes[head.cls].cap:\n',
+        "    if river.documents.policy.classes[head.cls].cap:\n",
+    ),
+    _one(
+        "no cap looks again",
+        _PIPELINE + "caps",
+        "if counts.get(k, 0) > _cap(river, h, people)]",
+        "if counts.get(k, 0) > 99]",
+    ),
+    _one(
+        "event time as identity",
+        _CORE + "notices",
+        "        event_key(source, event_id), event_type,",
+        '        event_key(source, f"{event_id}@{at_ms}"), event_type,',
+    ),
+    _one(
+        "drop orphan receipts",
+        _PIPELINE + "receive",
+        "        await _park(river, parked)\n\n\nasync def receive_parked",
+        "\n\nasync def receive_parked",
+    ),
+    _one(
+        "Cancelled terminal over an open intent",
+        _CORE + "lifecycle",
+        "    if s.status in (Status.HELD, Status.READY, Status.BACKOFF):\n        s.reason",
+        "    if s.status in (Status.HELD, Status.READY, Status.BACKOFF, Status.OPEN):\n"
+        "        s.reason",
+    ),
+    _one(
+        "resend erases UNKNOWN",
+        _CORE + "lifecycle",
+        "    s.status = Status.READY\n\n\ndef _held",
+        "    s.status = Status.READY\n    s.unknown.clear()\n\n\ndef _held",
+    ),
+    _one(
+        "rate ÷ partitions owned",
+        "channels.lanes",
+        "rate_per_s * 1_000 * share // (whole * partitions))",
+        "rate_per_s * 1_000 * share // whole)",
+    ),
+    _one(
+        "sweep closes before it escalates",
+        _PIPELINE + "sweep",
+        "        if _silent(river, state, now_ms):\n            assert",
+        "        if _silent(river, state, now_ms) and state.status is Status.ACCEPTED:\n"
+        "            yield Unit((entry(stream, state.version + 1, e.NoReceipt(\n"
+        "                attempt=state.attempt, moved=moved(state))),))\n"
+        "            continue\n"
+        "        if _silent(river, state, now_ms):\n            assert",
+    ),
+    # what the simulator found itself, so that it stays found
+    _one(
+        "a deferred escalation forgets its channel",
+        _CORE + "lifecycle",
+        "    s.tried.update(c.channel for c in x.facts.channels if c.tried)\n",
+        "",
+    ),
+    _one(
+        "a stop passes by what may escalate",
+        _PIPELINE + "stopping",
+        "(state.terminal and not may_escalate(state))",
+        "state.terminal",
+    ),
+    _one(
+        "a call may start after its window",
+        _PIPELINE + "dispatch",
+        "deadlines = [min(before_ms, _last_ms(r)) for r in batch]",
+        "deadlines = [before_ms for r in batch]",
+    ),
+    _one(
+        "a leg stands in its own way",
+        _PIPELINE + "tick",
+        "    own = int(counts_today(state, known, now_ms))\n",
+        "    own = 0\n",
+    ),
+    _one(
+        "a timer that lost is deleted",
+        _PIPELINE + "tick",
+        "[t for t in timers if t.stream not in lost]",
+        "timers",
+    ),
+)
