@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from streams.core import events as e
+from streams.core.codec import decode
 from streams.core.lifecycle import State, Status, may_escalate, moved
 from streams.core.notices import Upstream
 from streams.journal.base import Reader, Timer, Unit
@@ -43,6 +44,26 @@ def settled_by(
         if kind in types and at_ms >= head.event_ms:
             return kind
     return ""
+
+
+def settle_opened(river: River, reader: Reader, opened: Mapping[bytes, e.Head]) -> list[Unit]:
+    """Cancel what a step opened that did not look for stops first."""
+    cases = {head.correlation for head in opened.values() if head.correlation}
+    if not cases:
+        return []
+    found = reader.lookup([(river.index.case(case), river.index.STOP) for case in cases])
+    stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for rows in reader.read([s for hits in found.values() for s in hits]).values():
+        first = decode(rows[0].type, rows[0].data)
+        if isinstance(first, e.StopRecorded):
+            stops[first.correlation].append((first.type, first.event_ms))
+    units = []
+    for stream, rows in reader.read(list(opened)).items() if stops else ():
+        head = opened[stream]
+        by = settled_by(head, river.documents.catalog.notices[head.notice].stops, stops)
+        if by and (unit := cancelling(stream, state_of(rows), "case_settled", by)):
+            units.append(unit)
+    return units
 
 
 def cancelling(stream: bytes, state: State, reason: str, by: str) -> Unit | None:

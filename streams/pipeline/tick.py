@@ -26,7 +26,7 @@ from streams.pipeline.deciding import (
 )
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import River, entry, state_of
-from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.stopping import redecide_overtaken, settle_opened
 
 BATCH = 500
 
@@ -59,13 +59,15 @@ async def look_at(river: River, timers: Sequence[Timer]) -> set[bytes]:
     lost: set[bytes] = set()
     if units:
         changed: set[str] = set()
-        told = _told(units, states)
+        opened = _opened(units, states)
+        told = {s: h.recipient for s, h in {**_heads(states), **opened}.items()}
         committed = await river.journal.append(
             Group(
                 units,
                 effects=[river.people.changed(ground.people, changed)],
                 look=lambda reader: [
                     *_capped(river, ground, reader, states),
+                    *settle_opened(river, reader, opened),
                     *redecide_overtaken(river, reader, told, changed, river.clock.now_ms()),
                 ],
             )
@@ -75,16 +77,15 @@ async def look_at(river: River, timers: Sequence[Timer]) -> set[bytes]:
     return lost
 
 
-def _told(units: Sequence[Unit], states: Mapping[bytes, State]) -> dict[bytes, str]:
-    """Whom each leg that was decided on is for; those just opened say so themselves."""
-    told: dict[bytes, str] = {}
-    for unit in units:
-        first = unit.rows[0]
-        state = states.get(first.stream)
-        head = state.head if state else getattr(decode(first.type, first.data), "head", None)
-        if head is not None:
-            told[first.stream] = head.recipient
-    return told
+def _heads(states: Mapping[bytes, State]) -> dict[bytes, e.Head]:
+    return {s: state.head for s, state in states.items() if state.head is not None}
+
+
+def _opened(units: Sequence[Unit], states: Mapping[bytes, State]) -> dict[bytes, e.Head]:
+    """The legs that are opened here, and what they are about."""
+    firsts = [unit.rows[0] for unit in units if unit.rows[0].stream not in states]
+    heads = {row.stream: getattr(decode(row.type, row.data), "head", None) for row in firsts}
+    return {stream: head for stream, head in heads.items() if head is not None}
 
 
 async def _with_contacts(river: River, ground: Background) -> Background:
@@ -235,5 +236,9 @@ def _appeared(
             continue
         leg = Leg(planned.stream, planned.head)
         person = ground.people.get(planned.head.recipient)
-        units.append(judge(river, leg, person, event, river.clock.now_ms()).unit)
+        now_ms = river.clock.now_ms()
+        unit = judge(river, leg, person, event, now_ms).unit
+        # the placeholder is done with after this, so the new leg sees to itself if we die now
+        own = Timer(now_ms + 1, planned.stream, RELEASE)
+        units.append(unit._replace(timers=(*unit.timers, own)))
     return units

@@ -11,8 +11,10 @@ from channels.base import Receipt
 from channels.lanes import Breaker, Pacer
 from preferences.recipient import Profile, Recipient
 from preferences.rules import DAY_MS
+from streams.core import events as e
 from streams.core.codec import encode
 from streams.core.events import JournalEvent
+from streams.core.identity import Index
 from streams.core.lifecycle import Status, may_escalate
 from streams.core.policy import DEFAULT
 from streams.core.routing_facts import ChannelFacts
@@ -21,7 +23,7 @@ from streams.pipeline.caps import counts_today
 from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
 from streams.pipeline.receive import Parked, _each_once
 from streams.pipeline.river import Dispatch, Known
-from streams.pipeline.stopping import cancelling, redecide_overtaken
+from streams.pipeline.stopping import cancelling, redecide_overtaken, settle_opened
 from streams.pipeline.tick import tick
 from tests.streams.core import legs
 from tests.streams.core.samples import NOON
@@ -157,3 +159,32 @@ class TickJournal:
 
     async def delete_timers(self, timers: Sequence[Timer]) -> None:
         self.deleted = list(timers)
+
+
+def test_what_is_opened_meets_the_stops_there_are() -> None:
+    """A case settled while its contact persons were taking over from their enterprise."""
+    stop = e.StopRecorded(type="paid", event=b"e", event_ms=NOON, correlation="no=1")
+    head = msgspec.structs.replace(legs.head(), correlation="no=1")
+    routed = msgspec.structs.replace(legs.routed("sms"), head=head)
+    catalog = SimpleNamespace(notices={head.notice: SimpleNamespace(stops=("paid",))})
+    river = SimpleNamespace(documents=SimpleNamespace(catalog=catalog), index=Index(b"k" * 32))
+    [unit] = settle_opened(river, StopAndLeg(stop, routed), {STREAM: head})  # type: ignore[arg-type]
+    assert unit.rows[0].version == 2
+    assert unit.rows[0].type.startswith("Cancelled")
+
+
+class StopAndLeg:
+    """One case: its stop, and a leg just opened."""
+
+    def __init__(self, stop: JournalEvent, leg: JournalEvent) -> None:
+        self.rows = {b"t" * 16: stop, STREAM: leg}
+
+    def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
+        return {key: [b"t" * 16] for key in keys}
+
+    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        found = {}
+        for stream in streams:
+            name, data = encode(self.rows[stream])
+            found[stream] = [Row(1, stream, 1, name, NOON, data)]
+        return found
