@@ -107,7 +107,7 @@ def catalog() -> Catalog:
 
 POLICY = Policy(
     version=1,
-    spread_ms=2_000,  # what is released together meets on several workers
+    spread_ms=60,  # what is released together meets on several workers
     classes={
         **DEFAULT.classes,
         "status": ClassPolicy(21 * 60, 8 * 60, cap=3, resend_unknown=("email", "push", "inbox")),
@@ -115,7 +115,7 @@ POLICY = Policy(
 )
 
 _LANES = (
-    Lane("sms-cmcc", "sms", "sandbox", 4, ("cmcc",), 10, 10),
+    Lane("sms-cmcc", "sms", "sandbox", 2, ("cmcc",), 10, 10),
     Lane("sms-any", "sms", "sandbox", 5, segments_max=10),
     Lane("voice-a", "voice", "sandbox", 4),
     Lane("email-a", "email", "sandbox", 10),

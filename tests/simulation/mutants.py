@@ -326,4 +326,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "[t for t in timers if t.stream not in lost]",
         "timers",
     ),
+    _one(
+        "who is handed over to has no timer",
+        _PIPELINE + "tick",
+        "timers=(*unit.timers, own)",
+        "timers=unit.timers",
+    ),
+    _one(
+        "who is handed over to may be settled",
+        _PIPELINE + "tick",
+        "                    *settle_opened(river, reader, opened),\n",
+        "",
+    ),
+    _one(
+        "a choice leaves what is ready",
+        _PIPELINE + "stopping",
+        "        if state.status is Status.READY:\n            units.append(held_back(",
+        "        if state.status is Status.NEW:\n            units.append(held_back(",
+    ),
 )

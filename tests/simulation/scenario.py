@@ -103,7 +103,7 @@ def generate(seed: int) -> Scenario:
     rng = random.Random(seed * 7 + 1)
     start_ms = MIDNIGHT_MS + rng.randrange(6 * 60, 22 * 60) * MINUTE_MS
     if rng.random() < 0.2:  # just before the night, or before it ends
-        start_ms = MIDNIGHT_MS + rng.choice((21, 8)) * HOUR_MS - rng.randrange(2_500, 20_000)
+        start_ms = MIDNIGHT_MS + rng.choice((21, 8, 9)) * HOUR_MS - rng.randrange(2_500, 20_000)
     crowd = rng.random() < 0.15
     writer = _Writer(rng, start_ms)
     persons = {"e1": ("r2", "r3")}
@@ -242,7 +242,7 @@ def _warning(writer: _Writer, refs: list[str]) -> None:
 
 def _tips(writer: _Writer, refs: list[str]) -> None:
     ref = writer.rng.choice(refs)
-    for _ in range(writer.rng.randrange(0, 4)):
+    for _ in range(writer.rng.choice((0, 1, 2, 4, 6))):
         writer.event(_when(writer), "sim.tip.v1", ref, {"no": _number(writer)})
 
 

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 PAUSE_MAX_MS = 600_000
 
+NERVOUS = 4
+"""While partitions change hands two workers do the same thing, and one of them dies more often."""
+
 
 class Rest(NamedTuple):
     """Sleep until ``until_ms`` (0: for ever) or until the bell rang more often than ``seen``."""
@@ -94,6 +97,7 @@ class Scheduler:
         self._later: list[tuple[int, int, Any, int]] = []
         self._bells: defaultdict[str, list[tuple[Task, int]]] = defaultdict(list)
         self._count = 0
+        self._nervous = 0
         self.running: Task | None = None
 
     # what a world asks for
@@ -215,7 +219,9 @@ class Scheduler:
         rates, rng, process = self.rates, self.rng, task.process
         draw = rng.random()
         if process.mortal and self.now_ms < rates.until_ms:
-            if draw < rates.crash and self.faults["crash"] < rates.crashes:
+            self._nervous -= 1
+            crash = rates.crash * (NERVOUS if self._nervous > 0 else 1)
+            if draw < crash and self.faults["crash"] < rates.crashes:
                 self.faults["crash"] += 1
                 self.say("CRASH")
                 self.crash(process)
@@ -232,6 +238,7 @@ class Scheduler:
                 return True
             if draw > 1 - rates.move and self.faults["move"] < rates.moves:
                 self.faults["move"] += 1
+                self._nervous = 40
                 self.on_move()
             draw = rng.random()
         if draw < rates.switch:

@@ -40,7 +40,7 @@ class SimTopics:
         self.on_acknowledge: Callable[[Partition, Sequence[Record]], None] = lambda p, r: None
 
     def put(self, topic: str, record: Record) -> None:
-        partition = self.partitions[topic, crc32(record.key) % PARTITIONS]
+        partition = self.partitions[topic, (crc32(record.key) >> 4) % PARTITIONS]
         partition.records.append(record._replace(offset=len(partition.records)))
         self._scheduler.ring(partition.bell)
 
