@@ -14,6 +14,7 @@ from bench.world import START_MS, events, lanes, load_recipients, start_carrier
 from hub import bootstrap
 from hub.clock import Scaled
 from hub.settings import load
+from streams.admission import Admission
 
 RECIPIENTS = 20_000
 WARM_UP = 5_000
@@ -53,9 +54,9 @@ async def run(count: int, folder: Path) -> dict[str, float]:
 
 
 async def _post(hub: bootstrap.Hub, source, count: int) -> None:  # type: ignore[no-untyped-def]
-    batch = []
+    door, batch = Admission(hub.river), []
     for _ in range(count):
         batch.append(next(source))
         if len(batch) == 500:
-            await hub.commands.accept(batch)
+            await door.accept(batch)
             batch = []

@@ -74,13 +74,16 @@ class Virtual:
             return
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now_ms + ms, next(self._order), woken))
-        self._asleep += 1
-        if self._asleep == self._awaited:
-            self._all_asleep.set()
+        self._count(1)
         try:
             await woken
         finally:
-            self._asleep -= 1
+            self._count(-1)  # later than its task may sleep again: both directions may be the last
+
+    def _count(self, change: int) -> None:
+        self._asleep += change
+        if self._asleep == self._awaited:
+            self._all_asleep.set()
 
     async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
         return await _first(event, self.sleep_ms(timeout_ms))

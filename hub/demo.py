@@ -19,7 +19,7 @@ from channels.lanes import DEFAULT_LANES, Lanes, load_lanes
 from channels.sandbox import SandboxChannel
 from channels.sandbox_model import Faults
 from hub import accounts
-from hub.bootstrap import Hub, open_hub
+from hub.bootstrap import Hub, open_hub, settle
 from hub.carrier import Carrier
 from hub.clock import Virtual
 from hub.folder import JOURNAL, LEDGER, TOPICS
@@ -141,6 +141,7 @@ async def play(settings: Settings, events: int, days: int, seed: int, tell: Tell
         clock = Virtual(START_MS)
         pace = Pace(rest_ms=DAYS, project_pause_ms=30 * MINUTES)
         hub = open_hub(settings, clock, lanes=wide_lanes(), pace=pace, synced=False)
+        settle()
         try:
             play = _Play(hub, clock, events, days, seed, tell)
             await play.run()

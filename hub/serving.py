@@ -15,7 +15,7 @@ import msgspec
 import uvicorn
 
 from hub import sampling
-from hub.bootstrap import Hub, open_hub
+from hub.bootstrap import Hub, open_hub, settle
 from hub.carrier import Carrier
 from hub.clock import Real
 from hub.folder import LEDGER, Folder, held
@@ -51,6 +51,7 @@ async def serve(settings: Settings, per_s: float | None, own_sandbox: bool, say:
         settings = _located(settings, listener)
         async with _carrier(settings, own_sandbox, rough=per_s is not None) as settings:
             hub = open_hub(settings, Real())
+            settle()
             try:
                 await _Service(hub, folder, listener, say).run(per_s)
             finally:

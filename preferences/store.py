@@ -89,6 +89,14 @@ address = Table(
     sqlite_with_rowid=False,
 )
 
+change = Table(
+    "recipient_change",
+    metadata,
+    Column("one", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),  # of changes to any profile or preferences
+    sqlite_strict=True,
+)
+
 _PROFILE = b"profile"
 _PREFERENCES = b"preferences"
 _NOTHING_CHOSEN = Preferences()
@@ -135,6 +143,19 @@ def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict
         behind = _load(connection, vault, list(own.values()))
         found.update((alias, behind[ref]) for alias, ref in own.items() if ref in behind)
     return found
+
+
+def changes(connection: Connection) -> int:
+    """How often any profile or preferences changed: as long as it is the same, none did."""
+    return connection.scalar(select(change.c.number)) or 0
+
+
+def _count_change(connection: Connection) -> None:
+    connection.execute(
+        _insert(connection, change)
+        .values(one=1, number=1)
+        .on_conflict_do_update(index_elements=["one"], set_={"number": change.c.number + 1})
+    )
 
 
 def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -> set[str]:
@@ -186,6 +207,7 @@ def save_preferences(
         return False
     sealed = key.seal(_encode(preferences), _PREFERENCES)
     _update(connection, ref, preferences=sealed, preferences_version=preferences.version)
+    _count_change(connection)
     return True
 
 
@@ -231,6 +253,7 @@ def remove(connection: Connection, vault: Vault, ref: str, at_ms: int) -> bool:
         return False
     _unindex(connection, [ref])
     _update(connection, ref, profile=None, profile_ms=at_ms)
+    _count_change(connection)
     return True
 
 
@@ -252,6 +275,7 @@ def erase(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
     _unindex(connection, [ref])
     gone = {"wrapped_key": None, "profile": None, "preferences": None}
     _update(connection, ref, **gone, preferences_version=0, erased_ms=at_ms)
+    _count_change(connection)
     if on_sqlite:
         connection.exec_driver_sql("PRAGMA secure_delete = OFF")
     vault.forget()
@@ -384,6 +408,7 @@ def _save_profiles(
             kept[ref] = {"of": ref, "wrapped_key": wrapped, "profile": sealed, "profile_ms": at_ms}
     if kept:
         connection.execute(_SAVE_PROFILE, list(kept.values()))
+        _count_change(connection)
         _unindex(connection, [ref for ref in kept if rows[ref].profile])
         _index(connection, vault, [newest[ref][0] for ref in kept])
     return [ref for ref in newest if ref not in kept]

@@ -181,6 +181,8 @@ class LocalBed:
             rest_ms = await worker.step()
             if rest_ms and not self._ending.is_set():
                 await self._clock.wait(worker.bell, rest_ms)
+            else:
+                await self._clock.sleep_ms(0)  # a step may find all it asks for at once
 
     # The steps
 
@@ -240,7 +242,7 @@ class LocalBed:
         if await tick(self.river):
             self._journal_bell.set()
             return 0
-        next_ms = await asyncio.to_thread(self._store.next_due_ms)
+        next_ms = self._store.next_due_ms()
         if next_ms is None:
             return self._pace.rest_ms
         return max(next_ms - self._clock.now_ms(), 1)
@@ -248,23 +250,23 @@ class LocalBed:
     async def _sweep(self) -> int:
         now_ms = self._clock.now_ms()
         hour_ms = now_ms - now_ms % HOUR_MS
-        last_ms = await asyncio.to_thread(self._sweeps.swept_ms)
+        last_ms = self._sweeps.swept_ms()
         if hour_ms > last_ms:
             for wait_ms in waits(self.river):
                 await self._sweep_between(last_ms - wait_ms, hour_ms - wait_ms)
-            await asyncio.to_thread(self._sweeps.done, hour_ms)
+            self._sweeps.done(hour_ms)
             self.ring()
         return hour_ms + HOUR_MS - self._clock.now_ms()
 
     async def _sweep_between(self, start_ms: int, end_ms: int) -> None:
-        page = await asyncio.to_thread(self._sweeps.page, start_ms, end_ms, 0)
+        page = self._sweeps.page(start_ms, end_ms, 0)
         while page.streams:
             done = await sweep(self.river, page.streams)
             self.swept = Swept(*(a + b for a, b in zip(self.swept, done, strict=True)))
-            page = await asyncio.to_thread(self._sweeps.page, start_ms, end_ms, page.after)
+            page = self._sweeps.page(start_ms, end_ms, page.after)
 
     async def _project(self) -> int:
-        applied = await asyncio.to_thread(self._follower.follow, PROJECT_BATCH)
+        applied = self._follower.follow(PROJECT_BATCH)
         if applied == PROJECT_BATCH:
             return 0
         await self._clock.sleep_ms(self._pace.project_pause_ms)

@@ -7,10 +7,8 @@ values are sealed before they get here.
 import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from streams import sqlite
 from streams.group_writer import Closed, GroupWriter
@@ -24,7 +22,7 @@ _CREATE = (
     " key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (topic, off)) STRICT, WITHOUT ROWID"
 )
 _EXTENT = "SELECT topic, min(off), max(off) FROM topic_log GROUP BY topic"
-_INSERT = "INSERT INTO topic_log (topic, off, key, value) VALUES (?, ?, ?, ?)"
+_INSERT = "INSERT INTO topic_log (topic, off, key, value)"
 _DELETE = "DELETE FROM topic_log WHERE topic = ? AND off <= ?"
 _POLL = (
     "SELECT key, value, off FROM topic_log WHERE topic = ? AND off > ? AND off <= ?"
@@ -68,13 +66,12 @@ class _Topic:
         self.last = last  # everything up to here is safe on the disk
 
 
-class _Publication(NamedTuple):
-    batches: list[tuple[_Topic, Sequence[Record]]]
+_Publication = list[tuple[_Topic, Sequence[Record]]]
 
-
-class _Acknowledgement(NamedTuple):
-    topic: _Topic
-    offset: int
+ACKNOWLEDGE_S = 0.1
+"""An acknowledgement goes to the disk with the next publication, or after this: one that is lost
+only brings back what every step knows how to meet again, and a write of its own costs as much as
+the records it is about."""
 
 
 class SqliteTopics:
@@ -91,34 +88,46 @@ class SqliteTopics:
             name: _Topic(name, first - 1, last)
             for name, first, last in self._reading.execute(_EXTENT)
         }
-        self._writer = GroupWriter[_Publication | _Acknowledgement, None](
-            "topics", self._write, nobodys=TopicsUnavailable
-        )
-        # one thread: it keeps two polls of a topic from meeting the same records
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="topics-read")
+        self._done: dict[_Topic, int] = {}  # acknowledged, not yet written
+        self._later: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._writer = GroupWriter[_Publication, None](self._write, nobodys=TopicsUnavailable)
 
     async def close(self) -> None:
         """Write what waits, then let go of the file."""
-        await self._writer.close()
-        await asyncio.to_thread(self._reader.shutdown)
+        self._closed = True
+        if self._later is not None:
+            self._later.cancel()
+        self._writer.close()
+        if self._done:
+            self._write([])
         self._reading.close()
         self._writing.close()
 
     async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
         known = [(self._topic(name), records) for name, records in batches.items() if records]
         if known:
-            await self._bring(_Publication(known), sum(len(records) for _, records in known))
+            try:
+                await self._writer.bring(known, sum(len(records) for _, records in known))
+            except Closed as closed:
+                raise TopicsClosed("the topics are closed") from closed
 
     async def poll(self, topic: str, limit: int) -> list[Record]:
         assert limit > 0
         known = self._topic(topic)
         if known.polled >= known.last:
             return []
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reader, self._poll, known, limit)
+        return self._poll(known, limit)
 
     async def acknowledge(self, topic: str, offset: int) -> None:
-        await self._bring(_Acknowledgement(self._topic(topic), offset), 1)
+        if self._closed:
+            raise TopicsClosed("the topics are closed")
+        known = self._topic(topic)
+        known.acknowledged = max(known.acknowledged, min(offset, known.last))
+        self._done[known] = known.acknowledged
+        if self._later is None:
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(ACKNOWLEDGE_S, self._write_acknowledged)
 
     def backlog(self) -> dict[str, tuple[int, int]]:
         """How many records each topic holds, and the offset of the oldest; without empty ones."""
@@ -133,23 +142,23 @@ class SqliteTopics:
             self._topics[name] = _Topic(name)
         return self._topics[name]
 
-    async def _bring(self, change: _Publication | _Acknowledgement, weight: int) -> None:
-        try:
-            await self._writer.bring(change, weight)
-        except Closed as closed:
-            raise TopicsClosed("the topics are closed") from closed
+    def _write_acknowledged(self) -> None:
+        self._later = None
+        if self._done:
+            try:
+                self._write([])
+            except TopicsUnavailable:  # the next publication says so, to whom it matters
+                self._later = asyncio.get_running_loop().call_later(
+                    ACKNOWLEDGE_S, self._write_acknowledged
+                )
 
-    def _write(self, changes: Sequence[_Publication | _Acknowledgement]) -> list[None]:
-        """All of these in one transaction; what is known of the topics follows the disk."""
+    def _write(self, publications: Sequence[_Publication]) -> list[None]:
+        """All of these, and what was acknowledged, in one transaction; what is known of the topics
+        follows the disk."""
         lasts: dict[_Topic, int] = {}
-        done: dict[_Topic, int] = {}
         rows: list[tuple[str, int, bytes, bytes]] = []
-        for change in changes:
-            if isinstance(change, _Acknowledgement):
-                topic = change.topic
-                done[topic] = max(done.get(topic, topic.acknowledged), change.offset)
-                continue
-            for topic, records in change.batches:
+        for batches in publications:
+            for topic, records in batches:
                 first = lasts.get(topic, topic.last) + 1
                 rows += [
                     (topic.name, offset, record.key, record.value)
@@ -157,16 +166,16 @@ class SqliteTopics:
                 ]
                 lasts[topic] = first + len(records) - 1
         with _transaction(self._writing):
-            self._writing.executemany(_INSERT, rows)
-            self._writing.executemany(_DELETE, [(topic.name, off) for topic, off in done.items()])
+            sqlite.insert_rows(self._writing, _INSERT, rows)
+            done = [(topic.name, offset) for topic, offset in self._done.items()]
+            self._writing.executemany(_DELETE, done)
+        self._done.clear()
         for topic, last in lasts.items():
             topic.last = last
-        for topic, offset in done.items():
-            topic.acknowledged = min(offset, topic.last)
-        return [None] * len(changes)
+        return [None] * len(publications)
 
     def _poll(self, topic: _Topic, limit: int) -> list[Record]:
-        last = topic.last  # grows meanwhile
+        last = topic.last
         with _translated():
             values = (topic.name, topic.polled, last, min(limit, POLL_LIMIT))
             records = list(map(Record._make, self._reading.execute(_POLL, values)))

@@ -14,7 +14,7 @@ from streams.journal.base import Group, Journal
 from streams.pipeline.river import Effect, Known
 
 Aside = Callable[..., Awaitable[Any]]
-"""Runs a synchronous read where it does not hold up the steps, and answers with its result."""
+"""Runs a synchronous read where the bed wants it run, and answers with its result."""
 
 
 class SqlPeople:
@@ -29,9 +29,9 @@ class SqlPeople:
     async def load(self, refs: Sequence[str]) -> Mapping[str, Known]:
         if not refs:
             return {}
-        loaded: Mapping[str, store.Loaded] = await self._aside(self._load, refs)
+        as_of, loaded = await self._aside(self._load, refs)
         return {
-            ref: Known(one.key, one.recipient, one.ref, one.preferences, one.profile_ms)
+            ref: Known(one.key, one.recipient, one.ref, one.preferences, one.profile_ms, as_of)
             for ref, one in loaded.items()
             if one.key is not None
         }
@@ -55,6 +55,9 @@ class SqlPeople:
 
     def changed(self, seen: Mapping[str, Known], found: set[str]) -> Effect:
         def compare(connection: Connection) -> None:
+            number = store.changes(connection)
+            if all(known.as_of == number for known in seen.values()):
+                return
             read = {k.ref: (k.preferences.version, k.profile_ms) for k in seen.values()}
             others = store.changed_since(connection, read)
             found.update(ref for ref, known in seen.items() if known.ref in others)
@@ -69,9 +72,9 @@ class SqlPeople:
         blind = self._vault.blind(kind, address).hex()
         return partial(_learn, vault=self._vault, fact=SuppressAddress(blind, reason))
 
-    def _load(self, refs: Sequence[str]) -> dict[str, store.Loaded]:
-        with self._readers.connect() as connection:
-            return store.load_many(connection, self._vault, refs)
+    def _load(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Loaded]]:
+        with self._readers.connect() as connection:  # one transaction: both are of one moment
+            return store.changes(connection), store.load_many(connection, self._vault, refs)
 
 
 def _save(connection: Connection, vault: Vault, profiles: Sequence[tuple[Profile, int]]) -> None:

@@ -5,22 +5,24 @@ identity**; the time only keeps indexes local and months separable. No template 
 goes in: republishing wording must not send again.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 HASH_BYTES = 10
 """The part of a stream id that is compared: version, variant and 74 bits of hash."""
+
+LANES_KEPT = 256
+CASES_KEPT = 4096
+"""Keys at hand: those of every lane there is, and of the cases of a few batches."""
 
 _TIME_MASK = (1 << 48) - 1
 
 
 def digest(*parts: str | bytes, size: int = 16, key: bytes = b"") -> bytes:
     """BLAKE2b over length-prefixed parts, so that ("a", "bc") and ("ab", "c") differ."""
-    h = blake2b(digest_size=size, key=key)
-    for part in parts:
-        raw = part.encode() if isinstance(part, str) else part
-        h.update(len(raw).to_bytes(4, "big"))
-        h.update(raw)
-    return h.digest()
+    raws = [part.encode() if isinstance(part, str) else part for part in parts]
+    whole = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
+    return blake2b(whole, digest_size=size, key=key).digest()
 
 
 def event_key(source: str, event_id: str) -> bytes:
@@ -67,19 +69,26 @@ class Index:
 
     def __init__(self, key: bytes) -> None:
         self._key = key[:64]
+        self._lane = lru_cache(LANES_KEPT)(lambda lane: digest("ref", lane, key=self._key, size=4))
+        self._case = lru_cache(CASES_KEPT)(lambda case: digest("case", case, key=self._key))
 
     def recipient(self, ref: str) -> bytes:
         """All notifications of one recipient."""
         return digest("recipient", ref, key=self._key)
 
     def case(self, correlation: str) -> bytes:
-        """Everything about one case, whoever its recipient is."""
-        return digest("case", correlation, key=self._key)
+        """Everything about one case, whoever its recipient is. A batch asks for it several times,
+        and the next event of a case often comes soon."""
+        return self._case(correlation)
 
     def provider_ref(self, lane: str, ref: str) -> bytes:
         """The attempt a carrier's reference belongs to; carriers reuse references, so a hit is
-        checked against the attempt it leads to."""
-        return digest("ref", lane, ref, key=self._key)
+        checked against the attempt it leads to.
+
+        The reference itself, not a hash of it: it says nothing of anybody, and carriers count
+        upwards, so that rows written together lie together.
+        """
+        return self._lane(lane) + ref.encode()[-12:].rjust(12, b"\0")
 
     def cap(self, ref: str, cls: str, day: str) -> bytes:
         """What a recipient was sent of one class on one local day."""

@@ -209,6 +209,8 @@ def _take_route(s: State, route: e.Route, facts: Facts, reason: str, at_ms: int)
 def _held(s: State, x: e.Held, row: Journalled) -> None:
     if x.head is not None:
         s.head, s.opened_at_ms = x.head, row.at_ms
+    if x.failed and s.route is not None:
+        s.tried.add(s.route.channel)  # the facts name no channel of whom nobody knows
     s.tried.update(c.channel for c in x.facts.channels if c.tried)
     s.facts, s.reason = x.facts, x.reason
     s.held_until_ms, s.held_reason, s.held_failed = x.until_ms, x.reason, x.failed

@@ -1,43 +1,33 @@
 """Group commit: the steps' own view of the journal, where their appends share a transaction."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 from streams.clock import Clock
 from streams.group_writer import Closed, GroupWriter
 from streams.journal.base import Archived, Committed, Group, JournalStore, Row, Timer
 from streams.journal.errors import JournalClosed, JournalLocked, JournalUnavailable
 
-READING_THREADS = 4  # a step asks for a batch at once; this many steps need not wait for another
 # Times the busy time-out of 5 s: a backup or a long command passes, a lock for ever does not.
 LOCK_TRIES = 12
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class GroupCommit:
     """`streams.journal.base.Journal` over a store, for the tasks of one event loop.
 
-    Effects and ``look`` run in the writer's thread. A read sees every commit answered before it
-    began. Errors: `streams.journal.errors`, and what an effect or ``look`` of the group raised.
+    Everything happens in the loop's own thread (see `streams.group_writer` for why). A read sees
+    every commit answered before it began. Errors: `streams.journal.errors`, and what an effect or
+    ``look`` of the group raised.
     """
 
     def __init__(self, store: JournalStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._head = store.head()
-        self._writer = GroupWriter[Group, Committed](
-            "journal", self._commit, nobodys=JournalUnavailable
-        )
-        self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="journal-read")
+        self._writer = GroupWriter[Group, Committed](self._commit, nobodys=JournalUnavailable)
 
     async def close(self) -> None:
-        """Commit what waits, then end the threads. The store stays open."""
-        await self._writer.close()
-        await asyncio.to_thread(self._readers.shutdown)
+        """Commit what waits. The store stays open."""
+        self._writer.close()
 
     async def append(self, group: Group) -> Committed:
         weight = sum([max(len(unit.rows), 1) for unit in group.units]) + len(group.archive)
@@ -47,36 +37,32 @@ class GroupCommit:
             raise JournalClosed("the journal is closed") from closed
 
     async def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
-        return await self._aside(self._store.read, streams)
+        return self._store.read(streams)
 
     async def lookup(
         self, keys: Sequence[tuple[bytes, bytes]]
     ) -> dict[tuple[bytes, bytes], list[bytes]]:
-        return await self._aside(self._store.lookup, keys)
+        return self._store.lookup(keys)
 
     async def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        return await self._aside(self._store.counts, keys)
+        return self._store.counts(keys)
 
     async def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
-        return await self._aside(self._store.archived, keys)
+        return self._store.archived(keys)
 
     async def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        return await self._aside(self._store.lookups_since, pos, keys)
+        return self._store.lookups_since(pos, keys)
 
     async def due(self, now_ms: int, limit: int) -> list[Timer]:
-        return await self._aside(self._store.due, now_ms, limit)
+        return self._store.due(now_ms, limit)
 
     async def delete_timers(self, timers: Sequence[Timer]) -> None:
-        await self._aside(self._store.delete_timers, timers)
+        self._store.delete_timers(timers)
 
     @property
     def head(self) -> int:
         """The last position this process has seen committed."""
         return self._head
-
-    async def _aside(self, ask: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, lambda: ask(*args, **kwargs))
 
     def _commit(self, groups: Sequence[Group]) -> list[Committed]:
         for tries_left in reversed(range(LOCK_TRIES)):

@@ -31,17 +31,12 @@ from streams.sqlite import Trouble
 SHARD = 0
 READERS = 4  # as many as group commit has reading threads
 
-_INSERT_ROWS = (
-    "INSERT INTO journal (pos, stream, version, type, at_ms, data) VALUES (?, ?, ?, ?, ?, ?)"
-)
+_INSERT_ROWS = "INSERT INTO journal (pos, stream, version, type, at_ms, data)"
 # A row written again is a new fact to whoever looks for what came since: it moves to the new pos.
-_INSERT_LOOKUPS = "INSERT OR REPLACE INTO lookup (key, sub, stream, pos) VALUES (?, ?, ?, ?)"
-_INSERT_TIMERS = "INSERT OR IGNORE INTO timer (due_ms, stream, kind) VALUES (?, ?, ?)"
+_INSERT_LOOKUPS = "INSERT OR REPLACE INTO lookup (key, sub, stream, pos)"
+_INSERT_TIMERS = "INSERT OR IGNORE INTO timer (due_ms, stream, kind)"
 _DELETE_TIMERS = "DELETE FROM timer WHERE due_ms = ? AND stream = ? AND kind = ?"
-_INSERT_ARCHIVE = (
-    "INSERT INTO archive (number, month, key, digest, at_ms, type, recipient, data)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_INSERT_ARCHIVE = "INSERT INTO archive (number, month, key, digest, at_ms, type, recipient, data)"
 _INSERT_BATCH = (
     "INSERT INTO journal_batch (number, first, last, archive_first, archive_last, at_ms, root,"
     " archive_root, marks, archive_marks, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -225,9 +220,9 @@ class _Transaction:
                 effects += unit.effects
         lookups.sort()  # neighbours share pages
         with _refusing():
-            self._raw.executemany(_INSERT_ROWS, rows)
-            self._raw.executemany(_INSERT_LOOKUPS, lookups)
-            self._raw.executemany(_INSERT_TIMERS, timers)
+            sqlite.insert_rows(self._raw, _INSERT_ROWS, rows)
+            sqlite.insert_rows(self._raw, _INSERT_LOOKUPS, lookups)
+            sqlite.insert_rows(self._raw, _INSERT_TIMERS, timers)
         self._leaves += map(leaf, rows)
         for effect in effects:
             effect(self._connection)
@@ -265,7 +260,7 @@ class _Transaction:
                 rows.append((self._archived, month, *event))
                 self._archive_leaves.append(archive_leaf(self._archived, event))
         with _refusing():
-            self._raw.executemany(_INSERT_ARCHIVE, rows)
+            sqlite.insert_rows(self._raw, _INSERT_ARCHIVE, rows)
         return won
 
     def look(self, group: Group) -> tuple[Unit, ...]:

@@ -172,7 +172,10 @@ def _unit(river: River, ground: Background, state: State, answer: Answer) -> Uni
     if isinstance(answer.what, Accepted):
         key = river.index.provider_ref(answer.lane, answer.what.ref)
         lookups.append(Lookup(key, b"", answer.stream))
-    decision = _decision(river, ground, state, answer, now_ms)
+    # a fact that changes nothing decides nothing: what it came after was decided on then
+    decision = None
+    if state.status is not before:
+        decision = _decision(river, ground, state, answer, now_ms)
     if decision is not None:
         rows += decision.rows
         lookups += decision.lookups

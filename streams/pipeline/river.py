@@ -38,6 +38,8 @@ class Known(NamedTuple):
     preferences: Preferences
     profile_ms: int = 0
     """When the event happened that the profile comes from."""
+    as_of: int = -1
+    """How often anybody's profile or choices had changed when this was read."""
 
 
 class People(Protocol):

@@ -1,7 +1,6 @@
-"""One thread writes for many: who shares a round, and who gets which answer."""
+"""Many callers, one writer: who shares a round, and who gets which answer."""
 
 import asyncio
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -14,11 +13,8 @@ class Rounds:
 
     def __init__(self) -> None:
         self.seen: list[list[int]] = []
-        self.gate = threading.Event()
-        self.gate.set()
 
     def __call__(self, items: Sequence[int]) -> list[int]:
-        self.gate.wait()
         self.seen.append(list(items))
         if -1 in items:
             raise ZeroDivisionError
@@ -28,29 +24,24 @@ class Rounds:
 
 
 async def together(rounds: Rounds, items: list[int], *, weight: int = 1) -> list[int | Exception]:
-    """What the callers of these items get, when all come while item 0 is written."""
-    writer = GroupWriter[int, int]("test", rounds, nobodys=OSError)
-    rounds.gate.clear()
-    first = asyncio.create_task(writer.bring(0, 1))
-    await asyncio.sleep(0.01)
+    """What the callers of these items get, when all come in one turn of the loop."""
+    writer = GroupWriter[int, int](rounds, nobodys=OSError)
     tasks = [asyncio.create_task(writer.bring(item, weight, urgent=item > 900)) for item in items]
-    await asyncio.sleep(0)
-    rounds.gate.set()
-    answers = await asyncio.gather(first, *tasks, return_exceptions=True)
-    await writer.close()
-    return answers[1:]  # type: ignore[return-value]
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    writer.close()
+    return answers  # type: ignore[return-value]
 
 
 async def test_each_gets_its_own_answer() -> None:
     rounds = Rounds()
     assert await together(rounds, [1, 2, 3]) == [2, 4, 6]
-    assert rounds.seen == [[0], [1, 2, 3]]
+    assert rounds.seen == [[1, 2, 3]]
 
 
 async def test_a_round_is_bounded_and_urgent_ones_go_first() -> None:
     rounds = Rounds()
     await together(rounds, [1, 2, 3, 999], weight=GATHER_ITEMS // 2)
-    assert rounds.seen == [[0], [999, 1], [2, 3]]
+    assert rounds.seen == [[999, 1], [2, 3]]
 
 
 async def test_a_fault_is_tracked_down() -> None:
@@ -58,18 +49,29 @@ async def test_a_fault_is_tracked_down() -> None:
     answers = await together(rounds, [1, 2, -1, 4, 5])
     assert isinstance(answers[2], ZeroDivisionError)
     assert [*answers[:2], *answers[3:]] == [2, 4, 8, 10]
-    assert rounds.seen[1:] == [[1, 2, -1, 4, 5], [1, 2], [-1, 4, 5], [-1], [4, 5]]
+    assert rounds.seen == [[1, 2, -1, 4, 5], [1, 2], [-1, 4, 5], [-1], [4, 5]]
 
 
 async def test_nobody_s_fault_is_told_to_all_without_trying_again() -> None:
     rounds = Rounds()
     answers = await together(rounds, [1, -2, 3])
     assert [type(answer) for answer in answers] == [OSError] * 3
-    assert rounds.seen == [[0], [1, -2, 3]]
+    assert rounds.seen == [[1, -2, 3]]
+
+
+async def test_what_comes_while_a_round_is_told_makes_the_next() -> None:
+    rounds = Rounds()
+    writer = GroupWriter[int, int](rounds, nobodys=OSError)
+
+    async def twice(item: int) -> int:
+        return await writer.bring(await writer.bring(item, 1), 1)
+
+    assert await asyncio.gather(twice(1), twice(10)) == [4, 40]
+    assert rounds.seen == [[1, 10], [2, 20]]
 
 
 async def test_after_close_nothing_is_taken() -> None:
-    writer = GroupWriter[int, int]("test", Rounds(), nobodys=OSError)
-    await writer.close()
+    writer = GroupWriter[int, int](Rounds(), nobodys=OSError)
+    writer.close()
     with pytest.raises(Closed):
         await writer.bring(1, 1)

@@ -1,7 +1,6 @@
 """Appends of many share a commit; each caller gets its own answer, and only its own."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,14 @@ from tests.contracts.journal_contract import AT, event, name, unit
 
 
 class Watched(SqliteStore):
-    """Counts commits, holds one back while `gate` is closed, fails as told."""
+    """Counts commits, fails as told."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.sizes: list[int] = []
-        self.gate = threading.Event()
-        self.gate.set()
         self.failures: list[Exception] = []
 
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
-        self.gate.wait()
         self.sizes.append(len(groups))
         if self.failures:
             raise self.failures.pop()
@@ -52,15 +48,9 @@ async def journal(store: Watched) -> AsyncIterator[GroupCommit]:
     store.close()
 
 
-async def gathered(journal: GroupCommit, store: Watched, groups: list[Group]) -> list[Any]:
-    """The answers to groups that all came while the writer was busy."""
-    store.gate.clear()
-    first = asyncio.create_task(journal.append(Group([unit(999, 1)])))
-    await asyncio.sleep(0.01)
+async def gathered(journal: GroupCommit, groups: list[Group]) -> list[Any]:
+    """The answers to groups that all came in one turn of the loop."""
     tasks = [asyncio.create_task(journal.append(group)) for group in groups]
-    await asyncio.sleep(0)
-    store.gate.set()
-    await first
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -71,20 +61,20 @@ async def test_a_lone_group_is_committed_at_once(journal: GroupCommit) -> None:
 
 
 async def test_what_waits_goes_together(journal: GroupCommit, store: Watched) -> None:
-    answers = await gathered(journal, store, [Group([unit(n % 40, 1)]) for n in range(80)])
-    assert store.sizes == [1, 80]
+    answers = await gathered(journal, [Group([unit(n % 40, 1)]) for n in range(80)])
+    assert store.sizes == [80]
     assert [answer.won for answer in answers] == [(True,)] * 40 + [(False,)] * 40
-    assert {answer.pos for answer in answers} == {41}
+    assert {answer.pos for answer in answers} == {40}
 
 
 async def test_an_urgent_group_waits_for_no_company_and_goes_first(
     journal: GroupCommit, store: Watched
 ) -> None:
     groups = [Group([unit(n, 1)]) for n in range(2_000)]
-    answers = await gathered(journal, store, [*groups, Group([unit(5_000, 1)], urgent=True)])
-    assert store.sizes == [1, 1_000, 1_000, 1]
-    assert answers[-1].pos == 1_001
-    assert store.since(1, 1)[0].stream == name(5_000)
+    answers = await gathered(journal, [*groups, Group([unit(5_000, 1)], urgent=True)])
+    assert store.sizes == [1_000, 1_000, 1]
+    assert answers[-1].pos == 1_000
+    assert store.since(0, 1)[0].stream == name(5_000)
 
 
 async def test_only_the_guilty_group_fails(journal: GroupCommit, store: Watched) -> None:
@@ -95,7 +85,7 @@ async def test_only_the_guilty_group_fails(journal: GroupCommit, store: Watched)
     groups[2] = groups[2]._replace(effects=[fail])
     groups[5] = groups[5]._replace(look=fail)
     groups[8] = Group([unit(8, 1, 3)])
-    answers = await gathered(journal, store, groups)
+    answers = await gathered(journal, groups)
     assert [type(answer) for answer in answers] == [
         *[Committed] * 2,
         ZeroDivisionError,
@@ -104,8 +94,8 @@ async def test_only_the_guilty_group_fails(journal: GroupCommit, store: Watched)
         *[Committed] * 2,
         JournalRefused,
     ]
-    assert [row.pos for row in store.since(0, 99)] == [*range(1, 8)]  # no gap
-    assert journal.head == 7
+    assert [row.pos for row in store.since(0, 99)] == [*range(1, 7)]  # no gap
+    assert journal.head == 6
     assert list(store.verify()) == []
 
 
@@ -149,26 +139,19 @@ async def test_timers(journal: GroupCommit) -> None:
     assert await journal.due(10, 9) == []
 
 
-async def test_a_caller_that_goes_away_harms_nobody(journal: GroupCommit, store: Watched) -> None:
-    store.gate.clear()
+async def test_a_caller_that_goes_away_harms_nobody(journal: GroupCommit) -> None:
     leaving = asyncio.create_task(journal.append(Group([unit(1, 1)])))
-    await asyncio.sleep(0.01)
-    leaving.cancel()
     staying = asyncio.create_task(journal.append(Group([unit(2, 1)])))
     await asyncio.sleep(0)
-    store.gate.set()
+    leaving.cancel()
     assert (await staying).won == (True,)
 
 
 async def test_close_writes_what_waits(store: Watched) -> None:
     journal = GroupCommit(store, Virtual(AT))
-    store.gate.clear()
     tasks = [asyncio.create_task(journal.append(Group([unit(n, 1)]))) for n in range(50)]
     await asyncio.sleep(0)
-    closing = asyncio.create_task(journal.close())
-    await asyncio.sleep(0.01)
-    store.gate.set()
-    await closing
+    await journal.close()
     assert all(answer.won == (True,) for answer in await asyncio.gather(*tasks))
     with pytest.raises(JournalClosed):
         await journal.append(Group([unit(1, 2)]))

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from channels.base import Receipt
+from channels.base import Accepted, Receipt
 from channels.lanes import Breaker, Pacer
 from preferences.recipient import Profile, Recipient
 from preferences.rules import DAY_MS
@@ -19,7 +19,9 @@ from streams.core.lifecycle import Status, may_escalate
 from streams.core.policy import DEFAULT
 from streams.core.routing_facts import ChannelFacts
 from streams.journal.base import Row, Timer, Unit
+from streams.pipeline.answers import Answer, _unit
 from streams.pipeline.caps import counts_today
+from streams.pipeline.deciding import Background
 from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
 from streams.pipeline.receive import Parked, _each_once
 from streams.pipeline.river import Dispatch, Known
@@ -188,3 +190,24 @@ class StopAndLeg:
             name, data = encode(self.rows[stream])
             found[stream] = [Row(1, stream, 1, name, NOON, data)]
         return found
+
+
+def test_an_answer_that_comes_after_its_report_decides_nothing() -> None:
+    """Seed 2785 of a mutant: reported undelivered, closed, and sent once more when the late answer
+    of the same attempt came."""
+    rows = [legs.routed("push"), legs.intended(), legs.undelivered(), legs.failed()]
+    state = legs.life(*rows)
+    river = SimpleNamespace(
+        documents=SimpleNamespace(policy=DEFAULT), index=Index(b"k" * 32),
+        clock=SimpleNamespace(now_ms=lambda: NOON),
+    )  # fmt: skip
+    answer = Answer(STREAM, 2, Accepted("ref"), "push-a")
+    unit = _unit(river, Background({}, {}), state, answer)  # type: ignore[arg-type]
+    assert [row.type.partition(".")[0] for row in unit.rows] == ["Accepted"]
+
+
+def test_a_channel_is_left_also_for_whom_nobody_knows() -> None:
+    unknown = msgspec.structs.replace(legs.held().facts, channels=(), known=False)
+    waiting = msgspec.structs.replace(legs.held(), failed="undelivered:X", facts=unknown)
+    state = legs.life(legs.routed("sms"), legs.intended(), legs.undelivered(), waiting)
+    assert state.tried == {"sms"}
