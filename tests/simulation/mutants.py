@@ -12,8 +12,11 @@ class Patch(NamedTuple):
 
 
 class Mutant(NamedTuple):
+    """``known`` is a seed that caught it once: rare races are looked for there first."""
+
     name: str
     patches: tuple[Patch, ...]
+    known: int = 0
 
 
 CLUSTER = ("no epoch check",)
@@ -25,8 +28,8 @@ _BED = "tests.simulation.world"
 """The simulator's own bed: the order of step and acknowledgement is a bed's, not a step's."""
 
 
-def _one(name: str, module: str, old: str, new: str) -> Mutant:
-    return Mutant(name, (Patch(module, old, new),))
+def _one(name: str, module: str, old: str, new: str, known: int = 0) -> Mutant:
+    return Mutant(name, (Patch(module, old, new),), known)
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -299,8 +302,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "a deferred escalation forgets its channel",
         _CORE + "lifecycle",
+        "        s.tried.add(s.route.channel)  # the facts name no channel of whom nobody knows\n"
         "    s.tried.update(c.channel for c in x.facts.channels if c.tried)\n",
-        "",
+        "        pass\n",
     ),
     _one(
         "a stop passes by what may escalate",
@@ -343,5 +347,11 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "stopping",
         "        if state.status is Status.READY:\n            units.append(held_back(",
         "        if state.status is Status.NEW:\n            units.append(held_back(",
+    ),
+    _one(
+        "any fact decides",
+        _PIPELINE + "answers",
+        "    if state.status is not before:\n        decision =",
+        "    if state.head:\n        decision =",
     ),
 )

@@ -195,6 +195,8 @@ def reports_commute(watch: Watch) -> None:
             watch.hits["I13 delivered"] += 1
             if state.status not in (Status.DELIVERED, Status.READ) and _rests(lines):
                 watch.wrong("I13", f"{stream[10:].hex()} was delivered and ends {state.status}")
+        if _told_again(lines):
+            watch.wrong("I13", f"{stream[10:].hex()} was delivered and is sent again")
         at = [i for i, x in enumerate(lines) if isinstance(x.event, e.Delivered | e.Undelivered)]
         if not 2 <= len(at) <= 4 or at != list(range(at[0], len(lines))):
             continue
@@ -209,6 +211,20 @@ def _rests(lines: list[Line]) -> bool:
     """Nothing was sent anew after the report."""
     last = max(i for i, x in enumerate(lines) if isinstance(x.event, e.Delivered))
     return not any(isinstance(x.event, e.Released | e.Escalated) for x in lines[last:])
+
+
+def _told_again(lines: list[Line]) -> bool:
+    """Sent once more although the way it went last was reported as delivered. What lies in the
+    inbox is not read yet, and may be sent by another channel."""
+    delivered = False
+    channel = ""
+    for line in lines:
+        if isinstance(line.event, e.Routed | e.Released | e.Escalated):
+            if delivered and channel != "inbox":
+                return True
+            delivered, channel = False, line.event.route.channel
+        delivered = delivered or isinstance(line.event, e.Delivered)
+    return False
 
 
 def _status(lines: list[Line]) -> Status:
