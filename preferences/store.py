@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    CursorResult,
     Index,
     Integer,
     LargeBinary,
@@ -161,13 +162,10 @@ def _count_change(connection: Connection) -> None:
 def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -> set[str]:
     """Of recipients by their own references, each with the version of its preferences and the time
     of its profile as they were read: those of whom either is another now, or who were erased."""
-    stand = select(recipient.c.ref, recipient.c.preferences_version, recipient.c.profile_ms).where(
-        recipient.c.wrapped_key.is_not(None)
-    )
     now: dict[str, tuple[int, int]] = {}
     for chunk in _chunks(list(seen)):
-        for row in connection.execute(stand.where(recipient.c.ref.in_(chunk))):
-            now[row.ref] = (row.preferences_version, row.profile_ms)
+        result = _by_refs(connection, _STANDING, chunk)
+        now.update((ref, (version, at_ms)) for ref, version, at_ms in result.fetchall())
     return {ref for ref, read in seen.items() if now.get(ref) != read}
 
 
@@ -303,18 +301,25 @@ _LOAD = (
     "SELECT ref, wrapped_key, profile, preferences, erased_ms, profile_ms"
     " FROM recipient WHERE ref {}"
 )
-_LOAD_SQLITE = _LOAD.format("IN (SELECT value FROM json_each(?))")
-_LOAD_POSTGRESQL = _LOAD.format("= ANY(%s)")
+_STANDING = (
+    "SELECT ref, preferences_version, profile_ms FROM recipient"
+    " WHERE wrapped_key IS NOT NULL AND ref {}"
+)
+
+
+def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> CursorResult[Any]:
+    """One statement a batch, and nothing between it and the driver."""
+    if connection.dialect.name == "sqlite":
+        among = "IN (SELECT value FROM json_each(?))"
+        return connection.exec_driver_sql(sql.format(among), (json.dumps(refs),))
+    return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(refs),))
 
 
 def _load(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Loaded]:
-    """The hot path: one statement a batch, and nothing between it and the driver."""
+    """The hot path."""
     found = {}
     for chunk in _chunks(refs):
-        if connection.dialect.name == "sqlite":
-            result = connection.exec_driver_sql(_LOAD_SQLITE, (json.dumps(chunk),))
-        else:
-            result = connection.exec_driver_sql(_LOAD_POSTGRESQL, (list(chunk),))
+        result = _by_refs(connection, _LOAD, chunk)
         for row in result.fetchall():
             found[row[0]] = _opened(vault, *row)
     return found
