@@ -19,7 +19,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    CursorResult,
     Index,
     Integer,
     LargeBinary,
@@ -164,8 +163,8 @@ def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -
     of its profile as they were read: those of whom either is another now, or who were erased."""
     now: dict[str, tuple[int, int]] = {}
     for chunk in _chunks(list(seen)):
-        result = _by_refs(connection, _STANDING, chunk)
-        now.update((ref, (version, at_ms)) for ref, version, at_ms in result.fetchall())
+        rows = _by_refs(connection, _STANDING, chunk)
+        now.update((ref, (version, at_ms)) for ref, version, at_ms in rows)
     return {ref for ref, read in seen.items() if now.get(ref) != read}
 
 
@@ -307,20 +306,19 @@ _STANDING = (
 )
 
 
-def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> CursorResult[Any]:
+def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> Sequence[Any]:
     """One statement a batch, and nothing between it and the driver."""
     if connection.dialect.name == "sqlite":
         among = "IN (SELECT value FROM json_each(?))"
-        return connection.exec_driver_sql(sql.format(among), (json.dumps(refs),))
-    return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(refs),))
+        return connection.exec_driver_sql(sql.format(among), (json.dumps(refs),)).fetchall()
+    return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(refs),)).fetchall()
 
 
 def _load(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Loaded]:
     """The hot path."""
     found = {}
     for chunk in _chunks(refs):
-        result = _by_refs(connection, _LOAD, chunk)
-        for row in result.fetchall():
+        for row in _by_refs(connection, _LOAD, chunk):
             found[row[0]] = _opened(vault, *row)
     return found
 
