@@ -63,6 +63,7 @@ class _Writer:
         self.said: list[Said] = []
         self.asked: list[Asked] = []
         self.serial = 0
+        self.registered: dict[str, int] = {}
 
     def event(
         self, at_ms: int, kind: str, subject: str, data: dict[str, Any], *, happened: int = 0,
@@ -124,6 +125,7 @@ def generate(seed: int) -> Scenario:
         at_ms = start_ms + rng.randrange(2_000)
         if ref == late or (ref == "e1" and rng.random() < 0.4):
             at_ms += rng.choice((20_000, 10 * MINUTE_MS, 3 * HOUR_MS))
+        writer.registered[ref] = at_ms
         writer.event(at_ms, "hub.recipient.registered.v1", ref, data)
     for make in (_fines, _progress, _filing, _renewal, _warning, _tips, _login):
         make(writer, refs)
@@ -173,7 +175,9 @@ def _fines(writer: _Writer, refs: list[str]) -> None:
         data = {"no": _number(writer), "plate": "闽A12345"}
         writer.event(at_ms, "sim.fine.v1", ref, data)
         if writer.rng.random() < 0.6:  # paid, sometimes before anybody heard of the fine
-            gap = writer.rng.choice((-500, 1, 20, 300, 5_000, 40_000, 8 * HOUR_MS))
+            # 31 and 40 s: about when an unanswered call is given up
+            gap = writer.rng.choice((-500, 1, 20, 300, 5_000, 31_000, 40_000, 8 * HOUR_MS))
+            gap += writer.rng.randrange(700) if gap > 20_000 else 0
             payer = writer.rng.choice((ref, "payer-1", "payer-2"))  # whose partition it may not be
             writer.event(
                 at_ms + gap, "sim.fine-paid.v1", payer, {"no": data["no"]},
@@ -215,6 +219,8 @@ def _filing(writer: _Writer, refs: list[str]) -> None:
     writer.event(at_ms, "sim.sold.v1", "e1", {"no": number, "due": due})
     if writer.rng.random() < 0.6:
         gap = writer.rng.choice((2_000, 20 * HOUR_MS, 50 * HOUR_MS))
+        if writer.registered["e1"] > at_ms:  # just while its contact persons take over
+            gap = writer.registered["e1"] - at_ms + writer.rng.choice((1, 5, 10, 400, HOUR_MS))
         writer.event(
             at_ms + gap, "sim.filed.v1", "e1", {"no": number}, happened=at_ms + max(gap, 5_000)
         )

@@ -11,10 +11,16 @@ from collections.abc import Callable, Coroutine, Generator
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
+from streams.topics import EVENTS
+
 PAUSE_MAX_MS = 600_000
 
 NERVOUS = 4
 """While partitions change hands two workers do the same thing, and one of them dies more often."""
+
+
+TENDER = frozenset({"journal.append after", "topics.publish before"})
+"""Journalled and not published: where a death is worth more than elsewhere."""
 
 
 class Rest(NamedTuple):
@@ -187,7 +193,7 @@ class Scheduler:
                 self.hits[what] += 1
                 if self.trace is not None:
                     self.say(what)
-                if self._befalls(task):
+                if self._befalls(task, what):
                     return
         except StopIteration:
             task.process.tasks.remove(task)
@@ -214,13 +220,15 @@ class Scheduler:
             self._bells[what.bell].append((task, self._count))
         return True
 
-    def _befalls(self, task: Task) -> bool:
+    def _befalls(self, task: Task, what: str) -> bool:
         """What the seed does at this point; whether the task stops here for now."""
         rates, rng, process = self.rates, self.rng, task.process
         draw = rng.random()
         if process.mortal and self.now_ms < rates.until_ms:
             self._nervous -= 1
             crash = rates.crash * (NERVOUS if self._nervous > 0 else 1)
+            crash *= 3 if what in TENDER else 1
+            move = rates.move * (5 if task.name.startswith(EVENTS) else 1)
             if draw < crash and self.faults["crash"] < rates.crashes:
                 self.faults["crash"] += 1
                 self.say("CRASH")
@@ -236,7 +244,7 @@ class Scheduler:
                 self._ready.append(task)
                 self.on_pause(process)
                 return True
-            if draw > 1 - rates.move and self.faults["move"] < rates.moves:
+            if draw > 1 - move and self.faults["move"] < rates.moves:
                 self.faults["move"] += 1
                 self._nervous = 40
                 self.on_move()
