@@ -1,12 +1,14 @@
 """Memory against a backlog: half a million events waiting must cost no memory.
 
-Method: one process publishes the events and runs the river for a while; resident memory is read
-before, with the backlog waiting, and while it is worked on.
+Method: the river runs until it is warm and is closed; then, with nobody routing, all events are
+posted; then the river works on them for a while. Resident memory is read warm, with everything
+waiting, and at its most.
 """
 
 import asyncio
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.meter import rss_mb
@@ -17,46 +19,54 @@ from hub.settings import load
 from streams.admission import Admission
 
 RECIPIENTS = 20_000
-WARM_UP = 5_000
+WARM_UP = 40_000
+WARM_UP_S = 20
 WORKED_S = 20
+DOOR_BATCH = 500
 
 
 async def run(count: int, folder: Path) -> dict[str, float]:
-    """Resident MB: warm, the most while ``count`` events wait and are worked on, the growth."""
+    """Resident MB: warm, with ``count`` events waiting, at most; and the growth over warm."""
     carrier, port = start_carrier(folder / "ledger.jsonl")
+    settings = load(
+        {**os.environ, "HUB_DATA_DIR": str(folder), "HUB_SANDBOX_PORT": str(port)}, None
+    )
     try:
-        settings = load(
-            {**os.environ, "HUB_DATA_DIR": str(folder), "HUB_SANDBOX_PORT": str(port)}, None
-        )
-        hub = bootstrap.open_hub(settings, Scaled(1, START_MS), lanes=lanes())
-        await load_recipients(hub.store, hub.vault, hub.journal, RECIPIENTS)
-        bed = asyncio.create_task(hub.bed.run())
         source = events(WARM_UP + count, RECIPIENTS)
+        hub = bootstrap.open_hub(settings, Scaled(1, START_MS), lanes=lanes())
+        await load_recipients(hub.vault, hub.journal, RECIPIENTS)
         await _post(hub, source, WARM_UP)
-        while hub.topics.backlog():
-            await asyncio.sleep(0.2)
+        await _work(hub, WARM_UP_S)
         gc.collect()
-        warm = most = rss_mb()
-        posting = asyncio.create_task(_post(hub, source, count))
-        waiting = 0
-        for _ in range(int(WORKED_S / 0.2)):
-            await asyncio.sleep(0.2)
-            most = max(most, rss_mb())
-            waiting = max(waiting, sum(n for n, _ in hub.topics.backlog().values()))
-        posting.cancel()
-        hub.bed.stop()
-        await bed
-        await hub.close()
-        return {"warm_mb": warm, "most_mb": most, "growth_mb": most - warm, "waiting": waiting}
+        warm = rss_mb()
+        hub = bootstrap.open_hub(settings, Scaled(1, START_MS), lanes=lanes())
+        await _post(hub, source, count)
+        waiting = sum(n for n, _ in hub.topics.backlog().values())
+        waits = rss_mb()
+        most = max(waits, await _work(hub, WORKED_S))
+        return {
+            "waiting": waiting, "warm_mb": warm, "waits_mb": waits, "most_mb": most,
+            "growth_mb": most - warm,
+        }  # fmt: skip
     finally:
         carrier.terminate()
         carrier.wait()
 
 
-async def _post(hub: bootstrap.Hub, source, count: int) -> None:  # type: ignore[no-untyped-def]
-    door, batch = Admission(hub.river), []
-    for _ in range(count):
-        batch.append(next(source))
-        if len(batch) == 500:
-            await door.accept(batch)
-            batch = []
+async def _work(hub: bootstrap.Hub, seconds: float) -> float:
+    """Run the bed so long, then close the hub; the most memory meanwhile, in MB."""
+    bed = asyncio.create_task(hub.bed.run())
+    most = 0.0
+    for _ in range(int(seconds / 0.2)):
+        await asyncio.sleep(0.2)
+        most = max(most, rss_mb())
+    hub.bed.stop()
+    await bed
+    await hub.close()
+    return most
+
+
+async def _post(hub: bootstrap.Hub, source: Iterator[bytes], count: int) -> None:
+    door = Admission(hub.river)
+    for start in range(0, count, DOOR_BATCH):
+        await door.accept([next(source) for _ in range(min(DOOR_BATCH, count - start))])

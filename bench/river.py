@@ -68,7 +68,7 @@ async def _measured(count: int, folder: Path, port: int, pid: int) -> Result:
     )
     hub = bootstrap.open_hub(settings, Scaled(1, START_MS), lanes=lanes())
     print(f"registering {count:,} recipients", flush=True)
-    await load_recipients(hub.store, hub.vault, hub.journal, count)
+    await load_recipients(hub.vault, hub.journal, count)
     bootstrap.settle()
     posted = list(events(count, count))
     before_mb = rss_mb()
@@ -76,10 +76,9 @@ async def _measured(count: int, folder: Path, port: int, pid: int) -> Result:
     threads, carrier_us = threads_us(), process_us(pid)
     cpu, start = time.process_time(), time.perf_counter()
     tasks = [
-        asyncio.create_task(Metered(hub.bed.work(w), _step(w.name), spent))  # type: ignore[arg-type]
-        for w in hub.bed.workers
+        asyncio.create_task(Metered(hub.bed.work(w), _step(w.name), spent)) for w in hub.bed.workers
     ]
-    door = asyncio.create_task(Metered(_post(hub, posted), "door", spent))  # type: ignore[arg-type]
+    door = asyncio.create_task(Metered(_post(hub, posted), "door", spent))
     await door
     seconds = await _drained(hub, tasks) - start
     cpu_us = (time.process_time() - cpu) * 1e6

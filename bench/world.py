@@ -5,13 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from channels.lanes import Lanes, load_lanes
 from channels.sandbox_model import Faults
 from preferences import store as preference_store
 from preferences.recipient import ContactPoint, Profile
-from streams.journal.base import Group
+from preferences.vault import Vault
+from streams.journal.base import Group, Journal
 from templates.catalog_files import SEED, Catalog, read_catalog
 
 START_MS = 1_795_485_600_000
@@ -72,26 +76,12 @@ def profiles(count: int) -> Iterator[Profile]:
         yield Profile(f"B{i}", "person", f"测试{i % 1000}", contacts, region=f"35{i % 9:02d}00")
 
 
-def load_recipients(store: object, vault: object, journal: object, count: int) -> object:
+async def load_recipients(vault: Vault, journal: Journal, count: int) -> None:
     """Register everybody, in groups of 1,000."""
+    everybody = ((profile, START_MS) for profile in profiles(count))
+    while batch := list(islice(everybody, 1_000)):
 
-    async def load() -> None:
-        batch: list[tuple[Profile, int]] = []
-        for profile in profiles(count):
-            batch.append((profile, START_MS))
-            if len(batch) == 1_000:
-                await _save(journal, vault, batch)
-                batch = []
-        await _save(journal, vault, batch)
-
-    return load()
-
-
-async def _save(journal, vault, batch) -> None:  # type: ignore[no-untyped-def]
-    if batch:
-        rows = list(batch)
-
-        def save(connection) -> None:  # type: ignore[no-untyped-def]
+        def save(connection: Connection, rows: list[tuple[Profile, int]] = batch) -> None:
             preference_store.save_profiles(connection, vault, rows)
 
         await journal.append(Group(effects=(save,)))
@@ -106,8 +96,8 @@ def events(count: int, recipients: int, catalog: Catalog | None = None) -> Itera
     for name, share in SERVICES:
         notice = catalog.notices[name]
         sample = dict(catalog.samples[name].data)
-        kind = catalog.event_types[notice.triggers[0]]
-        shapes += [(notice.triggers[0], sample, kind.correlation)] * share
+        case = catalog.event_types[notice.triggers[0]].correlation
+        shapes += [(notice.triggers[0], sample, case)] * share
     for i in range(count):
         kind, sample, case = shapes[i * 7919 % len(shapes)]
         data = dict(sample)

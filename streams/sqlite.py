@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 BUSY_MS = 5_000
 # 64 MiB: the upper pages of every index and a day's leaves; beyond that the system's cache helps.
 CACHE_KIB = 65_536
+# There may be several readers, and what they look for was mostly just written.
+READER_CACHE_KIB = 8_192
 # 64 MiB of log between two checkpoints: hot index pages are then copied once, not every commit.
 CHECKPOINT_PAGES = 16_384
 
@@ -98,7 +100,7 @@ def connect(
     connection.execute("PRAGMA journal_mode = WAL")
     # NORMAL may lose the last commits with power
     connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB if read_only else CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA query_only = {int(read_only)}")
     return connection

@@ -111,7 +111,7 @@ def register(folder: Path) -> None:
 
     async def fill() -> None:
         hub = bootstrap.open_hub(settings, Real())
-        await load_recipients(hub.store, hub.vault, hub.journal, EVENTS)
+        await load_recipients(hub.vault, hub.journal, EVENTS)
         await hub.close()
 
     asyncio.run(fill())
