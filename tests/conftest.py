@@ -3,9 +3,12 @@
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, of a contract, what an implementation's provider has no way to do."""
-    items[:] = [item for item in items if _belongs(item)]
+    others = [item for item in items if not _belongs(item)]
+    if others:
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
 
 
 def _belongs(item: pytest.Item) -> bool:
