@@ -18,7 +18,7 @@ def main() -> int:
     if asked.mutants:
         from tests.simulation.mutating import run_mutants
 
-        return run_mutants(asked.seeds or 400, asked.only)
+        return run_mutants(asked.seeds or 600, asked.only)
     if asked.seed is not None:
         return _one(asked.seed, trace=asked.trace)
     summary = summarise(run_many(range(asked.seeds or 200)))

@@ -81,6 +81,7 @@ class Watch:
                 self.sends[self._cap_key(line, head)].add(line.row.stream)
             if isinstance(event, e.Held | e.Suppressed):
                 self._capped(line, head, event)
+                self._unknown(line, event)
             if isinstance(event, e.AttemptIntended):
                 self._intended(line, head)
 
@@ -126,6 +127,15 @@ class Watch:
         if line.row.at_ms > due_ms + SLACK_MS:
             late = (line.row.at_ms - due_ms) // 1000
             self.wrong("I7", f"{name_of(line)} was {line.before} for {late} s past its horizon")
+
+    def _unknown(self, line: Line, event: e.Held | e.Suppressed) -> None:
+        """I1: who was known when a leg was decided on is not waited for as a stranger later."""
+        if event.facts.known or line.row.version == 1:
+            return
+        self.hits["I1 known"] += 1
+        before = [getattr(x.event, "facts", None) for x in self.book.streams[line.row.stream][:-1]]
+        if any(facts is not None and facts.known for facts in before):
+            self.wrong("I1", f"{name_of(line)} waits for somebody who was known before")
 
     def _cap_key(self, line: Line, head: e.Head) -> tuple[str, str, int]:
         return head.recipient, head.cls, (line.row.at_ms + CHINA_MS) // DAY_MS

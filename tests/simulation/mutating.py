@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.simulation.mutants import CLUSTER, MUTANTS, Mutant
+from tests.simulation.mutants import CLUSTER, MUTANTS, RARE, Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 TIME_LIMIT_S = 300
@@ -25,7 +25,7 @@ TIME_LIMIT_S = 300
 
 def run_mutants(seeds: int, only: str) -> int:
     """Every mutant, each with the seed that caught it; 0 when none survives."""
-    chosen = [m for m in MUTANTS if only in m.name]
+    chosen = [m for m in (*MUTANTS, *(RARE if only else ())) if only in m.name]
     faults = [fault for mutant in chosen for fault in misfits(mutant)]
     if faults:
         print("\n".join(faults))
@@ -124,6 +124,6 @@ def first_violation(seeds: int, known: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    [named] = [m for m in MUTANTS if m.name == sys.argv[1]]
+    [named] = [m for m in (*MUTANTS, *RARE) if m.name == sys.argv[1]]
     apply(named)
     print(json.dumps(first_violation(int(sys.argv[2]), named.known)))

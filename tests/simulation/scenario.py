@@ -103,8 +103,8 @@ def generate(seed: int) -> Scenario:
     """The scenario of a seed; no two are alike, every kind is common."""
     rng = random.Random(seed * 7 + 1)
     start_ms = MIDNIGHT_MS + rng.randrange(6 * 60, 22 * 60) * MINUTE_MS
-    if rng.random() < 0.2:  # just before the night, or before it ends
-        start_ms = MIDNIGHT_MS + rng.choice((21, 8, 9)) * HOUR_MS - rng.randrange(2_500, 20_000)
+    if rng.random() < 0.3:  # just before the night, or before it ends
+        start_ms = MIDNIGHT_MS + rng.choice((21, 21, 8, 9)) * HOUR_MS - rng.randrange(2_600, 7_000)
     crowd = rng.random() < 0.15
     writer = _Writer(rng, start_ms)
     persons = {"e1": ("r2", "r3")}

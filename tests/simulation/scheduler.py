@@ -15,12 +15,12 @@ from streams.topics import EVENTS
 
 PAUSE_MAX_MS = 600_000
 
-NERVOUS = 4
-"""While partitions change hands two workers do the same thing, and one of them dies more often."""
+NERVOUS = 10
+"""After partitions changed hands two workers do the same thing, and one of them dies sooner."""
 
 
 TENDER = frozenset({"journal.append after", "topics.publish before"})
-"""Journalled and not published: where a death is worth more than elsewhere."""
+"""Journalled and not published: where a router's death shows most."""
 
 
 class Rest(NamedTuple):
@@ -226,16 +226,19 @@ class Scheduler:
         draw = rng.random()
         if process.mortal and self.now_ms < rates.until_ms:
             self._nervous -= 1
-            crash = rates.crash * (NERVOUS if self._nervous > 0 else 1)
-            crash *= 3 if what in TENDER else 1
-            move = rates.move * (5 if task.name.startswith(EVENTS) else 1)
+            routes = task.name.startswith(EVENTS)
+            tender = routes and what in TENDER and self._nervous > 0
+            crash = rates.crash * (NERVOUS if tender else 1)
+            move = rates.move * (5 if routes else 1)
             if draw < crash and self.faults["crash"] < rates.crashes:
                 self.faults["crash"] += 1
                 self.say("CRASH")
                 self.crash(process)
                 return True
             draw = rng.random()
-            if draw < rates.pause and self.faults["pause"] < rates.pauses:
+            # a sender that stands still between its intent and its call tests every deadline
+            pause = rates.pause * (5 if what == "channel.send before" else 1)
+            if draw < pause and self.faults["pause"] < rates.pauses:
                 self.faults["pause"] += 1
                 # most pauses are short; the long ones outlast a session
                 longest = PAUSE_MAX_MS if rng.random() < 0.4 else 5_000
@@ -246,7 +249,7 @@ class Scheduler:
                 return True
             if draw > 1 - move and self.faults["move"] < rates.moves:
                 self.faults["move"] += 1
-                self._nervous = 40
+                self._nervous = 300
                 self.on_move()
             draw = rng.random()
         if draw < rates.switch:

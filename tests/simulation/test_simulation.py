@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS, RARE, Mutant
 from tests.simulation.mutating import misfits
 from tests.simulation.run import run_seed
 
@@ -25,6 +25,6 @@ def test_two_seeds_differ() -> None:
     assert run_seed(2).digest != run_seed(3).digest
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=[m.name for m in MUTANTS])
+@pytest.mark.parametrize("mutant", [*MUTANTS, *RARE], ids=lambda mutant: mutant.name)
 def test_every_mutant_still_fits_the_source(mutant: Mutant) -> None:
     assert misfits(mutant) == []
