@@ -6,6 +6,7 @@ from itertools import permutations
 from streams.core import events as e
 from streams.core.identity import event_key
 from streams.core.lifecycle import CATEGORY, NOT_SENT, Journalled, Status, fold
+from streams.projections import following
 from tests.simulation.book import Line
 from tests.simulation.catalog import ASKED, LEGS, OCCASIONS, POLICY
 from tests.simulation.invariants import CHINA_MS, DAY_MS, Watch, channel_of, settles
@@ -27,8 +28,8 @@ def judge_all(watch: Watch, *, quiet: bool) -> None:
         watch.wrong("I1", "the river never comes to rest")
     for check in (
         one_each, no_silent_loss, too_late_is_said, emergencies, caps, paced, reports_joined,
-        reports_commute, standing_is_replay, chain, nothing_personal, not_by_the_sweep,
-        escalated_in_time,
+        reports_commute, standing_is_replay, read_models_are_replay, chain, nothing_personal,
+        not_by_the_sweep, escalated_in_time,
     ):  # fmt: skip
         check(watch)
 
@@ -242,6 +243,34 @@ def standing_is_replay(watch: Watch) -> None:
     watch.hits["I14 replay"] += 1
     if +watch.standing != replayed:
         watch.wrong("I14", f"followed {dict(+watch.standing)}, replayed {dict(replayed)}")
+
+
+def read_models_are_replay(watch: Watch) -> None:
+    """I14: every read model that followed in steps of any length is, byte for byte, the one that
+    is made again from the first row."""
+    world = watch.world
+    if world.seed % 16 != 3:
+        return
+    following.create(world.store)
+    followed = _read_models(watch)
+    while following.Follower(world.store).follow(world.rng.choice((1, 3, 10, 100))):
+        followed = _read_models(watch)
+    for projection in following.ALL:
+        for _ in following.rebuild(world.store, projection.name, 50):
+            pass
+    watch.hits["I14 read models"] += sum(map(len, followed.values()))
+    for table, rows in _read_models(watch).items():
+        if rows != followed[table]:
+            watch.wrong("I14", f"{table} made again differs from the one that followed")
+
+
+def _read_models(watch: Watch) -> dict[str, list[str]]:
+    """The rows of every table of every read model, in an order of their own."""
+    names = [table.name for projection in following.ALL for table in projection.tables]
+    return {
+        name: sorted(map(repr, watch.world.store.execute(f"SELECT * FROM {name}")))
+        for name in names
+    }
 
 
 _TAMPERINGS = {
