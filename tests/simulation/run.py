@@ -25,7 +25,18 @@ class Result(NamedTuple):
 
 
 def run_seed(seed: int, *, trace: bool = False) -> Result:
-    """Run one seed to its end and judge it; the same seed always gives the same result."""
+    """Run one seed to its end and judge it; the same seed always gives the same result, which one
+    in twenty is asked to show (I16)."""
+    result = _run(seed, trace=trace)
+    if seed % 20 != 7:
+        return result
+    result.checks["I16"] += 1
+    if _run(seed, trace=False).digest == result.digest:
+        return result
+    return result._replace(violations=(*result.violations, "I16: another journal the second time"))
+
+
+def _run(seed: int, *, trace: bool) -> Result:
     scenario = generate(seed)
     world = World(seed, scenario, rates(seed, scenario), the_store(), trace=trace)
     watch = Watch(world)
