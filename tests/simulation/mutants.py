@@ -12,11 +12,13 @@ class Patch(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """``known`` is a seed that caught it once: rare races are looked for there first."""
+    """``known`` is a seed that caught it once: rare races are looked for there first. ``test`` is
+    the test that catches it where chance hardly ever does."""
 
     name: str
     patches: tuple[Patch, ...]
     known: int = 0
+    test: str = ""
 
 
 CLUSTER = ("no epoch check",)
@@ -28,8 +30,12 @@ _BED = "tests.simulation.world"
 """The simulator's own bed: the order of step and acknowledgement is a bed's, not a step's."""
 
 
-def _one(name: str, module: str, old: str, new: str, known: int = 0) -> Mutant:
-    return Mutant(name, (Patch(module, old, new),), known)
+def _one(name: str, module: str, old: str, new: str, known: int = 0, test: str = "") -> Mutant:
+    return Mutant(name, (Patch(module, old, new),), known, test)
+
+
+_RACES = "tests/streams/pipeline/test_races.py::"
+_FOUND = "tests/streams/pipeline/test_found_by_seeds.py::"
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -161,6 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "dispatch",
         "    if lost:\n        await resume_streams(river, lost)\n",
         "",
+        test=_RACES + "test_who_loses_a_race_sees_to_what_the_winner_did_not_live_to_publish",
     ),
     _one(
         "nothing for an event that came before",
@@ -345,18 +352,21 @@ RARE: tuple[Mutant, ...] = (
         _PIPELINE + "route",
         "    if lost:\n        await resume_streams(river, lost)\n",
         "",
+        test=_RACES + "test_who_loses_a_race_sees_to_what_the_winner_did_not_live_to_publish",
     ),
     _one(
         "no cap looks again",
         _PIPELINE + "caps",
         "if counts.get(k, 0) > _cap(river, h, people)]",
         "if counts.get(k, 0) > 99]",
+        test=_RACES + "test_two_workers_that_both_found_room_do_not_pass_a_cap_together",
     ),
     _one(
         "a timer that lost is deleted",
         _PIPELINE + "tick",
         "[t for t in timers if t.stream not in lost]",
         "timers",
+        test=_FOUND + "test_a_timer_whose_decision_lost_stays_to_be_served_again",
     ),
 )
-"""Races that a few hundred seeds do not meet; run by ``--only``. Tests of the steps hold them."""
+"""Races that thousands of seeds do not meet. Each is staged by a test, which must fail on it."""

@@ -4,6 +4,7 @@ Each mutant runs in a process of its own. A patch whose old text does not occur 
 the run: the mechanism it breaks has moved, and nothing would be shown.
 """
 
+import contextlib
 import importlib.abc
 import importlib.util
 import json
@@ -25,28 +26,33 @@ TIME_LIMIT_S = 300
 
 def run_mutants(seeds: int, only: str) -> int:
     """Every mutant, each with the seed that caught it; 0 when none survives."""
-    chosen = [m for m in (*MUTANTS, *(RARE if only else ())) if only in m.name]
+    chosen = [m for m in (*MUTANTS, *RARE) if only in m.name]
     faults = [fault for mutant in chosen for fault in misfits(mutant)]
     if faults:
         print("\n".join(faults))
         return 1
-    caught, seeds_used = 0, set[int]()
+    caught, seeds_used, tests_used = 0, set[int](), set[str]()
     with ThreadPoolExecutor(cpu_count()) as pool:
         for mutant, found in pool.map(lambda m: (m, _in_a_process(m, seeds)), chosen):
             caught += bool(found)
-            seeds_used |= {int(found["seed"])} if found else set()
-            said = (
-                f"seed {found['seed']:>4}: {found['what']}" if found else f"SURVIVES {seeds} seeds"
-            )
-            print(f"{mutant.name:<42} {said}", flush=True)
-    guilty = [seed for seed in sorted(seeds_used) if not _innocent(seed)]
+            seeds_used |= {int(found["seed"])} if "seed" in found else set()
+            tests_used |= {str(found["test"])} if "test" in found else set()
+            print(f"{mutant.name:<42} {_said(found, seeds)}", flush=True)
+    guilty = [f"seed {seed}" for seed in sorted(seeds_used) if not _innocent(seed)]
+    guilty += [test for test in sorted(tests_used) if fails(test)]
     if guilty:
-        print(f"nothing is shown: without any mutant, too, seeds {guilty} violate an invariant")
+        print(f"nothing is shown: without any mutant, too, there is a fault in {guilty}")
         return 1
     for name in CLUSTER if not only else ():
         print(f"{name:<42} belongs to the cluster bed: there is no mechanism yet to break")
     print(f"{caught} of {len(chosen)} mutants caught")
     return 0 if caught == len(chosen) else 1
+
+
+def _said(found: Mapping[str, Any], seeds: int) -> str:
+    if "test" in found:
+        return f"test     : {found['test'].partition('::')[2]}"
+    return f"seed {found['seed']:>4}: {found['what']}" if found else f"SURVIVES {seeds} seeds"
 
 
 def misfits(mutant: Mutant) -> list[str]:
@@ -123,7 +129,25 @@ def first_violation(seeds: int, known: int) -> dict[str, object]:
     return {}
 
 
+def fails(test: str) -> bool:
+    """Whether a test fails in this process; a test that cannot be run shows nothing.
+
+    Raises:
+        RuntimeError: it did not run to an end.
+    """
+    import pytest
+
+    with contextlib.redirect_stdout(sys.stderr):
+        code = pytest.main(["-q", "-p", "no:cacheprovider", test])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"{test} ended with {code!r}")
+    return code is pytest.ExitCode.TESTS_FAILED
+
+
 if __name__ == "__main__":
     [named] = [m for m in (*MUTANTS, *RARE) if m.name == sys.argv[1]]
     apply(named)
-    print(json.dumps(first_violation(int(sys.argv[2]), named.known)))
+    if named.test:
+        print(json.dumps({"test": named.test} if fails(named.test) else {}))
+    else:
+        print(json.dumps(first_violation(int(sys.argv[2]), named.known)))

@@ -1,0 +1,71 @@
+"""Two workers at once over one journal: what the simulator meets too rarely to be relied on."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from preferences.changes import GiveConsent
+from streams.pipeline.river import River
+from streams.pipeline.route import route
+from streams.topics import EVENTS, Record
+from tests.journeys.town import Town, town
+
+
+class NobodyPublishes:
+    """Topics of a worker that dies between its commit and its publishing."""
+
+    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
+        raise ConnectionError("died")
+
+
+def record(here: Town, kind: str, data: dict[str, Any], number: int) -> Record:
+    """An event as it lies on the events topic."""
+    event = {
+        "specversion": "1.0", "id": f"race-{number}", "source": "race", "type": kind,
+        "subject": "P1", "time": here.now().isoformat(), "data": data,
+    }  # fmt: skip
+    raw = json.dumps(event, ensure_ascii=False).encode()
+    return Record(b"P1", here.hub.river.hub_key.seal(raw, EVENTS.encode()), number)
+
+
+def tip(number: int) -> dict[str, Any]:
+    return {"tip_no": f"XF2026-{number}", "headline": "冬季用电取暖", "tip": "离开时关闭电源"}
+
+
+async def test_two_workers_that_both_found_room_do_not_pass_a_cap_together(tmp_path: Path) -> None:
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        await here.choose("P1", GiveConsent("fire-safety", "柜台签字单 2026-0017"))
+        records = [record(here, "gov.fire.tip.published.v1", tip(n), n) for n in (1, 2)]
+        await asyncio.gather(*(route(here.hub.river, [one]) for one in records))
+        await here.pass_(hours=6)
+        sent = [told for told in here.told("P1") if told.intended]
+        assert len(here.told("P1")) == 2
+        assert len(sent) <= 1, "the cap is one a day"
+        await here.pass_(days=1)
+        assert any(told.status == "delivered" for told in here.told("P1"))
+
+
+async def test_who_loses_a_race_sees_to_what_the_winner_did_not_live_to_publish(
+    tmp_path: Path,
+) -> None:
+    paid = {
+        "violation_no": "3501020019876543", "plate": "闽A12345", "amount": 20000,
+        "paid_at": "2026-11-24T09:40:00+08:00", "receipt_no": "350100261124000001",
+    }  # fmt: skip
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        dying: River = copy.copy(here.hub.river)
+        dying.topics = NobodyPublishes()  # type: ignore[assignment]  # it only publishes
+        one = record(here, "gov.traffic.violation.paid.v1", paid, 1)
+        winner, loser = await asyncio.gather(
+            route(dying, [one]), route(here.hub.river, [one]), return_exceptions=True
+        )
+        assert isinstance(winner, ConnectionError)
+        assert loser is None
+        await here.pass_(minutes=5)
+        [told] = here.told("P1")
+        assert told.status == "delivered"
