@@ -47,7 +47,7 @@ def yield_to_others(
     keyed = [
         (s, h, k) for s, h in legs if (k := cap_key(river, h, people.get(h.recipient), now_ms))
     ]
-    counts = dict(reader.counts(list({k for _, _, k in keyed})))
+    counts = dict(reader.counts(sorted({k for _, _, k in keyed})))
     full = [(s, h, k) for s, h, k in keyed if counts.get(k, 0) > _cap(river, h, people)]
     units = []
     rows = reader.read([s for s, _, _ in full])

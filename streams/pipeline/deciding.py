@@ -62,10 +62,10 @@ class Judged(NamedTuple):
 async def background(river: River, heads: Iterable[e.Head]) -> Background:
     """Load whom the legs are for and the archived events they come from."""
     heads = list(heads)
-    people = await river.people.load(list({h.recipient for h in heads}))
-    archived = await river.journal.archived(list({h.event for h in heads}))
+    people = await river.people.load(sorted({h.recipient for h in heads}))
+    archived = await river.journal.archived(sorted({h.event for h in heads}))
     subjects = {a.recipient for a in archived.values()} - people.keys() - {""}
-    keys = {**people, **(await river.people.load(list(subjects)) if subjects else {})}
+    keys = {**people, **(await river.people.load(sorted(subjects)) if subjects else {})}
     events = {}
     for key, row in archived.items():
         owner = keys.get(row.recipient)

@@ -129,7 +129,7 @@ async def _intend(
     river: River, lane: LaneWork, batch: Sequence[Dispatch]
 ) -> tuple[list[_Call], list[bytes]]:
     """Commit the intents; the attempts that won, and the streams of those that did not."""
-    people = await river.people.load(list({r.recipient for r in batch}))
+    people = await river.people.load(sorted({r.recipient for r in batch}))
     batch = await _without_erased(river, batch, people)
     before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
     deadlines = [min(before_ms, _last_ms(r)) for r in batch]

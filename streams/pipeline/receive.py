@@ -128,8 +128,8 @@ async def _join_slowly(river: River, receipts: Sequence[Receipt]) -> list[Receip
         return []
     keys = {(river.index.provider_ref(r.lane, r.ref), b""): r for r in receipts if not r.attempt}
     found = await river.journal.lookup(list(keys)) if keys else {}
-    streams = {s for hits in found.values() for s in hits}
-    states = {s: state_of(rows) for s, rows in (await river.journal.read(list(streams))).items()}
+    streams = sorted({s for hits in found.values() for s in hits})
+    states = {s: state_of(rows) for s, rows in (await river.journal.read(streams)).items()}
     answers, strangers = [], []
     for receipt in receipts:
         if receipt.attempt:

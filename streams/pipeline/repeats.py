@@ -37,7 +37,7 @@ async def told_before(river: River, histories: Mapping[bytes, Sequence[Row]]) ->
     heads = [s.head for s in states if s.head is not None and s.status not in NOT_SENT]
     told = Told()
     if heads:
-        archived = await river.journal.archived(list({head.event for head in heads}))
+        archived = await river.journal.archived(sorted({head.event for head in heads}))
         for head in heads:
             if (row := archived.get(head.event)) is not None:
                 told.add(head, row.digest)

@@ -134,9 +134,9 @@ async def _meet(river: River, batch: _Batch) -> None:
         if notice.to.startswith("field:")
         for ref in recipients(notice, read.event, None)
     }
-    batch.people.update(await river.people.load([*subjects, *others]))
+    batch.people.update(await river.people.load(sorted(subjects | others)))
     if strangers := (subjects | others) - batch.people.keys():
-        batch.people.update(await river.people.meet(list(strangers)))
+        batch.people.update(await river.people.meet(sorted(strangers)))
     batch.fresh = [_by_own_reference(batch.people, read) for read in batch.fresh]
     _refuse(river, batch)
     _register(river, batch)
@@ -147,9 +147,9 @@ async def _meet(river: River, batch: _Batch) -> None:
         for person in known.recipient.profile.persons
     } - batch.people.keys()
     if persons:
-        batch.people.update(await river.people.load(list(persons)))
+        batch.people.update(await river.people.load(sorted(persons)))
         if strangers := persons - batch.people.keys():
-            batch.people.update(await river.people.meet(list(strangers)))
+            batch.people.update(await river.people.meet(sorted(strangers)))
 
 
 def _by_own_reference(people: dict[str, Known], read: Incoming) -> Incoming:
@@ -270,8 +270,8 @@ async def _find(river: River, batch: _Batch) -> Found:
     index = river.index
     cases = {p.head.correlation for p in batch.plans if p.head.correlation and p.notice.stops}
     known = {p.head.correlation for p in batch.plans if p.head.correlation}
-    keys = [(index.case(c), index.STOP) for c in cases]
-    keys += [(index.case(c), index.NOTE) for c in known]
+    keys = [(index.case(c), index.STOP) for c in sorted(cases)]
+    keys += [(index.case(c), index.NOTE) for c in sorted(known)]
     streams = [s for hits in (await river.journal.lookup(keys)).values() for s in hits]
     rows = await river.journal.read(streams) if streams else {}
     stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -288,7 +288,7 @@ async def _find(river: River, batch: _Batch) -> Found:
         if planned.notice.supersedes:
             _newer(newest, planned.head)
     caps = _cap_keys(river, batch)
-    sent = await river.journal.counts(list(caps)) if caps else {}
+    sent = await river.journal.counts(sorted(caps)) if caps else {}
     return Found(stops, newest, sent, await told_before(river, rows))
 
 
@@ -367,7 +367,7 @@ def _look(river: River, batch: _Batch, reader: Reader, position: int) -> Sequenc
     settled = stop_open_legs(river, reader, [read.event for read in batch.stops])
     replaced = _replace_older(river, reader, batch)
     late = _late_findings(river, reader, batch, position)
-    redecided = redecide_open(river, reader, batch.met, batch.now_ms, batch.legs.keys())
+    redecided = redecide_open(river, reader, sorted(batch.met), batch.now_ms, batch.legs.keys())
     legs = {p.stream: p.head.recipient for p in batch.plans}
     redecided += redecide_overtaken(river, reader, legs, batch.changed, batch.now_ms)
     units: dict[bytes, Unit] = {}
@@ -406,12 +406,12 @@ def _late_findings(river: River, reader: Reader, batch: _Batch, position: int) -
         if p.head.correlation and (p.notice.stops or p.notice.supersedes)
     }
     caps = _cap_keys(river, batch)
-    since = reader.lookups_since(position, [*cases, *caps])
+    since = reader.lookups_since(position, sorted(cases | caps))
     own = batch.legs.keys()
-    foreign = {s for hits in since.values() for s in hits if s not in own}
+    foreign = sorted({s for hits in since.values() for s in hits if s not in own})
     if not foreign:
         return []
-    rows = reader.read(list(foreign))
+    rows = reader.read(foreign)
     stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
     newest: dict[tuple[str, str, str], int] = {}
     for history in rows.values():

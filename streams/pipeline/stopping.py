@@ -48,7 +48,7 @@ def settled_by(
 
 def settle_opened(river: River, reader: Reader, opened: Mapping[bytes, e.Head]) -> list[Unit]:
     """Cancel what a step opened that did not look for stops first."""
-    cases = {head.correlation for head in opened.values() if head.correlation}
+    cases = sorted({head.correlation for head in opened.values() if head.correlation})
     if not cases:
         return []
     found = reader.lookup([(river.index.case(case), river.index.STOP) for case in cases])
@@ -84,7 +84,7 @@ def redecide_open(
         return []
     found = reader.lookup(keys)
     streams = {s for hits in found.values() for s in hits} - set(besides)
-    return _redecide(river, reader, streams, now_ms)
+    return _redecide(river, reader, sorted(streams), now_ms)
 
 
 def redecide_overtaken(
@@ -125,6 +125,6 @@ def states_of_cases(
 ) -> dict[bytes, State]:
     """The legs found under these cases, folded."""
     found = reader.lookup([(river.index.case(case), sub) for case, sub in cases])
-    streams = {s for hits in found.values() for s in hits}
-    states = {s: state_of(rows) for s, rows in reader.read(list(streams)).items()}
+    streams = sorted({s for hits in found.values() for s in hits})
+    states = {s: state_of(rows) for s, rows in reader.read(streams).items()}
     return {s: state for s, state in states.items() if state.head is not None}

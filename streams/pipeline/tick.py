@@ -46,10 +46,10 @@ async def tick(river: River) -> int:
 async def look_at(river: River, timers: Sequence[Timer]) -> set[bytes]:
     """Decide afresh on every stream, append, publish; the streams whose decision lost."""
     asked = {t.stream for t in timers if t.kind == REDECIDE}
-    rows = await river.journal.read(list({t.stream for t in timers}))
+    rows = await river.journal.read(sorted({t.stream for t in timers}))
     states = {s: state_of(r) for s, r in rows.items()}
     states = {s: state for s, state in states.items() if state.head is not None}
-    wants = {s for s, state in states.items() if _wants(river, state, s in asked)}
+    wants = [s for s, state in states.items() if _wants(river, state, s in asked)]
     ground = await background(river, [h for s in wants if (h := states[s].head)])
     ground = await _with_contacts(river, ground)
     sent = await _sent_today(river, ground, [states[s] for s in wants])
@@ -95,7 +95,7 @@ async def _with_contacts(river: River, ground: Background) -> Background:
     }
     if not persons - ground.people.keys():
         return ground
-    return ground._replace(people={**ground.people, **await river.people.load(list(persons))})
+    return ground._replace(people={**ground.people, **await river.people.load(sorted(persons))})
 
 
 def _wants(river: River, state: State, asked: bool) -> bool:
@@ -123,7 +123,7 @@ async def _sent_today(
 ) -> dict[bytes, int]:
     """What each recipient was sent today of a capped class, for the legs that were held."""
     keys = {k for s in states if (k := _cap_key(river, ground, s)) is not None}
-    return dict(await river.journal.counts(list(keys))) if keys else {}
+    return dict(await river.journal.counts(sorted(keys))) if keys else {}
 
 
 def _cap_key(river: River, ground: Background, state: State) -> bytes | None:

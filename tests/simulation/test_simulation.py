@@ -1,9 +1,13 @@
 """A few seeds, so that the simulator itself stays in order; ``make sim`` runs thousands."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.simulation.mutants import MUTANTS, RARE, Mutant
-from tests.simulation.mutating import misfits
+from tests.simulation.mutating import ROOT, misfits
 from tests.simulation.run import run_seed
 
 
@@ -28,3 +32,19 @@ def test_two_seeds_differ() -> None:
 @pytest.mark.parametrize("mutant", [*MUTANTS, *RARE], ids=lambda mutant: mutant.name)
 def test_every_mutant_still_fits_the_source(mutant: Mutant) -> None:
     assert misfits(mutant) == []
+
+
+def test_a_seed_is_the_same_in_every_process() -> None:
+    """Python orders sets of text anew in each; a seed that hung on that would reproduce nothing."""
+    command = (
+        "from tests.simulation.run import run_seed; print([run_seed(n).digest for n in (3, 8)])"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", command],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout
+        for hash_seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(told) == 1
