@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,6 +24,7 @@ from msgspec import Meta
 
 PREFIX = "HUB_"
 TEST_PREFIX = "HUB_TEST_"  # switches of the test suite, no settings
+POSTGRES = "postgresql+psycopg"
 KEY_BYTES = 32  # AES-256, and as much for BLAKE2b
 
 
@@ -106,6 +108,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Key that signs the links of citizens: 32 bytes in base64."),
     ] = None
 
+    database: Annotated[
+        str,
+        Meta(description="SQLAlchemy's address of PostgreSQL, without password; empty: SQLite."),
+    ] = ""
+    database_password: Annotated[
+        Secret | None,
+        Meta(description="Password there; none where the server trusts without."),
+    ] = None
+    kafka: Annotated[
+        str,
+        Meta(description="Brokers as host:port,host:port; empty: topics in a file of `data_dir`."),
+    ] = ""
+    partitions: Annotated[
+        int,
+        Meta(ge=1, description="Partitions of a topic: so many workers of a kind can share it."),
+    ] = 12
+    worker_port: Annotated[
+        Port,
+        Meta(description="Port where a worker says on `host` how it is; 0: it does not."),
+    ] = 0
+
     smtp_host: Annotated[
         str,
         Meta(description="Server that takes e-mail; empty: the sandbox carrier plays one."),
@@ -150,8 +173,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 _key_bytes(name, secret.reveal())
             elif self.env == "production":
                 raise SettingsError(f"{name} must be set in production")
+            elif self.database:
+                raise SettingsError(f"{name} must be set where database is: all processes share it")
         if self.env == "production" and not self.public_url.startswith("https://"):
             raise SettingsError("public_url must begin with https:// in production")
+        if bool(self.database) != bool(self.kafka):
+            there, missing = ("database", "kafka") if self.database else ("kafka", "database")
+            raise SettingsError(f"{missing} must be set where {there} is: set both or neither")
+        if self.database:
+            self._check_database()
+
+    def _check_database(self) -> None:
+        try:
+            address = urlsplit(self.database)
+            user, secret = address.username, address.password
+        except ValueError as error:
+            raise SettingsError("database is no address") from error
+        if address.scheme != POSTGRES:
+            raise SettingsError(f"database must begin with {POSTGRES}://")
+        if secret is not None:
+            raise SettingsError("database must not hold the password: database_password does")
+        if self.database_password and not user:
+            raise SettingsError("database must name the user that database_password is of")
+
+    def database_url(self) -> str:
+        """``database`` with the password, for SQLAlchemy: not to be shown to anybody."""
+        if self.database_password is None:
+            return self.database
+        password = quote(self.database_password.reveal(), safe="")
+        return self.database.replace("@", f":{password}@", 1)
 
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""

@@ -3,6 +3,7 @@
 import base64
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -122,6 +123,54 @@ class TestProduction:
     def test_refuses_links_in_the_clear(self) -> None:
         with pytest.raises(SettingsError, match="public_url must begin with https"):
             load(PRODUCTION | {"HUB_PUBLIC_URL": "http://hub.122.gov.cn"})
+
+
+class TestCluster:
+    """Several processes on one database and one broker."""
+
+    CLUSTER: ClassVar[dict[str, str]] = {
+        "HUB_DATABASE": "postgresql+psycopg://fenghuo@db:5432/fenghuo",
+        "HUB_KAFKA": "one:9092,two:9092",
+        **{f"HUB_{name.upper()}": KEY for name in KEYS},
+    }
+
+    def test_the_password_is_apart_from_the_address(self) -> None:
+        settings = load(self.CLUSTER | {"HUB_DATABASE_PASSWORD": "a/b@c:d %"})
+        assert "a/b" not in str(settings)
+        assert settings.database_url() == (
+            "postgresql+psycopg://fenghuo:a%2Fb%40c%3Ad%20%25@db:5432/fenghuo"
+        )
+
+    def test_no_password_is_for_a_server_that_trusts(self) -> None:
+        settings = load(self.CLUSTER)
+        assert settings.database_url() == settings.database
+        assert settings.kafka == "one:9092,two:9092"
+
+    @pytest.mark.parametrize("name", KEYS)
+    def test_makes_no_key_by_itself(self, name: str) -> None:
+        environ = {k: v for k, v in self.CLUSTER.items() if k != f"HUB_{name.upper()}"}
+        with pytest.raises(SettingsError, match=f"{name} must be set where database is"):
+            load(environ)
+
+    @pytest.mark.parametrize(("name", "other"), [("kafka", "database"), ("database", "kafka")])
+    def test_is_whole(self, name: str, other: str) -> None:
+        environ = {k: v for k, v in self.CLUSTER.items() if k != f"HUB_{name.upper()}"}
+        with pytest.raises(SettingsError, match=f"{name} must be set where {other} is"):
+            load(environ)
+
+    @pytest.mark.parametrize(
+        ("address", "message"),
+        [
+            ("mysql://db/fenghuo", r"database must begin with postgresql\+psycopg://"),
+            ("postgresql+psycopg://me:secret@db/x", "database must not hold the password"),
+            ("postgresql+psycopg://db/x", "database must name the user"),
+            ("postgresql+psycopg://[db/x", "database is no address"),
+        ],
+    )
+    def test_refuses_a_database_that_cannot_be(self, address: str, message: str) -> None:
+        with pytest.raises(SettingsError, match=message) as error:
+            load(self.CLUSTER | {"HUB_DATABASE": address, "HUB_DATABASE_PASSWORD": "x"})
+        assert "secret" not in str(error.value)
 
 
 class TestDevelopmentKeys:
