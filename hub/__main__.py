@@ -18,6 +18,7 @@ from hub.commands import (
     publishing,
     quarantine,
     replaying,
+    secrets,
     serving,
 )
 from hub.commands.console import Commands, settings_file
@@ -60,6 +61,8 @@ app.command()(keeping.verify)
 app.command()(keeping.rebuild)
 app.command()(playing.simulate)
 app.command()(doctoring.doctor)
+app.command()(doctoring.health)
+app.command()(secrets.secrets)
 
 if __name__ == "__main__":
     app()

@@ -133,22 +133,23 @@ def _port(settings: Settings) -> Check:
 
 def _sandbox(settings: Settings) -> Check:
     where = f"{settings.sandbox_host}:{settings.sandbox_port}"
-
-    async def ask() -> None:
-        channel = SandboxChannel(Real(), settings.sandbox_host, settings.sandbox_port)
-        try:
-            async with asyncio.timeout(SANDBOX_S):
-                await channel.tally()
-        finally:
-            await channel.close()
-
     try:
-        asyncio.run(ask())
+        asyncio.run(ask_sandbox(settings))
     except LineDown:
         return Check("sandbox", "note", f"nobody at {where}; `hub up` starts it")
     except (LineLost, TimeoutError):
         return Check("sandbox", "bad", f"somebody else is at {where}; HUB_SANDBOX_PORT moves it")
     return Check("sandbox", "good", f"answers at {where}")
+
+
+async def ask_sandbox(settings: Settings) -> None:
+    """Raises LineDown where nobody listens; LineLost or TimeoutError where somebody else does."""
+    channel = SandboxChannel(Real(), settings.sandbox_host, settings.sandbox_port)
+    try:
+        async with asyncio.timeout(SANDBOX_S):
+            await channel.tally()
+    finally:
+        await channel.close()
 
 
 def _fonts(settings: Settings) -> Check:

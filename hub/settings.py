@@ -13,7 +13,6 @@ import os
 import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -310,16 +309,28 @@ def _key_bytes(name: str, text: str) -> bytes:
     return key
 
 
+def make_key(file: Path, mode: int = 0o600) -> bool:
+    """Put a new key into this file, unless there is one; whether that was so. Its folder is the
+    owner's alone."""
+    if file.exists():
+        return False
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+    draft.chmod(mode)
+    try:
+        os.link(draft, file)
+    except FileExistsError:  # another process was first: its key it is
+        return False
+    finally:
+        draft.unlink()
+    return True
+
+
 def _made_once(file: Path) -> Secret:
     """The key in this file, which only its owner may read; made by the first who asks."""
-    if not file.exists():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            out.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
-        with suppress(FileExistsError):  # another process was first: its key it is
-            os.link(draft, file)
-        draft.unlink()
+    make_key(file)
     if file.stat().st_mode & 0o077:
         raise SettingsError(f"{file} can be read by others: chmod 600 {file}")
     return Secret(file.read_text(encoding="ascii").strip())

@@ -36,11 +36,14 @@ async def ready(site: Here) -> Response[dict[str, Any]]:
     try:
         behind = await asyncio.to_thread(_behind, site)
     except JournalError as error:
-        return Response({"status": "journal", "error": str(error)}, status_code=503)
-    status = "ok" if behind <= BEHIND_MAX else "behind"
-    return Response(
-        {"status": status, "behind": behind}, status_code=200 if status == "ok" else 503
-    )
+        return _not_ready(f"the journal cannot be read: {error}")
+    if behind > BEHIND_MAX:
+        return _not_ready(f"the read models are {behind:,} rows behind the journal")
+    return Response({"status": "ok", "wrong": []})
+
+
+def _not_ready(sentence: str) -> Response[dict[str, Any]]:
+    return Response({"status": "wrong", "wrong": [sentence]}, status_code=503)
 
 
 def _behind(site: Site) -> int:
