@@ -167,7 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "dispatch",
         "    if lost:\n        await resume_streams(river, lost)\n",
         "",
-        test=_RACES + "test_who_loses_a_race_sees_to_what_the_winner_did_not_live_to_publish",
+        test=_RACES + "test_an_intent_whose_worker_died_is_unknown_in_minutes",
     ),
     _one(
         "nothing for an event that came before",

@@ -4,14 +4,41 @@ import asyncio
 import copy
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from channels.base import Message
+from channels.lanes import Breaker, Pacer
 from preferences.changes import GiveConsent
-from streams.pipeline.river import River
+from streams.pipeline.dispatch import LaneWork, dispatch
+from streams.pipeline.river import River, decode_dispatch
 from streams.pipeline.route import route
 from streams.topics import EVENTS, Record
 from tests.journeys.town import Town, town
+
+
+PAID = {
+    "violation_no": "3501020019876543", "plate": "闽A12345", "amount": 20000,
+    "paid_at": "2026-11-24T09:40:00+08:00", "receipt_no": "350100261124000001",
+}  # fmt: skip
+
+
+class Kept:
+    """Topics that hold what is published, for whoever takes it by hand."""
+
+    def __init__(self) -> None:
+        self.batches: dict[str, Sequence[Record]] = {}
+
+    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
+        self.batches.update(batches)
+
+
+class DiesAtTheCall:
+    """The channel of a worker that dies between its intent and its call."""
+
+    async def send(self, lane: str, messages: Sequence[Message], close_ms: int) -> NoReturn:
+        raise ConnectionError("died")
 
 
 class NobodyPublishes:
@@ -49,18 +76,35 @@ async def test_two_workers_that_both_found_room_do_not_pass_a_cap_together(tmp_p
         assert any(told.status == "delivered" for told in here.told("P1"))
 
 
+async def test_an_intent_whose_worker_died_is_unknown_in_minutes(tmp_path: Path) -> None:
+    """The record comes again and finds the intent: nobody will answer it, and somebody must say so
+    before the hourly sweep does."""
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        river: River = copy.copy(here.hub.river)
+        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+        await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
+        [records] = kept.batches.values()
+        name = decode_dispatch(records[0].value).lane
+        pacer = Pacer(100, urgent=False, partitions=1, now_ms=here.clock.now_ms() - 60_000)
+        lane = LaneWork(name, DiesAtTheCall(), pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
+        with suppress(ConnectionError):
+            await dispatch(river, lane, records)
+        assert await dispatch(river, lane, records)
+        here.hub.bed.ring()
+        await here.pass_(minutes=10)
+        [told] = here.told("P1")
+        assert told.status == "unknown"
+
+
 async def test_who_loses_a_race_sees_to_what_the_winner_did_not_live_to_publish(
     tmp_path: Path,
 ) -> None:
-    paid = {
-        "violation_no": "3501020019876543", "plate": "闽A12345", "amount": 20000,
-        "paid_at": "2026-11-24T09:40:00+08:00", "receipt_no": "350100261124000001",
-    }  # fmt: skip
     async with town(tmp_path) as here:
         await here.register("P1", phones=["13312340001"])
         dying: River = copy.copy(here.hub.river)
         dying.topics = NobodyPublishes()  # type: ignore[assignment]  # it only publishes
-        one = record(here, "gov.traffic.violation.paid.v1", paid, 1)
+        one = record(here, "gov.traffic.violation.paid.v1", PAID, 1)
         winner, loser = await asyncio.gather(
             route(dying, [one]), route(here.hub.river, [one]), return_exceptions=True
         )
