@@ -17,7 +17,6 @@ from streams.pipeline.route import route
 from streams.topics import EVENTS, Record
 from tests.journeys.town import Town, town
 
-
 PAID = {
     "violation_no": "3501020019876543", "plate": "闽A12345", "amount": 20000,
     "paid_at": "2026-11-24T09:40:00+08:00", "receipt_no": "350100261124000001",
