@@ -84,7 +84,7 @@ class NativeKafka:
 
     def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.port, controller = _free_ports(2)
+        self.port, controller = free_ports(2)
         self._properties = {
             **_ONE_NODE,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
@@ -107,11 +107,15 @@ class NativeKafka:
     def start(self) -> None:
         """Start on what is in the folder; returns when the broker answers."""
         assert self._process is None, "it is running"
+        self._configure()
         if not (self.folder / "data").exists():
             self._format()
         with (self.folder / "broker.log").open("ab") as log:
             command = self._java("-Xms512m", "-Xmx512m", "kafka.Kafka", str(self._file))
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            # of its own session: Control-C at the terminal is for whoever started it
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         end_s = time.monotonic() + START_S
         while not _answers(self.port):
             if self._process.poll() is not None or time.monotonic() > end_s:
@@ -142,11 +146,14 @@ class NativeKafka:
     def _file(self) -> Path:
         return self.folder / "server.properties"
 
-    def _format(self) -> None:
+    def _configure(self) -> None:
+        """Written at each start: another object may have used the folder, on another port."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{name}={value}\n" for name, value in self._properties.items()]
         self._file.write_text("".join(lines))
         (self.folder / "log4j2.xml").write_text(_LOGGING)
+
+    def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         storage = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file))
         made = subprocess.run(
@@ -214,7 +221,8 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listens on, and that no outgoing connection will be given."""
     found: list[int] = []
     while len(found) < count:
         port = random.randint(*PORTS)
