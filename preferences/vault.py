@@ -242,6 +242,12 @@ class Vault:
             raise SealBroken(f"not the key of {ref}") from None
 
 
+def is_sealed(value: bytes) -> bool:
+    """Whether ``value`` begins as what is sealed here does. No text begins so, which tells sealed
+    values from plain ones where both may lie."""
+    return value[:1] in (_GCM, _GCM_SIV)
+
+
 def _head(kek_id: int) -> bytes:
     """What a wrapped key begins with."""
     return _WRAPPED + kek_id.to_bytes(2)

@@ -61,7 +61,7 @@ def _is_utf8(parameters: str) -> bool:
 def _batch(body: bytes) -> Sequence[bytes] | Refusal:
     try:
         events = _read_batch(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal("event", "a JSON array of events", str(error))
     if not 0 < len(events) <= BATCH_MAX:
         return Refusal("event", f"1 to {BATCH_MAX} events in a batch", str(len(events)))
@@ -72,7 +72,7 @@ def _binary(headers: Mapping[str, str], body: bytes) -> Sequence[bytes] | Refusa
     """Attributes from headers, percent-encoded where they are not plain ASCII."""
     try:
         data = _read_any(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal("data", "well-formed JSON", str(error))
     attributes = {
         name.removeprefix(_PREFIX): unquote(value)

@@ -56,12 +56,20 @@ def decode_event(raw: bytes) -> Decoded | Refusal:
         return refusal(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal("event", "well-formed JSON", str(error))
+    except RecursionError:
+        return Refusal("event", "JSON that is not nested so deeply")
     for field in ("id", "source", "type"):
         value: str = getattr(event, field)
         if not 0 < len(value) <= MAX_ID_CHARS:
             return Refusal(field, f"1 to {MAX_ID_CHARS} characters", f"{len(value)}")
-    if len(event.subject) > MAX_ID_CHARS:
-        return Refusal("subject", f"at most {MAX_ID_CHARS} characters", f"{len(event.subject)}")
+        if not value.isprintable():
+            return Refusal(field, "printable characters")
+    for field in ("subject", "region"):
+        value = getattr(event, field)
+        if len(value) > MAX_ID_CHARS:
+            return Refusal(field, f"at most {MAX_ID_CHARS} characters", f"{len(value)}")
+    if not event.region.isprintable():
+        return Refusal("region", "printable characters")
     at_ms = parse_time(event.time)
     if at_ms is None:
         return Refusal(

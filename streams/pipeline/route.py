@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from preferences.intake import ContactChanged
 from preferences.recipient import Profile, Recipient
+from preferences.vault import SealBroken, is_sealed
 from streams.core import events as e
 from streams.core.codec import Refusal, decode
 from streams.core.gathering import History
@@ -82,10 +83,7 @@ async def _admit(river: River, batch: _Batch, records: Sequence[Record]) -> None
     """Sort the batch into fresh events, events seen before, and what goes to quarantine."""
     incoming: dict[bytes, Incoming] = {}
     for record in records:
-        raw = river.hub_key.open(record.value, b"events")
-        read = examine(
-            raw, river.documents.catalog, river.documents.hosts, river.vault.digest, batch.now_ms
-        )
+        raw, read = _examined(river, record, batch.now_ms)
         if isinstance(read, Refusal):
             batch.units.append(quarantined(river, raw, EVENTS, read))
             continue
@@ -101,6 +99,21 @@ async def _admit(river: River, batch: _Batch, records: Sequence[Record]) -> None
             batch.again.append(read._replace(event=read.event._replace(at_ms=row.at_ms)))
         else:
             batch.units.append(quarantined(river, read.raw, EVENTS, OTHER_BYTES, read))
+
+
+SEAL = Refusal("event", "plain JSON, or what this hub has sealed", "a seal that does not fit")
+
+
+def _examined(river: River, record: Record, now_ms: int) -> tuple[bytes, Incoming | Refusal]:
+    """A record's event: our own door seals what it writes, others write it as it is."""
+    raw = record.value
+    if is_sealed(raw):
+        try:
+            raw = river.hub_key.open(raw, b"events")
+        except SealBroken:
+            return raw, SEAL
+    documents = river.documents
+    return raw, examine(raw, documents.catalog, documents.hosts, river.vault.digest, now_ms)
 
 
 OTHER_BYTES = Refusal("id", "other content under this source and id", "an id used before")

@@ -19,6 +19,7 @@ from preferences.vault import (
     SealBroken,
     SubjectKey,
     Vault,
+    is_sealed,
 )
 
 KEYS = Keys(kek=b"k" * 32, index_key=b"i" * 32, kek_id=7)
@@ -34,6 +35,18 @@ def test_what_is_sealed_opens_with_the_stored_key(plain: bytes, aad: bytes) -> N
     again = vault().unwrap("r-1", wrapped)
     assert again.open(key.seal(plain, aad), aad) == plain
     assert again.open(key.seal_contact(plain, aad), aad) == plain
+
+
+@given(plain=st.binary(max_size=300))
+def test_sealed_values_are_told_from_text(plain: bytes) -> None:
+    _, key = vault().new_key("r-1")
+    assert is_sealed(key.seal(plain, b""))
+    assert is_sealed(key.seal_contact(plain, b""))
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b" {}", b"[]", b"\xef\xbb\xbf{}", "烽火".encode()])
+def test_text_is_not_taken_for_sealed(text: bytes) -> None:
+    assert not is_sealed(text)
 
 
 @given(at=st.integers(0, 10_000), flip=st.integers(1, 255), contact=st.booleans())

@@ -18,6 +18,7 @@ ATTRIBUTES = {
 }
 DATA = {"violation_no": "35010"}
 EVENT = json.dumps({**ATTRIBUTES, "data": DATA}).encode()
+DEEP = b"[" * 100_000 + b"]" * 100_000
 HEADERS = {f"ce-{name}": value for name, value in ATTRIBUTES.items()}
 
 
@@ -74,7 +75,8 @@ def test_an_unknown_attribute_is_refused_by_name():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'{}, "subject": "P2"', b'{} {"subject": "P2"}', b"\xff", b"nothing"]
+    "body",
+    [b"", b"{", b'{}, "subject": "P2"', b'{} {"subject": "P2"}', b"\xff", b"nothing", DEEP],
 )
 def test_data_that_is_no_json_cannot_slip_attributes_in(body):
     refused = unpack("binary", HEADERS, body)
@@ -83,7 +85,8 @@ def test_data_that_is_no_json_cannot_slip_attributes_in(body):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[", b"{}", b"[]", b"\xff", b"[" + b",".join([b"{}"] * (BATCH_MAX + 1)) + b"]"]
+    "body",
+    [b"", b"[", b"{}", b"[]", b"\xff", DEEP, b"[" + b",".join([b"{}"] * (BATCH_MAX + 1)) + b"]"],
 )
 def test_what_is_no_batch_is_refused(body):
     refused = unpack("batch", {}, body)

@@ -94,6 +94,11 @@ class TestEnvelope:
             ({"source": ""}, "source", "1 to 256 characters"),
             ({"type": ""}, "type", "1 to 256 characters"),
             ({"subject": "x" * (MAX_ID_CHARS + 1)}, "subject", "at most 256 characters"),
+            ({"region": "x" * (MAX_ID_CHARS + 1)}, "region", "at most 256 characters"),
+            ({"id": "a\0"}, "id", "printable"),
+            ({"source": "a\nb"}, "source", "printable"),
+            ({"type": "\u200b"}, "type", "printable"),
+            ({"region": "35\0"}, "region", "printable"),
             ({"id": 1}, "id", "str"),
             ({"datacontenttype": "text/xml"}, "datacontenttype", "one of the declared values"),
             ({"data_base64": "AA=="}, "data_base64", "no such field"),
@@ -116,6 +121,12 @@ class TestEnvelope:
         refused = decode_event(bytes_)
         assert isinstance(refused, Refusal)
         assert refused.expected
+
+    def test_what_is_nested_too_deeply_is_refused(self) -> None:
+        deep = raw(data="DEEP").replace(b'"DEEP"', b"[" * 100_000 + b"]" * 100_000)
+        refused = decode_event(deep)
+        assert isinstance(refused, Refusal)
+        assert (refused.field, refused.got) == ("event", "")
 
     def test_what_is_too_long_is_refused_unread(self) -> None:
         refused = decode_event(b" " * (MAX_EVENT_BYTES + 1))
