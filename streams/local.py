@@ -187,11 +187,11 @@ class LocalBed:
     # The steps
 
     async def _route(self) -> int:
-        records = await self.river.topics.poll(EVENTS, ROUTE_BATCH)
+        records = await self._bells.poll(EVENTS, ROUTE_BATCH)
         if not records:
             return self._pace.rest_ms
         await route(self.river, records)
-        await self.river.topics.acknowledge(EVENTS, records[-1].offset)
+        await self._bells.acknowledge(EVENTS, records[-1].offset)
         self.ring()
         return 0
 
@@ -199,11 +199,11 @@ class LocalBed:
         async def step() -> int:
             lane = self.river.documents.lanes[work.name]
             limit = max(min(lane.rate_per_s * SLICE_S, SLICE_MAX), 1)
-            records = await self.river.topics.poll(work.topic, limit)
+            records = await self._bells.poll(work.topic, limit)
             if not records:
                 return self._pace.rest_ms
             if await dispatch(self.river, work, records):
-                await self.river.topics.acknowledge(work.topic, records[-1].offset)
+                await self._bells.acknowledge(work.topic, records[-1].offset)
             self._news[lane.provider].set()
             self.ring()
             return 0
@@ -227,11 +227,11 @@ class LocalBed:
         return step
 
     async def _parked(self) -> int:
-        records = await self.river.topics.poll(PARKED, ROUTE_BATCH)
+        records = await self._bells.poll(PARKED, ROUTE_BATCH)
         if not records:
             return self._pace.rest_ms
         next_ms = await receive_parked(self.river, records)
-        await self.river.topics.acknowledge(PARKED, records[-1].offset)
+        await self._bells.acknowledge(PARKED, records[-1].offset)
         self.ring()
         if not next_ms:
             return 0

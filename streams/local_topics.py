@@ -12,7 +12,7 @@ from pathlib import Path
 
 from streams import sqlite
 from streams.group_writer import Closed, GroupWriter
-from streams.topics import Record
+from streams.topics import Record, TopicsClosed, TopicsRefused, TopicsUnavailable
 
 # A poll is held in memory as a whole; a step that asks for more would wait for it too long.
 POLL_LIMIT = 10_000
@@ -28,30 +28,6 @@ _POLL = (
     "SELECT key, value, off FROM topic_log WHERE topic = ? AND off > ? AND off <= ?"
     " ORDER BY off LIMIT ?"
 )
-
-
-class TopicsError(Exception):
-    """Nothing was written.
-
-    ::
-
-        TopicsError
-         ├── TopicsUnavailable    not now: the disk or the file fails
-         ├── TopicsRefused        these records are not taken, and never will be
-         └── TopicsClosed         this process is leaving
-    """
-
-
-class TopicsUnavailable(TopicsError):  # noqa: N818 - named for what is known
-    """The file cannot be read or written; asking again is harmless and may succeed."""
-
-
-class TopicsRefused(TopicsError):  # noqa: N818
-    """A record holds what the file does not take."""
-
-
-class TopicsClosed(TopicsError):  # noqa: N818
-    """The call came after `close`."""
 
 
 class _Topic:
@@ -77,7 +53,7 @@ the records it is about."""
 class SqliteTopics:
     """`streams.topics.Topics` on a file, which is made when it is missing.
 
-    For the tasks of one event loop. Raises the errors above.
+    For the tasks of one event loop.
     """
 
     def __init__(self, path: str | Path, *, synced: bool = True) -> None:

@@ -19,7 +19,7 @@ from litestar.params import FromPath
 from streams.commands import Received
 from streams.core.codec import Refusal
 from streams.journal.errors import JournalError
-from streams.local_topics import TopicsError
+from streams.topics import TopicsError
 from streams.views import EventStatus, Timeline
 from web.cloudevents import CONTENT_TYPES, mode_of, unpack
 from web.keys import Key

@@ -19,7 +19,7 @@ from streams.core.identity import Index
 from streams.core.lifecycle import Journalled, State, fold
 from streams.core.policy import Policy
 from streams.journal.base import Entry, Journal, Row
-from streams.topics import Topics
+from streams.topics import Publishing
 from templates.catalog_files import Catalog
 from templates.links import OFFICIAL
 from templates.render import Wording
@@ -89,7 +89,7 @@ class River:
     def __init__(
         self,
         journal: Journal,
-        topics: Topics,
+        topics: Publishing,
         people: People,
         vault: Vault,
         index: Index,

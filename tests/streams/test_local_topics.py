@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.local_topics import SqliteTopics, TopicsClosed, TopicsRefused, TopicsUnavailable
-from streams.topics import Record
+from streams.local_topics import SqliteTopics
+from streams.topics import Record, TopicsClosed, TopicsRefused, TopicsUnavailable
 
 
 def records(*values: int) -> Sequence[Record]:

@@ -4,8 +4,7 @@ import json
 
 import httpx
 
-from streams.local_topics import TopicsUnavailable
-from streams.topics import EVENTS
+from streams.topics import EVENTS, TopicsUnavailable
 from tests.web.world import World, registered, violation
 from web.api import BODY_MAX
 from web.keys import Pace
