@@ -10,7 +10,7 @@ SYNC   := $(BIN)/uv pip sync --quiet --require-hashes
 PIN    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run demo test quick check tiers sim sim-mutants bench docs soak pins clean
+.PHONY: help run demo test quick check tiers sim sim-mutants bench cluster cluster-stop docs soak pins clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -45,6 +45,12 @@ sim-mutants: .venv/test.stamp  ## does the simulator find what it must?
 
 bench: .venv/test.stamp  ## what a notification costs
 	$(BIN)/python -m bench
+
+cluster: .venv/test.stamp  ## Kafka, PostgreSQL and every worker, left running here
+	@$(BIN)/python -m tests.cluster start
+
+cluster-stop: .venv/test.stamp  ## end that cluster
+	@$(BIN)/python -m tests.cluster stop
 
 docs: .venv/test.stamp  ## write the tables of docs/ that are made from the code
 	$(BIN)/python -m tests.reference

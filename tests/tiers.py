@@ -4,11 +4,14 @@ With HUB_TEST_ALL=1 leaving one out is a failure.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+
+from tests.cluster import native
 
 
 def crash_lacks() -> str | None:
@@ -23,7 +26,17 @@ def browser_lacks() -> str | None:
     return None
 
 
-TIERS: dict[str, Callable[[], str | None]] = {"crash": crash_lacks, "browser": browser_lacks}
+def cluster_lacks() -> str | None:
+    if shutil.which("docker-compose") is None:
+        return "no docker-compose to judge its file (apt-get install docker-compose)"
+    return native.lacks()
+
+
+TIERS: dict[str, Callable[[], str | None]] = {
+    "crash": crash_lacks,
+    "browser": browser_lacks,
+    "cluster": cluster_lacks,
+}
 
 
 def main() -> int:
