@@ -9,7 +9,7 @@ from hub.folder import JOURNAL, owner
 from hub.settings import Settings
 from streams.core.identity import Index
 from streams.documents import load
-from streams.journal.sqlite import SqliteStore
+from streams.journal.base import Store
 from streams.pipeline.river import Documents
 from streams.projections.following import Follower
 from streams.reading import Reading
@@ -25,7 +25,7 @@ class Books(NamedTuple):
     """The journal, its read models, and the documents in force."""
 
     settings: Settings
-    store: SqliteStore
+    store: Store
     keys: Index
     documents: Documents
     reading: Reading
@@ -49,7 +49,7 @@ def open_books(settings: Settings) -> Iterator[Books]:
         store.close()
 
 
-def catch_up(store: SqliteStore) -> None:
+def catch_up(store: Store) -> None:
     """Bring the read models up to the end of the journal."""
     follower = Follower(store)
     while follower.follow(FOLLOW_ROWS):

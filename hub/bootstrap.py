@@ -26,6 +26,7 @@ from streams.commands import Commands
 from streams.core.identity import Index
 from streams.core.policy import DEFAULT
 from streams.documents import Refresher, load
+from streams.journal.base import Store
 from streams.journal.group import GroupCommit
 from streams.journal.sqlite import SqliteStore
 from streams.local import PACE, Bells, LocalBed, Pace
@@ -53,7 +54,7 @@ class Hub:
 
     settings: Settings
     clock: Clock
-    store: SqliteStore
+    store: Store
     journal: GroupCommit
     topics: SqliteTopics
     vault: Vault
@@ -191,7 +192,7 @@ async def _at_once(ask: Callable[..., Any], *args: Any) -> Any:
     return ask(*args)
 
 
-def _inbox_seals(store: SqliteStore, vault: Vault):  # type: ignore[no-untyped-def]
+def _inbox_seals(store: Store, vault: Vault):  # type: ignore[no-untyped-def]
     def key(ref: str) -> SubjectKey | None:
         with store.readers.connect() as connection:
             loaded = preference_store.load_many(connection, vault, [ref]).get(ref)

@@ -6,7 +6,7 @@ Synchronous, and never in the way of a writer; call it in a thread from an event
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, RowMapping, func, select
 
 from preferences import store as preference_store
 from preferences.vault import SubjectKey, Vault
@@ -16,9 +16,7 @@ from streams.core import events as e
 from streams.core.identity import Index, event_key
 from streams.core.notices import Upstream, upstream
 from streams.core.policy import MINUTE_MS
-from streams.journal.base import Archived, Row
-from streams.journal.schema import journal
-from streams.journal.sqlite import SqliteStore
+from streams.journal.base import Archived, Row, Store
 from streams.pipeline.river import Documents
 from streams.projections.moves import CATEGORIES, Move, moves
 from streams.projections.quarantine import ITEMS
@@ -63,7 +61,7 @@ class Reading:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         vault: Vault,
         index: Index,
         documents: Callable[[], Documents],
@@ -130,16 +128,17 @@ class Reading:
         """The legs that moved last, the newest first, as the end of the journal tells it."""
         limit = min(limit, NEWEST_MAX)
         found: dict[bytes, Change] = {}
-        scanned, before = 0, None
-        with self._store.readers.connect() as connection:
-            while len(found) < limit and scanned < SCANNED_MAX:
-                rows = _last_rows(connection, before)
-                if not rows:
-                    break
-                for row, move in sorted(moves(connection, rows), key=lambda one: -one[0].pos):
-                    if move.entered is not None and row.stream not in found:
-                        found[row.stream] = _change(row, move)
-                scanned, before = scanned + len(rows), rows[0].pos
+        scanned, before = 0, self._store.head() + 1
+        while len(found) < limit and scanned < SCANNED_MAX:
+            rows = self._rows_before(before)
+            if not rows:
+                break
+            with self._store.readers.connect() as connection:
+                moved = moves(connection, rows)
+            for row, move in sorted(moved, key=lambda one: -one[0].pos):
+                if move.entered is not None and row.stream not in found:
+                    found[row.stream] = _change(row, move)
+            scanned, before = scanned + len(rows), rows[0].pos
         return list(found.values())[:limit]
 
     # Quarantine
@@ -270,6 +269,11 @@ class Reading:
             self._documents().catalog,
         )  # fmt: skip
 
+    def _rows_before(self, pos: int) -> list[Row]:
+        """The page of rows before a position, oldest first; positions have no gaps."""
+        first = max(pos - PAGE, 1)
+        return self._store.since(first - 1, pos - first)
+
     def _people(self, refs: Iterable[str]) -> dict[str, preference_store.Loaded]:
         with self._store.readers.connect() as connection:
             return preference_store.load_many(connection, self._vault, refs)
@@ -294,15 +298,6 @@ def _rates(row: RowMapping) -> Rates:
 
 def _busy(rates: Rates) -> int:
     return sum(getattr(rates, name) for name in _BUSY)
-
-
-def _last_rows(connection: Connection, before: int | None) -> list[Row]:
-    """The rows before a position (None: the last of all), oldest first."""
-    c = journal.c
-    query = select(c.pos, c.stream, c.version, c.type, c.at_ms, c.data).order_by(c.pos.desc())
-    if before is not None:
-        query = query.where(c.pos < before)
-    return [Row(*row) for row in connection.execute(query.limit(PAGE))][::-1]
 
 
 def _change(row: Row, move: Move) -> Change:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select
 
 from streams.core import codec
 from streams.core.lifecycle import BUCKETS, Journalled, fold
+from streams.journal.base import Store
 from streams.journal.schema import journal
-from streams.journal.sqlite import SqliteStore
 from streams.projections.moves import Place, Standing, standing
 from streams.projections.standing import STANDING
 from streams.views import Parts, Report
@@ -45,7 +45,7 @@ def folded(connection: Connection) -> Counter[Standing]:
     return counts
 
 
-def recount(store: SqliteStore) -> Report:
+def recount(store: Store) -> Report:
     """The accounts from the journal. Reads all of it."""
     with store.readers.connect() as connection:
         return report(folded(connection))

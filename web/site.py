@@ -22,7 +22,7 @@ from channels.inbox import InboxStore
 from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
-from streams.journal.sqlite import SqliteStore
+from streams.journal.base import Store
 from streams.local import LocalBed
 from streams.local_topics import SqliteTopics
 from streams.pipeline.river import River
@@ -63,7 +63,7 @@ class HubContext(Protocol):
     @property
     def clock(self) -> Clock: ...
     @property
-    def store(self) -> SqliteStore: ...
+    def store(self) -> Store: ...
     @property
     def topics(self) -> SqliteTopics: ...
     @property

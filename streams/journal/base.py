@@ -7,7 +7,13 @@ which every promise of the hub rests.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Engine
+
+if TYPE_CHECKING:  # proofs are made of the rows defined here
+    from streams.journal.proof import Head, Inclusion
 
 STREAM_BYTES = 16
 KEY_BYTES = 16
@@ -157,6 +163,36 @@ class JournalStore(Reader, Protocol):
 
     def verify(self) -> Iterator[str]:
         """Walk the chain; yields one sentence per fault, each naming the position."""
+
+
+class Store(JournalStore, Protocol):
+    """What the hub needs of a journal's database: the store, and what is kept beside it."""
+
+    @property
+    def engine(self) -> Engine:
+        """For who writes beside the journal, and for those of ``transaction``."""
+
+    @property
+    def readers(self) -> Engine:
+        """For reading, never in the way of a writer."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction beside the journal, for what is read from it."""
+
+    def standing(self) -> "Head":
+        """Where the chain stands: what a checkpoint signs."""
+
+    def chains_at(self, pos: int) -> list[bytes]:
+        """The chain values of the commits that ended at a position, to hold checkpoints to."""
+
+    def prove(self, pos: int) -> "Inclusion":
+        """That the row at a position belongs to its commit. Raises LookupError without one."""
+
+    def remove_month(self, month: int, at_ms: int) -> int:
+        """Remove the archived events accepted in a month (as 202611); returns how many."""
+
+    def close(self) -> None:
+        """Let go of the database."""
 
 
 class Journal(Protocol):

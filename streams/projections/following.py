@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterator
 
 from streams.journal import projections as framework
-from streams.journal.sqlite import SqliteStore
+from streams.journal.base import Store
 from streams.projections.legs import Legs
 from streams.projections.quarantine import Quarantine
 
 ALL: tuple[framework.Projection, ...] = (Legs(), Quarantine())
 
 
-def create(store: SqliteStore) -> None:
+def create(store: Store) -> None:
     """Make the tables that are missing."""
     framework.create(store, ALL)
 
 
-def rebuild(store: SqliteStore, name: str, limit: int) -> Iterator[int]:
+def rebuild(store: Store, name: str, limit: int) -> Iterator[int]:
     """Make one again beside live traffic, ``limit`` rows at a time, yielding the position reached.
 
     Raises:
@@ -28,7 +28,7 @@ def rebuild(store: SqliteStore, name: str, limit: int) -> Iterator[int]:
 class Follower:
     """Moves every projection along. ``others`` look for news in the journal at the same pace."""
 
-    def __init__(self, store: SqliteStore, *others: Callable[[], object]) -> None:
+    def __init__(self, store: Store, *others: Callable[[], object]) -> None:
         self._store = store
         self._others = others
 

@@ -1,0 +1,510 @@
+"""One shard of the journal in PostgreSQL: writers of many processes, readers beside them.
+
+A commit locks the shard's head first, so positions come in the order of commits and without gaps,
+and whoever writes to a stream is alone with it. Then it writes at once, without asking which
+versions there are: nearly always nobody was faster, and if somebody was, the database says so.
+"""
+
+# ruff: noqa: S608 - every statement is made of this module's own constants
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import psycopg
+from psycopg.errors import LockNotAvailable, UniqueViolation
+from sqlalchemy import Connection
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from streams import postgres
+from streams.journal import postgres_schema as schema
+from streams.journal.base import Archived, Committed, Entry, Group, Lookup, Row, Timer, Unit
+from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
+from streams.journal.postgres_reads import Reads
+from streams.journal.postgres_rows import (
+    ARCHIVE,
+    ARCHIVE_KEY,
+    JOURNAL,
+    LOOKUP,
+    TIMER,
+    archive_key_rows,
+    archive_rows,
+    check_names,
+    journal_rows,
+    lookup_rows,
+    timer_rows,
+)
+from streams.journal.proof import (
+    GENESIS,
+    Head,
+    Inclusion,
+    Stored,
+    archive_leaf,
+    faults,
+    leaf,
+    month_of,
+    path,
+    seal,
+)
+from streams.postgres import Names
+from streams.sqlite import Trouble
+
+READERS = 4
+"""As many as group commit has reading threads."""
+
+WRITERS = 4
+"""The writer thread, and beside it whoever follows, serves timers or answers a citizen."""
+
+CAREFUL_COMMITS = 16
+"""So many commits ask which versions there are before they write, after one that lost and after
+opening: what brings one conflict (another worker's slices, records published twice) brings more."""
+
+TOPS_KEPT = 50_000
+"""Streams whose last version is kept in mind, twice: those between an intent and its receipt."""
+
+_LOCK_HEAD = (
+    "UPDATE journal_head SET pos = pos WHERE shard = %s RETURNING pos, archive, number, chain"
+)
+_SEAL = (
+    "WITH sealed AS (INSERT INTO journal_batch (shard, number, first, last, archive_first,"
+    " archive_last, at_ms, root, archive_root, marks, archive_marks, chain)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s))"
+    " UPDATE journal_head SET pos = %s, archive = %s, number = %s, chain = %s WHERE shard = %s"
+)
+_OPEN_HEAD = "INSERT INTO journal_head VALUES (0, 0, 0, %s, %s) ON CONFLICT DO NOTHING"
+_DELETE_TIMERS = (
+    "DELETE FROM timer WHERE ctid = ANY (ARRAY (SELECT found.ctid"
+    " FROM unnest(%s::bigint[], %s, %s::text[]) AS served (due, name, what)"
+    " CROSS JOIN LATERAL (SELECT ctid FROM timer WHERE shard = %s AND due_ms = due"
+    " AND stream = name AND kind = what OFFSET 0) AS found))"
+)
+_COUNT_MONTH = "SELECT count(*) FROM archive WHERE shard = %s AND month = %s"
+_NOTE_REMOVAL = "INSERT INTO archive_removal VALUES (%s, %s, %s, %s)"
+# Who holds a head and has made its server wait for as long as others wait for the lock was
+# stopped or cut off in the middle of a commit. What it wrote is rolled back with its session.
+_EVICT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
+    f" AND state_change < now() - interval '{postgres.LOCK_MS} ms' AND pid IN (SELECT pid"
+    " FROM pg_locks WHERE relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock')"
+)
+
+
+class _Taken(Exception):  # noqa: N818 - an answer, not a mistake
+    """A version or an event was there already, and nobody had asked."""
+
+
+class PostgresStore:
+    """`streams.journal.base.Store` on a database; the tables are made when there are none.
+
+    For one writing thread and some reading ones. ``engine`` is for who writes beside the journal,
+    ``readers`` for reading. Errors: `streams.journal.errors`. If the connection is lost while a
+    commit is being answered, it may be written although `JournalUnavailable` is raised; brought
+    again it then loses against itself, as after the death of a process.
+    """
+
+    def __init__(self, url: str, *, shard: int = 0) -> None:
+        self.shard = shard
+        self.engine = postgres.engine(url, connections=WRITERS)
+        self.readers = postgres.engine(url, connections=READERS, read_only=True)
+        self._tops = _Tops()
+        self._careful = CAREFUL_COMMITS
+        try:
+            with _translated():
+                schema.create(self.engine)
+            with self.transaction() as connection:
+                postgres.driver_of(connection).execute(_OPEN_HEAD, (shard, GENESIS))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.readers.dispose()
+        self.engine.dispose()
+
+    # writing
+
+    def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
+        """All of it is in the second half: whoever begins must not wait for a server."""
+        return partial(self.commit, groups, at_ms)
+
+    def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
+        try:
+            if not self._careful:
+                with suppress(_Taken):
+                    return self._commit(groups, at_ms, careful=False)
+                self._careful = CAREFUL_COMMITS
+            answers = self._commit(groups, at_ms, careful=True)
+        except JournalUnavailable:  # whoever answers next may know less than this one did
+            self._tops, self._careful = _Tops(), CAREFUL_COMMITS
+            raise
+        self._careful -= 1
+        return answers
+
+    def _commit(self, groups: Sequence[Group], at_ms: int, *, careful: bool) -> list[Committed]:
+        with self.transaction() as connection:
+            raw = postgres.driver_of(connection)
+            with self._evicting(raw):
+                writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
+            archived = writing.archive(groups)
+            won = iter(writing.write(_offered(groups, archived)))
+            for group in groups:
+                for effect in group.effects:
+                    effect(connection)
+            looked = [writing.look(group) for group in groups]
+            pos = writing.seal()
+        self._tops.learn(writing.tops)
+        return [
+            Committed(tuple(islice(won, len(group.units))), kept, seen, pos)
+            for group, kept, seen in zip(groups, archived, looked, strict=True)
+        ]
+
+    def delete_timers(self, timers: Sequence[Timer]) -> None:
+        if timers:
+            due, streams, kinds = zip(*timers, strict=True)
+            with self.transaction() as connection:
+                postgres.driver_of(connection).execute(
+                    _DELETE_TIMERS, (list(due), Names(streams), list(kinds), self.shard)
+                )
+
+    def remove_month(self, month: int, at_ms: int) -> int:
+        """Remove the events accepted in a month (as 202611); returns how many.
+
+        The removal is recorded first; the chain still verifies. Whoever calls journals the order
+        that was given for it.
+        """
+        here = (self.shard, month)
+        with self.transaction() as connection:
+            raw = postgres.driver_of(connection)
+            [count] = raw.execute(_COUNT_MONTH, here).fetchone() or (0,)
+            raw.execute(_NOTE_REMOVAL, (*here, count, at_ms))
+            for table in ("archive", "archive_key"):
+                raw.execute(f"DELETE FROM {table} WHERE shard = %s AND month = %s", here)
+        return int(count)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction beside the journal, for what is read from it."""
+        with _translated(), self.engine.connect() as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except BaseException:
+                if not connection.invalidated and postgres.driver_of(connection).closed:
+                    connection.invalidate()
+                raise
+
+    @contextmanager
+    def _evicting(self, raw: psycopg.Connection[Any]) -> Iterator[None]:
+        """A process that was stopped in the middle of a commit does not stop the others."""
+        try:
+            yield
+        except LockNotAvailable:
+            raw.rollback()
+            raw.execute(_EVICT)
+            raise
+
+    # reading
+
+    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        with self._reading() as reads:
+            return reads.read(streams)
+
+    def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
+        with self._reading() as reads:
+            return reads.lookup(keys)
+
+    def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        with self._reading() as reads:
+            return reads.counts(keys)
+
+    def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
+        with self._reading() as reads:
+            return reads.archived(keys)
+
+    def head(self) -> int:
+        with self._reading() as reads:
+            return reads.pos()
+
+    def since(self, pos: int, limit: int) -> list[Row]:
+        with self._reading() as reads:
+            return reads.since(pos, limit)
+
+    def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
+        with self._reading() as reads:
+            return reads.archive_since(rowid, limit)
+
+    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        with self._reading() as reads:
+            return reads.lookups_since(pos, keys)
+
+    def due(self, now_ms: int, limit: int) -> list[Timer]:
+        with self._reading() as reads:
+            return reads.due(now_ms, limit)
+
+    def next_due_ms(self) -> int | None:
+        with self._reading() as reads:
+            return reads.next_due_ms()
+
+    # proving
+
+    def verify(self) -> Iterator[str]:
+        with self._reading() as reads:
+            yield from faults(reads, self.shard)
+
+    def standing(self) -> Head:
+        """Where the chain stands: what a checkpoint signs."""
+        with self._reading() as reads:
+            return reads.standing()
+
+    def chains_at(self, pos: int) -> list[bytes]:
+        """The chain values of the commits that ended at a position, to hold checkpoints to."""
+        with self._reading() as reads:
+            return reads.chains_at(pos)
+
+    def prove(self, pos: int) -> Inclusion:
+        """That the row at a position belongs to its commit. Raises LookupError without one."""
+        with self._reading() as reads:
+            found = reads.batch_of(pos)
+            if found is None or not found[0].first <= pos:
+                raise LookupError(f"no row at position {pos}")
+            batch, previous = found
+            rows = reads.rows_between(batch.first, batch.last)
+        index = pos - batch.first
+        return Inclusion(rows[index], path([leaf(row) for row in rows], index), batch, previous)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reads]:
+        """Each statement by itself: nothing is sent to begin or end a transaction."""
+        with _translated():
+            lent = self.readers.raw_connection()
+            driver = postgres.driver_of(lent)
+            try:
+                driver.autocommit = True
+                yield Reads(driver, self.shard)
+            finally:
+                if driver.closed:
+                    lent.invalidate()
+                else:
+                    driver.autocommit = False
+                    lent.close()
+
+
+class _Tops:
+    """The last versions of the streams this store wrote to of late.
+
+    Rows stay, so a version that was seen is there; another process may have written more since.
+    """
+
+    def __init__(self) -> None:
+        self._young: dict[bytes, int] = {}
+        self._old: dict[bytes, int] = {}
+
+    def get(self, stream: bytes) -> int | None:
+        top = self._young.get(stream)
+        return self._old.get(stream) if top is None else top
+
+    def learn(self, tops: dict[bytes, int]) -> None:
+        """Take in what a commit left."""
+        if len(self._young) > TOPS_KEPT:
+            self._young, self._old = {}, self._young
+        self._young.update(tops)
+
+
+class _Transaction:
+    """One commit as it is written: what won so far, and the positions it was given."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        raw: psycopg.Connection[Any],
+        shard: int,
+        at_ms: int,
+        known: _Tops,
+        careful: bool,
+    ) -> None:
+        self._connection = connection
+        self._raw = raw
+        self._reads = Reads(raw, shard)
+        self._shard = shard
+        self._at_ms = at_ms
+        self._known = known
+        self._careful = careful
+        self._head = self._lock()
+        self._pos, self._archived = self._head[:2]
+        self.tops: dict[bytes, int] = {}
+        self._leaves: list[bytes] = []
+        self._archive_leaves: list[bytes] = []
+
+    def _lock(self) -> tuple[int, int, int, bytes]:
+        with self._raw.cursor(binary=True) as cursor:
+            head = cursor.execute(_LOCK_HEAD, (self._shard,), prepare=True).fetchone()
+        assert head is not None, "opening the store made the head"
+        pos, archived, number, chain = head
+        return pos, archived, number, chain
+
+    def archive(self, groups: Sequence[Group]) -> list[tuple[bool, ...]]:
+        """Insert the events whose key is new, and say for each group which were."""
+        keys = [event.key for group in groups for event in group.archive]
+        check_names(keys)
+        known = self._reads.archive_keys(keys) if self._careful and keys else set()
+        rows: list[tuple[int, Archived]] = []
+        answers = []
+        for group in groups:
+            won = []
+            for event in group.archive:
+                won.append(event.key not in known)
+                if won[-1]:
+                    known.add(event.key)
+                    self._archived += 1
+                    rows.append((self._archived, event))
+            answers.append(tuple(won))
+        month = month_of(self._at_ms)
+        with self._refusing():
+            key_rows = archive_key_rows(self._shard, month, rows)
+            postgres.insert_rows(self._raw, ARCHIVE_KEY, key_rows)
+            postgres.insert_rows(self._raw, ARCHIVE, archive_rows(self._shard, month, rows))
+        self._archive_leaves += [archive_leaf(*row) for row in rows]
+        return answers
+
+    def write(self, offered: Sequence[tuple[Unit, bool]]) -> list[bool]:
+        """Insert the units that win among those that may, and say which did."""
+        self._learn([unit.rows[0] for unit, _ in offered if unit.rows])
+        won: list[bool] = []
+        rows: list[Stored] = []
+        lookups: list[tuple[Lookup, int]] = []
+        timers: list[Timer] = []
+        effects: list[Callable[[Connection], None]] = []
+        for unit, may_win in offered:
+            wins = may_win and self._place(unit, rows)
+            won.append(wins)
+            if wins:
+                lookups += [(lookup, self._pos) for lookup in unit.lookups]
+                timers += unit.timers
+                effects += unit.effects
+        self._insert(rows, lookups, timers)
+        for effect in effects:
+            effect(self._connection)
+        self._careful = True  # what follows is decided on what is there, so it can be asked for
+        return won
+
+    def _learn(self, firsts: Sequence[Entry]) -> None:
+        """Find out the last version of each stream; a careless commit supposes that it is the one
+        before its first row, if that can be."""
+        asked = set()
+        for entry in firsts:
+            stream = entry.stream
+            if stream not in self.tops:
+                known = None if self._careful else self._known.get(stream)
+                if known is None and (self._careful or entry.version != 1):
+                    asked.add(stream)
+                else:
+                    self.tops[stream] = known or 0
+        check_names(self.tops.keys() | asked)
+        if asked:
+            self.tops.update(self._reads.versions(asked))
+
+    def _place(self, unit: Unit, rows: list[Stored]) -> bool:
+        """Give a unit's rows their positions, if the first of them is the next of its stream."""
+        if not unit.rows:
+            if unit.lookups:  # without a position nobody who looks later would see them
+                raise JournalRefused("look-up rows need a row they belong to")
+            return True
+        stream, version, _, _ = unit.rows[0]
+        if version != self.tops[stream] + 1:
+            return False
+        for entry in unit.rows:
+            if entry.stream != stream or entry.version != version:
+                raise JournalRefused("the rows of a unit are consecutive versions of one stream")
+            version += 1
+            self._pos += 1
+            rows.append((self._pos, stream, entry.version, entry.type, self._at_ms, entry.data))
+        self.tops[stream] = version - 1
+        return True
+
+    def _insert(
+        self,
+        rows: Sequence[Stored],
+        lookups: list[tuple[Lookup, int]],
+        timers: Sequence[Timer],
+    ) -> None:
+        check_names([name for lookup, _ in lookups for name in (lookup.key, lookup.stream)])
+        check_names([timer.stream for timer in timers])
+        lookups.sort()  # neighbours share pages
+        with self._refusing():
+            made = journal_rows(self._shard, rows)
+            postgres.insert_rows(self._raw, JOURNAL, made)
+            postgres.insert_rows(self._raw, LOOKUP, lookup_rows(self._shard, lookups))
+            postgres.insert_rows(self._raw, TIMER, timer_rows(self._shard, timers))
+        self._leaves += map(leaf, rows)
+
+    def look(self, group: Group) -> tuple[Unit, ...]:
+        """Let a group look at what is written now; the further units that won."""
+        if group.look is None:
+            return ()
+        units = group.look(self._reads)
+        won = self.write([(unit, True) for unit in units])
+        return tuple(unit for unit, wins in zip(units, won, strict=True) if wins)
+
+    def seal(self) -> int:
+        """Close the chain over what was written; returns the last position."""
+        pos, archived, number, chain = self._head
+        if self._leaves or self._archive_leaves:
+            firsts = (pos + 1, archived + 1)
+            batch = seal(
+                chain,
+                self._shard,
+                number + 1,
+                firsts,
+                self._leaves,
+                self._archive_leaves,
+                self._at_ms,
+            )
+            head = (batch.last, batch.archive_last, batch.number, batch.chain)
+            self._raw.execute(
+                _SEAL, (self._shard, *batch, *head, self._shard), prepare=True, binary=True
+            )
+        return self._pos
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Around our own statements: a value that is not taken is the caller's."""
+        try:
+            yield
+        except UniqueViolation as error:
+            if not self._careful:
+                raise _Taken from error
+            raise JournalRefused(str(error)) from error
+        except Exception as error:
+            if postgres.trouble(error) is Trouble.REFUSED:
+                raise JournalRefused(str(error)) from error
+            raise
+
+
+def _offered(
+    groups: Sequence[Group], archived: Sequence[Sequence[bool]]
+) -> list[tuple[Unit, bool]]:
+    """Every group's units; those given by an event that somebody else archived first lose."""
+    offered = []
+    for group, kept in zip(groups, archived, strict=True):
+        lost = {row.key for row, won in zip(group.archive, kept, strict=True) if not won}
+        offered += [(unit, unit.given not in lost) for unit in group.units]
+    return offered
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What the database raises, in the words of `streams.journal.errors`; others pass."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise JournalLocked("every connection to the journal is in use") from error
+    except Exception as error:
+        match postgres.trouble(error):
+            case Trouble.LOCKED:
+                raise JournalLocked(str(error)) from error
+            case Trouble.AWAY:
+                raise JournalUnavailable(str(error)) from error
+        raise

@@ -1,0 +1,168 @@
+"""A PostgreSQL database that keeps what it was told: how one is opened, what its errors mean, and
+how many rows and many keys travel at once."""
+
+import select
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+
+from streams.sqlite import Trouble
+
+# How long a statement waits for another's lock; whoever works holds one for milliseconds.
+LOCK_MS = 5_000
+# How long an answer to "are you there" may take, and the opening of a connection.
+CONNECT_S = 5
+# A server whose machine is gone sends no word: it is given up after 10 + 3 x 5 seconds of silence,
+# or when what was sent to it stays unacknowledged for as long.
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+
+_SESSION = {
+    "synchronous_commit": "on",  # a commit that was answered survives the loss of power
+    "default_transaction_isolation": r"read\ committed",
+    "lock_timeout": str(LOCK_MS),
+    # of no use to statements of a millisecond, and dear when an estimate is wrong
+    "jit": "off",
+}
+
+
+def engine(url: str, *, connections: int, read_only: bool = False) -> Engine:
+    """An engine on the database, of at most so many connections.
+
+    A reader's transaction sees one state of the database throughout. A connection whose server
+    went away while nobody used it is replaced when it is asked for: that costs a look at its
+    socket, and no round trip.
+    """
+    session = {**_SESSION, "default_transaction_read_only": "on" if read_only else "off"}
+    made = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=LOCK_MS / 1_000,
+        isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
+        connect_args={
+            "connect_timeout": CONNECT_S,
+            "options": " ".join([f"-c {name}={value}" for name, value in session.items()]),
+            **KEEPALIVES,
+        },
+    )
+
+    @event.listens_for(made, "connect")
+    def _connected(driver: psycopg.Connection[Any], _: object) -> None:
+        driver.adapters.register_dumper(Names, _NamesDumper)
+
+    @event.listens_for(made, "checkout")
+    def _lent(driver: psycopg.Connection[Any], *_: object) -> None:
+        if driver.closed or _speaks(driver):
+            raise DisconnectionError("the server went away")
+
+    return made
+
+
+def driver_of(connection: Connection | PoolProxiedConnection) -> psycopg.Connection[Any]:
+    """The driver's own connection under SQLAlchemy's."""
+    lent = connection.connection if isinstance(connection, Connection) else connection
+    driver = lent.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def _speaks(driver: psycopg.Connection[Any]) -> bool:
+    """Nobody asked, so what an idle server says is good-bye."""
+    poll = select.poll()
+    poll.register(driver.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+# Errors
+
+_LOCKED = {
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "55P03",  # the lock is not to be had in LOCK_MS
+}
+_AWAY = {
+    "25006",  # a standby, or a server in recovery
+    "3D000",  # no such database
+    "XX001",  # damaged data
+    "XX002",  # damaged index
+}
+# connection, who are you, out of resources, shut down or cancelled, disk
+_AWAY_CLASSES = {"08", "28", "53", "57", "58"}
+_REFUSED_CLASSES = {"22", "23", "54"}  # data, constraints, limits such as the size of a key
+_REFUSED = (
+    psycopg.DataError,  # the driver's own, before the server saw it
+    OverflowError,
+    UnicodeEncodeError,  # a lone surrogate
+    struct.error,  # an integer beyond its column
+)
+
+
+def trouble(error: BaseException) -> Trouble | None:
+    """What a psycopg error (or SQLAlchemy's wrapping of one) means; None for any other error."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlstate", None)
+    if code is None:
+        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+            return Trouble.AWAY  # the connection is lost, or none is to be had
+        return Trouble.REFUSED if isinstance(cause, _REFUSED) else None
+    if code in _LOCKED:
+        return Trouble.LOCKED
+    if code in _AWAY or code[:2] in _AWAY_CLASSES:
+        return Trouble.AWAY
+    return Trouble.REFUSED if code[:2] in _REFUSED_CLASSES else None
+
+
+# Many at once
+
+_BYTEA, _BYTEA_ARRAY = 17, 1001
+_array_head = struct.Struct(">iiiii").pack
+
+
+class Names(list[bytes]):
+    """Byte strings of one length, sent as one bytea[].
+
+    The driver's own way with a list takes ten times as long: this is most of what a look-up of
+    many keys costs its caller.
+    """
+
+
+class _NamesDumper(Dumper):
+    format = Format.BINARY
+    oid = _BYTEA_ARRAY
+
+    def dump(self, obj: Names) -> bytes:
+        if not obj:
+            return struct.pack(">iii", 0, 0, _BYTEA)
+        width = len(obj[0])
+        head = _array_head(1, 0, _BYTEA, len(obj), 1)
+        return width.to_bytes(4, "big").join((head, *obj))
+
+
+# PostgreSQL's binary COPY: a signature, flags, the length of an extension; rows; an end
+COPY_START = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_END = b"\xff\xff"
+
+
+def copy_start(cursor: psycopg.Cursor[Any], into: str) -> Any:
+    """COPY, to be given rows in the binary form; ``into`` names the table and its columns."""
+    return cursor.copy(f"COPY {into} FROM STDIN (FORMAT binary)")
+
+
+def insert_rows(connection: psycopg.Connection[Any], into: str, rows: Sequence[bytes]) -> None:
+    """Insert rows that are in COPY's binary form; ``into`` names the table and its columns."""
+    if rows:
+        with connection.cursor() as cursor, copy_start(cursor, into) as copy:
+            copy.write(b"".join((COPY_START, *rows, COPY_END)))
