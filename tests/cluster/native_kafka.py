@@ -155,7 +155,9 @@ class NativeKafka:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        storage = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file))
+        # with "=": an id may begin with a dash
+        named = f"--cluster-id={cluster}"
+        storage = ("kafka.tools.StorageTool", "format", named, "-c", str(self._file))
         made = subprocess.run(
             self._java("-XX:TieredStopAtLevel=1", *storage), capture_output=True, text=True
         )
