@@ -2,10 +2,10 @@
 
 import gc
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -20,14 +20,15 @@ from hub.settings import Settings
 from preferences import links
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
-from streams import sweeps
+from streams import lane_owner, sweeps
 from streams.clock import Clock
 from streams.commands import Commands
 from streams.core.identity import Index
 from streams.core.policy import DEFAULT
 from streams.documents import Refresher, load
+from streams.event_record import rules_of
 from streams.journal.base import Store
-from streams.journal.group import GroupCommit
+from streams.journal.group import GroupCommit, at_once
 from streams.journal.sqlite import SqliteStore
 from streams.local import PACE, Bells, LocalBed, Pace
 from streams.local_topics import SqliteTopics
@@ -44,6 +45,10 @@ SMTP = "smtp"
 
 YOUNG = 20_000
 """Values made before the collector looks at them: those of a batch or two, a few MB."""
+
+SWITCH_S = 0.0005
+"""A commit asks for the interpreter a handful of times; at Python's own 5 ms each it would wait
+longer than the disk takes."""
 
 LANES = Path(__file__).parent.parent / "channels" / "lanes.toml"
 
@@ -76,10 +81,12 @@ class Hub:
 
 def settle() -> None:
     """Once all is open: what lives as long as the process is looked at no more, and a batch's
-    thousands of short-lived values are looked at once a batch, not once every seven hundred."""
+    thousands of short-lived values are looked at once a batch, not once every seven hundred. The
+    thread that confirms commits gets the interpreter soon when it asks."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 20, 100)
+    gc.set_threshold(YOUNG, 20, 10_000)
+    sys.setswitchinterval(SWITCH_S)
 
 
 def open_store(settings: Settings, *, synced: bool = True) -> SqliteStore:
@@ -91,6 +98,7 @@ def open_store(settings: Settings, *, synced: bool = True) -> SqliteStore:
         links.metadata,
         INBOX_METADATA,
         sweeps.METADATA,
+        lane_owner.METADATA,
         keys.METADATA,
     )
     for metadata in owned:
@@ -121,7 +129,8 @@ def documents(
     lanes = lanes or load_lanes(LANES.read_text(encoding="utf-8"))
     if settings.smtp_host:
         lanes = Lanes(replace(x, provider=SMTP) if x.channel == "email" else x for x in lanes)
-    return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts)
+    rules = rules_of(catalog, hosts)
+    return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts, rules)
 
 
 def carriers_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
@@ -159,13 +168,13 @@ def open_hub(
     topics = SqliteTopics(settings.data_dir / TOPICS, synced=synced)
     bells = Bells(topics)
     vault = open_vault(settings)
-    people = SqlPeople(store.readers, vault, journal, _at_once)
+    people = SqlPeople(store.readers, vault, journal, at_once)
     index = Index(settings.key("index_key"))
     seed = documents(settings, catalog, lanes)
     inbox = InboxStore(store.engine, *_inbox_seals(store, vault))
     if carriers is None:
         carriers = carriers_of(settings, clock)
-    channels = {**carriers, "inbox": InboxChannel(clock, inbox, call=_at_once)}
+    channels = {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}
     river = River(
         journal,
         bells,
@@ -178,18 +187,16 @@ def open_hub(
     )
     follower = following.Follower(store, Refresher(store, river, seed).refresh)
     swept = sweeps.SqlSweeps(store.readers, store.engine)
-    bed = LocalBed(river, bells, store, channels, follower, swept, clock, pace)
-    commands = Commands(river, inbox, bed.ring, _at_once)
+    owned = lane_owner.Ownership(store.transaction)
+    bed = LocalBed(
+        river, bells, store, channels, follower, swept, owned, journal.timers, clock, pace
+    )
+    commands = Commands(river, inbox, bed.ring, at_once)
     reading = Reading(store, vault, index, lambda: river.documents, topics.backlog)
     return Hub(
         settings, clock, store, journal, topics, vault, river, bed, inbox, channels,
         commands, reading, os.urandom,
     )  # fmt: skip
-
-
-async def _at_once(ask: Callable[..., Any], *args: Any) -> Any:
-    """In the loop's own thread, as everything of the one-process bed."""
-    return ask(*args)
 
 
 def _inbox_seals(store: Store, vault: Vault):  # type: ignore[no-untyped-def]

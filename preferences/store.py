@@ -11,7 +11,7 @@ has to be sealed from the first event on. Erasing destroys the key; the row stay
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -142,6 +142,26 @@ def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict
         own = _own_refs(connection, vault, [ref for ref in wanted if ref not in found])
         behind = _load(connection, vault, list(own.values()))
         found.update((alias, behind[ref]) for alias, ref in own.items() if ref in behind)
+    return found
+
+
+class Held(NamedTuple):
+    """A recipient's key, and by what a later profile or choice differs from this moment's."""
+
+    ref: str
+    key: SubjectKey
+    preferences_version: int
+    profile_ms: int
+
+
+def keys_of(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Held]:
+    """Keys of recipients by their own references, for whoever opens what was sealed before;
+    unknown, erased and damaged ones are absent."""
+    found: dict[str, Held] = {}
+    for chunk in _chunks(list(dict.fromkeys(refs))):
+        for ref, wrapped, version, at_ms in _by_refs(connection, _KEYS, chunk):
+            with suppress(SealBroken):
+                found[ref] = Held(ref, vault.unwrap(ref, wrapped), version, at_ms)
     return found
 
 
@@ -299,6 +319,10 @@ def rewrap_keys(connection: Connection, vault: Vault, after: str = "") -> str:
 _LOAD = (
     "SELECT ref, wrapped_key, profile, preferences, erased_ms, profile_ms"
     " FROM recipient WHERE ref {}"
+)
+_KEYS = (
+    "SELECT ref, wrapped_key, preferences_version, profile_ms FROM recipient"
+    " WHERE wrapped_key IS NOT NULL AND ref {}"
 )
 _STANDING = (
     "SELECT ref, preferences_version, profile_ms FROM recipient"

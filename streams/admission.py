@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from preferences.intake import ContactChanged
 from streams.core.codec import MAX_EVENT_BYTES, Refusal
 from streams.door import Incoming, examine
+from streams.event_record import seal_event
 from streams.journal.base import Group, Unit
 from streams.pipeline.river import River
 from streams.pipeline.route import ERASED, OTHER_BYTES, UNREGISTERED, quarantined
@@ -126,8 +127,8 @@ class Admission:
     async def _publish(self, fresh: Collection[Incoming]) -> None:
         if not fresh:
             return
-        seal = self._river.hub_key.seal
-        records = [Record(_partition(one), seal(one.raw, b"events")) for one in fresh]
+        key, rules = self._river.hub_key, self._river.documents.rules
+        records = [Record(_partition(one), seal_event(key, one, rules)) for one in fresh]
         await self._river.topics.publish({EVENTS: records})
         for one in fresh:
             self._recent.add(one.event.key, one.digest)

@@ -41,7 +41,7 @@ from streams.documents import (
     wording_stream,
 )
 from streams.journal.base import Group, Lookup, Reader, Unit
-from streams.people import Aside
+from streams.journal.group import Aside
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.river import Effect, River, entry, state_of
 from streams.pipeline.stopping import redecide_open

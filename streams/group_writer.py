@@ -1,14 +1,17 @@
 """Writes of many callers, together: a commit costs the disk once for all.
 
-What the tasks of a loop bring within one of its turns makes a round; the round is written in the
-loop's own thread, between two turns. A thread of its own was tried: Python's sqlite3 gives the
-interpreter up at every step of a statement, and beside a busy loop getting it back cost more than
-the writing (405 µs a notification against 330, and no more of them a second).
+What the tasks of a loop bring while a round is being written makes the next. A round has two
+halves. The first, in the loop's own thread, is all that Python alone does: reading versions, giving
+positions, hashing. The second, statements of many rows and the commit, goes on in a thread of the
+writer's own while the loop runs on: it lets go of the interpreter for nearly all of its time. Only
+that half may: beside a busy loop, a thread that wants the interpreter back at every row of an
+answer waits longer than it works (405 µs a notification against 330).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, NamedTuple, TypeVar
 
 # A commit of this many costs a row a hundredth of a commit of one; more only adds waiting.
@@ -29,22 +32,27 @@ class _Waiting(NamedTuple, Generic[Item, Answer]):
 
 
 class GroupWriter(Generic[Item, Answer]):
-    """Hands items to ``write``; each caller gets its own answer.
+    """Hands items to ``begin``, and runs the second half it answers with in a thread; each caller
+    gets its own answer.
 
-    ``write`` does all of its items or none, and returns an answer for each in their order. When
-    it raises an error of the kind ``nobodys`` (the disk is full), all callers get it; any other
-    is one item's fault, and is tracked down by halving, so that only its caller gets it. Memory is
-    bounded by the callers: each waits for its answer before it brings the next item.
+    The two halves do all of their items or none; the second returns an answer for each in their
+    order. When they raise an error of the kind ``nobodys`` (the disk is full), all callers get it;
+    any other is one item's fault, and is tracked down by halving, so that only its caller gets it.
+    One round is written at a time. Memory is bounded by the callers: each waits for its answer
+    before it brings the next item.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Item]], Sequence[Answer]], nobodys: type[Exception]
+        self,
+        begin: Callable[[Sequence[Item]], Callable[[], Sequence[Answer]]],
+        nobodys: type[Exception],
     ) -> None:
-        self._write = write
+        self._begin = begin
         self._nobodys = nobodys
         self._urgent: deque[_Waiting[Item, Answer]] = deque()
         self._normal: deque[_Waiting[Item, Answer]] = deque()
-        self._round: asyncio.Handle | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self._rounds: asyncio.Task[None] | None = None
         self._closing = False
 
     async def bring(self, item: Item, weight: int, *, urgent: bool = False) -> Answer:
@@ -54,31 +62,37 @@ class GroupWriter(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         (self._urgent if urgent else self._normal).append(_Waiting(item, weight, answer))
-        if self._round is None:
-            self._round = loop.call_soon(self._write_round, loop)
+        if self._rounds is None:
+            self._rounds = loop.create_task(self._write_rounds(loop))
         return await answer
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write what waits; take nothing any more."""
         self._closing = True
+        if self._rounds is not None:
+            await self._rounds
+        self._thread.shutdown()
+
+    async def _write_rounds(self, loop: asyncio.AbstractEventLoop) -> None:
         while taken := self._take():
-            _tell(taken, self._answers([waiting.item for waiting in taken]))
+            _tell(taken, await self._answers(loop, [waiting.item for waiting in taken]))
+            await _a_turn(loop)  # who was told may have more for the next
+        self._rounds = None
 
-    def _write_round(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._round = None
-        if taken := self._take():
-            _tell(taken, self._answers([waiting.item for waiting in taken]))
-        if self._urgent or self._normal:
-            self._round = loop.call_soon(self._write_round, loop)
-
-    def _answers(self, items: Sequence[Item]) -> list[Answer | Exception]:
+    async def _answers(
+        self, loop: asyncio.AbstractEventLoop, items: Sequence[Item]
+    ) -> list[Answer | Exception]:
         try:
-            return [*self._write(items)]
+            finish = self._begin(items)
+            return [*await loop.run_in_executor(self._thread, finish)]
         except Exception as error:
             if len(items) == 1 or isinstance(error, self._nobodys):
                 return [error] * len(items)
         half = len(items) // 2
-        return self._answers(items[:half]) + self._answers(items[half:])
+        return [
+            *await self._answers(loop, items[:half]),
+            *await self._answers(loop, items[half:]),
+        ]
 
     def _take(self) -> list[_Waiting[Item, Answer]]:
         """The next round, urgent ones first; empty when nothing waits."""
@@ -89,6 +103,12 @@ class GroupWriter(Generic[Item, Answer]):
                 taken.append(queue.popleft())
                 weight += taken[-1].weight
         return taken
+
+
+async def _a_turn(loop: asyncio.AbstractEventLoop) -> None:
+    over = loop.create_future()
+    loop.call_soon(over.set_result, None)
+    await over
 
 
 def _tell(taken: list[_Waiting[Item, Answer]], answers: list[Answer | Exception]) -> None:

@@ -14,6 +14,7 @@ from channels.lanes import Breaker, Lane, Pacer
 from streams.clock import Clock
 from streams.core.policy import HOUR_MS
 from streams.journal.base import JournalStore
+from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
 from streams.pipeline.river import River
@@ -30,9 +31,12 @@ SLICE_S = 5
 SLICE_MAX = 2_000
 """And at most so many records, which is what bounds the memory of a fast lane."""
 
-PROJECT_BATCH = 4_000
+PROJECT_BATCH = 10_000
 PROJECT_PAUSE_MS = 1_000
 """Pages are this old at most; following every commit by itself would cost one more for each."""
+
+OWNER = "local"
+"""Who holds the lanes, for people who read the table: a second process shows in the epoch."""
 
 REST_MS = 600_000
 """How long a worker rests when nothing rings: a bound on what a lost bell could cost."""
@@ -97,7 +101,8 @@ class Bells:
 
 
 class LocalBed:
-    """All workers of one process. ``river.topics`` must be the :class:`Bells` given here."""
+    """All workers of one process. ``river.topics`` must be the :class:`Bells` given here;
+    ``timers`` rings when timers were written."""
 
     def __init__(
         self,
@@ -107,6 +112,8 @@ class LocalBed:
         channels: Mapping[str, Channel],
         follower: Follower,
         sweeps: Sweeps,
+        ownership: Ownership,
+        timers: asyncio.Event,
         clock: Clock,
         pace: Pace = PACE,
     ) -> None:
@@ -116,21 +123,21 @@ class LocalBed:
         self._channels = channels
         self._follower = follower
         self._sweeps = sweeps
+        self._ownership = ownership
         self._clock = clock
         self._pace = pace
         self._ending = asyncio.Event()
         self.swept = Swept()
-        self._timers_bell = asyncio.Event()
         self._journal_bell = asyncio.Event()
         self._news = {name: asyncio.Event() for name in channels}
         self.lanes: list[LaneWork] = []
-        self.workers = list(self._make())
+        self.workers = list(self._make(timers))
 
-    def _make(self) -> list[Worker]:
+    def _make(self, timers: asyncio.Event) -> list[Worker]:
         workers = [
             self._reading("router", EVENTS, self._route),
             self._reading("parked", PARKED, self._parked),
-            Worker("ticker", self._tick, self._timers_bell),
+            Worker("ticker", self._tick, timers),
             Worker("sweeper", self._sweep, asyncio.Event()),
             Worker("projector", self._project, self._journal_bell),
         ]
@@ -170,8 +177,7 @@ class LocalBed:
             worker.bell.set()
 
     def ring(self) -> None:
-        """Something happened outside: wake whoever may care."""
-        self._timers_bell.set()
+        """Something was journalled: wake whoever follows."""
         self._journal_bell.set()
 
     async def work(self, worker: Worker) -> None:
@@ -197,6 +203,8 @@ class LocalBed:
 
     def _dispatching(self, work: LaneWork) -> Step:
         async def step() -> int:
+            if work.claim is None:
+                work.claim = self._ownership.claim(work.topic, 0, OWNER, self._clock.now_ms())
             lane = self.river.documents.lanes[work.name]
             limit = max(min(lane.rate_per_s * SLICE_S, SLICE_MAX), 1)
             records = await self._bells.poll(work.topic, limit)
@@ -204,6 +212,8 @@ class LocalBed:
                 return self._pace.rest_ms
             if await dispatch(self.river, work, records):
                 await self._bells.acknowledge(work.topic, records[-1].offset)
+            elif not self._ending.is_set():
+                raise LaneLost(work.topic, 0)  # another process runs on this folder
             self._news[lane.provider].set()
             self.ring()
             return 0

@@ -6,8 +6,9 @@ values are sealed before they get here.
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from streams import sqlite
@@ -67,16 +68,17 @@ class SqliteTopics:
         self._done: dict[_Topic, int] = {}  # acknowledged, not yet written
         self._later: asyncio.TimerHandle | None = None
         self._closed = False
-        self._writer = GroupWriter[_Publication, None](self._write, nobodys=TopicsUnavailable)
+        self._alone: asyncio.Task[None] | None = None
+        self._writer = GroupWriter[_Publication, None](self._begin, nobodys=TopicsUnavailable)
 
     async def close(self) -> None:
         """Write what waits, then let go of the file."""
         self._closed = True
         if self._later is not None:
             self._later.cancel()
-        self._writer.close()
+        await self._writer.close()
         if self._done:
-            self._write([])
+            self._begin([])()
         self._reading.close()
         self._writing.close()
 
@@ -120,17 +122,19 @@ class SqliteTopics:
 
     def _write_acknowledged(self) -> None:
         self._later = None
-        if self._done:
-            try:
-                self._write([])
-            except TopicsUnavailable:  # the next publication says so, to whom it matters
-                self._later = asyncio.get_running_loop().call_later(
-                    ACKNOWLEDGE_S, self._write_acknowledged
-                )
+        if self._done and not self._closed:
+            self._alone = asyncio.get_running_loop().create_task(self._acknowledge_alone())
 
-    def _write(self, publications: Sequence[_Publication]) -> list[None]:
-        """All of these, and what was acknowledged, in one transaction; what is known of the topics
-        follows the disk."""
+    async def _acknowledge_alone(self) -> None:
+        try:
+            await self._writer.bring([], 0)
+        except TopicsUnavailable:  # the next publication says so, to whom it matters
+            self._later = asyncio.get_running_loop().call_later(
+                ACKNOWLEDGE_S, self._write_acknowledged
+            )
+
+    def _begin(self, publications: Sequence[_Publication]) -> Callable[[], list[None]]:
+        """All of these, and what was acknowledged, in one transaction."""
         lasts: dict[_Topic, int] = {}
         rows: list[tuple[str, int, bytes, bytes]] = []
         for batches in publications:
@@ -141,14 +145,26 @@ class SqliteTopics:
                     for offset, record in enumerate(records, first)
                 ]
                 lasts[topic] = first + len(records) - 1
+        return partial(self._finish, rows, dict(self._done), lasts, len(publications))
+
+    def _finish(
+        self,
+        rows: Sequence[tuple[str, int, bytes, bytes]],
+        done: Mapping[_Topic, int],
+        lasts: Mapping[_Topic, int],
+        publications: int,
+    ) -> list[None]:
+        """Write; what is known of the topics follows the disk."""
         with _transaction(self._writing):
             sqlite.insert_rows(self._writing, _INSERT, rows)
-            done = [(topic.name, offset) for topic, offset in self._done.items()]
-            self._writing.executemany(_DELETE, done)
-        self._done.clear()
+            for topic, offset in done.items():
+                self._writing.execute(_DELETE, (topic.name, offset))
+        for topic, offset in done.items():
+            if self._done[topic] == offset:  # else more was acknowledged meanwhile
+                del self._done[topic]
         for topic, last in lasts.items():
             topic.last = last
-        return [None] * len(publications)
+        return [None] * publications
 
     def _poll(self, topic: _Topic, limit: int) -> list[Record]:
         last = topic.last

@@ -1,8 +1,7 @@
 """Recipients as the steps need them, over the tables of :mod:`preferences.store`."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
@@ -11,10 +10,8 @@ from preferences.changes import LearnCarrier, SuppressAddress
 from preferences.recipient import Preferences, Profile
 from preferences.vault import Vault
 from streams.journal.base import Group, Journal
-from streams.pipeline.river import Effect, Known
-
-Aside = Callable[..., Awaitable[Any]]
-"""Runs a synchronous read where the bed wants it run, and answers with its result."""
+from streams.journal.group import Aside
+from streams.pipeline.river import Effect, Keyed, Known
 
 
 class SqlPeople:
@@ -36,6 +33,13 @@ class SqlPeople:
             if one.key is not None
         }
 
+    async def keys(self, refs: Sequence[str]) -> Mapping[str, Keyed]:
+        as_of, held = await self._aside(self._keys, refs)
+        return {
+            one.ref: Keyed(one.key, one.ref, one.preferences_version, one.profile_ms, as_of)
+            for one in held.values()
+        }
+
     async def meet(self, refs: Sequence[str]) -> Mapping[str, Known]:
         """Keys are made in a transaction of their own: what is sealed under them follows."""
         met: dict[str, Known] = {}
@@ -53,12 +57,12 @@ class SqlPeople:
     def remove(self, ref: str, at_ms: int) -> Effect:
         return partial(_remove, vault=self._vault, ref=ref, at_ms=at_ms)
 
-    def changed(self, seen: Mapping[str, Known], found: set[str]) -> Effect:
+    def changed(self, seen: Mapping[str, Known | Keyed], found: set[str]) -> Effect:
         def compare(connection: Connection) -> None:
             number = store.changes(connection)
             if all(known.as_of == number for known in seen.values()):
                 return
-            read = {k.ref: (k.preferences.version, k.profile_ms) for k in seen.values()}
+            read = {k.ref: (k.chosen, k.profile_ms) for k in seen.values()}
             others = store.changed_since(connection, read)
             found.update(ref for ref, known in seen.items() if known.ref in others)
 
@@ -75,6 +79,10 @@ class SqlPeople:
     def _load(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Loaded]]:
         with self._readers.connect() as connection:  # one transaction: both are of one moment
             return store.changes(connection), store.load_many(connection, self._vault, refs)
+
+    def _keys(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Held]]:
+        with self._readers.connect() as connection:
+            return store.changes(connection), store.keys_of(connection, self._vault, refs)
 
 
 def _save(connection: Connection, vault: Vault, profiles: Sequence[tuple[Profile, int]]) -> None:

@@ -22,7 +22,7 @@ CHECKPOINT_PAGES = 16_384
 
 # Rows a statement inserts. Python hands the interpreter over at every step of a statement and takes
 # it back after: for a thread beside a busy loop that is most of what a row costs.
-_ROWS_AT_ONCE = (256, 32, 4, 1)
+_ROWS_AT_ONCE = (1024, 128, 16, 4, 1)
 
 
 def insert_rows(

@@ -135,6 +135,10 @@ class Committed(NamedTuple):
 class JournalStore(Reader, Protocol):
     """The synchronous store; one writer at a time."""
 
+    def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
+        """The first half of `commit`: what Python alone does. The second, which it answers with,
+        must be called next, by any thread; either rolls everything back when it raises."""
+
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
         """Write several callers' groups in one transaction, one batch root over all rows.
 

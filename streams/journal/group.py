@@ -1,6 +1,10 @@
 """Group commit: the steps' own view of the journal, where their appends share a transaction."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, Protocol, TypeVar
 
 from streams.clock import Clock
 from streams.group_writer import Closed, GroupWriter
@@ -11,67 +15,105 @@ from streams.journal.errors import JournalClosed, JournalLocked, JournalUnavaila
 LOCK_TRIES = 12
 
 
+T = TypeVar("T")
+
+
+class Aside(Protocol):
+    """Runs a synchronous read where the bed wants it run, and answers with its result."""
+
+    def __call__(self, ask: Callable[..., T], /, *args: Any) -> Awaitable[T]: ...
+
+
+async def at_once(ask: Callable[..., T], /, *args: Any) -> T:
+    """In the loop's own thread: for a database that answers faster than a thread is woken."""
+    return ask(*args)
+
+
 class GroupCommit:
     """`streams.journal.base.Journal` over a store, for the tasks of one event loop.
 
-    Everything happens in the loop's own thread (see `streams.group_writer` for why). A read sees
-    every commit answered before it began. Errors: `streams.journal.errors`, and what an effect or
-    ``look`` of the group raised.
+    Commits are confirmed in a thread of their own (see `streams.group_writer`), reads where
+    ``aside`` has them run. A read sees every commit answered before it began. Errors:
+    `streams.journal.errors`, and what an effect or ``look`` of the group raised.
     """
 
-    def __init__(self, store: JournalStore, clock: Clock) -> None:
+    def __init__(self, store: JournalStore, clock: Clock, aside: Aside = at_once) -> None:
         self._store = store
         self._clock = clock
+        self._aside = aside
         self._head = store.head()
-        self._writer = GroupWriter[Group, Committed](self._commit, nobodys=JournalUnavailable)
+        self.timers = asyncio.Event()
+        """Set when timers were written; whoever serves them clears it."""
+        self._writer = GroupWriter[Group, Committed](self._begin, nobodys=JournalUnavailable)
 
     async def close(self) -> None:
         """Commit what waits. The store stays open."""
-        self._writer.close()
+        await self._writer.close()
 
     async def append(self, group: Group) -> Committed:
         weight = sum([max(len(unit.rows), 1) for unit in group.units]) + len(group.archive)
         try:
-            return await self._writer.bring(group, max(weight, 1), urgent=group.urgent)
+            committed = await self._writer.bring(group, max(weight, 1), urgent=group.urgent)
         except Closed as closed:
             raise JournalClosed("the journal is closed") from closed
+        if any(unit.timers for unit in chain(group.units, committed.looked)):
+            self.timers.set()
+        return committed
 
     async def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
-        return self._store.read(streams)
+        return await self._aside(self._store.read, streams)
 
     async def lookup(
         self, keys: Sequence[tuple[bytes, bytes]]
     ) -> dict[tuple[bytes, bytes], list[bytes]]:
-        return self._store.lookup(keys)
+        return await self._aside(self._store.lookup, keys)
 
     async def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        return self._store.counts(keys)
+        return await self._aside(self._store.counts, keys)
 
     async def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
-        return self._store.archived(keys)
+        return await self._aside(self._store.archived, keys)
 
     async def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        return self._store.lookups_since(pos, keys)
+        return await self._aside(self._store.lookups_since, pos, keys)
 
     async def due(self, now_ms: int, limit: int) -> list[Timer]:
-        return self._store.due(now_ms, limit)
+        return await self._aside(self._store.due, now_ms, limit)
 
     async def delete_timers(self, timers: Sequence[Timer]) -> None:
-        self._store.delete_timers(timers)
+        await self._aside(self._store.delete_timers, timers)
 
     @property
     def head(self) -> int:
         """The last position this process has seen committed."""
         return self._head
 
-    def _commit(self, groups: Sequence[Group]) -> list[Committed]:
-        for tries_left in reversed(range(LOCK_TRIES)):
+    def _begin(self, groups: Sequence[Group]) -> Callable[[], list[Committed]]:
+        try:
+            finish = self._store.begin(groups, self._clock.now_ms())
+        except JournalLocked:
+            return partial(self._again, groups)
+        return partial(self._finish, groups, finish)
+
+    def _finish(
+        self, groups: Sequence[Group], finish: Callable[[], list[Committed]]
+    ) -> list[Committed]:
+        try:
+            answers = finish()
+        except JournalLocked:
+            return self._again(groups)
+        self._head = answers[-1].pos
+        return answers
+
+    def _again(self, groups: Sequence[Group]) -> list[Committed]:
+        """Another holds the database: it is asked again, since nothing was written."""
+        for tries_left in reversed(range(LOCK_TRIES - 1)):
             try:
                 answers = self._store.commit(groups, self._clock.now_ms())
             except JournalLocked:
                 if not tries_left:
                     raise
             else:
-                self._head = answers[-1].pos
                 break
+        self._head = answers[-1].pos
         return answers

@@ -1,8 +1,10 @@
 """The journal in one SQLite file: one shard, one writer, readers beside it."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -51,6 +53,9 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | Path, *, synced: bool = True) -> None:
+        self._path = path
+        self._own = threading.local()
+        self._lent: list[sqlite3.Connection] = []
         self.engine = sqlite.engine(path, synced=synced)
         self.readers = sqlite.engine(path, connections=READERS, read_only=True)
         with _translated():
@@ -62,30 +67,24 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file."""
+        for raw in self._lent:
+            raw.close()
         self.readers.dispose()
         self.engine.dispose()
 
     # writing
 
-    def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
-        with self.transaction() as connection:
+    def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
+        with ExitStack() as undone:
+            connection = undone.enter_context(self.transaction())
             writing = _Transaction(connection, at_ms)
             archived = [writing.archive(group.archive) for group in groups]
-            won = iter(writing.write(_offered(groups, archived)))
-            for group in groups:
-                for effect in group.effects:
-                    effect(connection)
-            looked = [writing.look(group) for group in groups]
-            pos = writing.seal()
-        return [
-            Committed(
-                tuple(islice(won, len(group.units))),
-                tuple(kept),
-                seen,
-                pos,
-            )
-            for group, kept, seen in zip(groups, archived, looked, strict=True)
-        ]
+            won = writing.write(_offered(groups, archived))
+            rest = undone.pop_all()
+        return partial(_finish, rest, connection, writing, groups, archived, won)
+
+    def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
+        return self.begin(groups, at_ms)()
 
     def delete_timers(self, timers: Sequence[Timer]) -> None:
         with self.transaction() as connection:
@@ -181,15 +180,44 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[Reads]:
         with _translated():
-            lent = self.readers.raw_connection()
-            try:
-                yield Reads(_driver(lent))
-            finally:
-                lent.close()
+            yield self._own_reads()
+
+    def _own_reads(self) -> Reads:
+        """This thread's own connection: lent by a pool, it cost as much as a small question."""
+        reads: Reads | None = getattr(self._own, "reads", None)
+        if reads is None:
+            raw = sqlite.connect(self._path, read_only=True)
+            self._lent.append(raw)
+            reads = self._own.reads = Reads(raw)
+        return reads
+
+
+def _finish(
+    transaction: ExitStack,
+    connection: Connection,
+    writing: "_Transaction",
+    groups: Sequence[Group],
+    archived: Sequence[list[bool]],
+    won: Sequence[bool],
+) -> list[Committed]:
+    """The second half of a commit: its statements, and what looks at what they wrote."""
+    with transaction:
+        writing.flush()
+        for group in groups:
+            for effect in group.effects:
+                effect(connection)
+        looked = [writing.look(group) for group in groups]
+        pos = writing.seal()
+    each = iter(won)
+    return [
+        Committed(tuple(islice(each, len(group.units))), tuple(kept), seen, pos)
+        for group, kept, seen in zip(groups, archived, looked, strict=True)
+    ]
 
 
 class _Transaction:
-    """One commit as it is written: what won so far, and the positions it was given."""
+    """One commit as it is written: what won so far, the positions it was given, and the rows that
+    wait for their statement."""
 
     def __init__(self, connection: Connection, at_ms: int) -> None:
         self._connection = connection
@@ -199,34 +227,44 @@ class _Transaction:
         self._head = self._reads.head()
         self._pos, self._archived = self._head[:2]
         self._tops: dict[bytes, int] = {}
+        self._kept: set[bytes] = set()
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
+        self._rows: list[Stored] = []
+        self._lookups: list[tuple[bytes, bytes, bytes, int]] = []
+        self._timers: list[Timer] = []
+        self._archive: list[tuple[object, ...]] = []
+        self._effects: list[Callable[[Connection], None]] = []
 
     def write(self, offered: Sequence[tuple[Unit, bool]]) -> list[bool]:
-        """Insert the units that win among those that may, and say which did."""
+        """Place the units that win among those that may, and say which did."""
         streams = {unit.rows[0].stream for unit, _ in offered if unit.rows}
         self._tops.update(self._reads.versions(streams - self._tops.keys()))
+        placed = len(self._rows)
         won: list[bool] = []
-        rows: list[Stored] = []
-        lookups: list[tuple[bytes, bytes, bytes, int]] = []
-        timers: list[Timer] = []
-        effects: list[Callable[[Connection], None]] = []
         for unit, may_win in offered:
-            wins = may_win and self._place(unit, rows)
+            wins = may_win and self._place(unit, self._rows)
             won.append(wins)
             if wins:
-                lookups += [(*lookup, self._pos) for lookup in unit.lookups]
-                timers += unit.timers
-                effects += unit.effects
-        lookups.sort()  # neighbours share pages
+                self._lookups += [(*lookup, self._pos) for lookup in unit.lookups]
+                self._timers += unit.timers
+                self._effects += unit.effects
+        self._leaves += map(leaf, self._rows[placed:])
+        return won
+
+    def flush(self) -> None:
+        """Insert what was placed, then call the effects of the units that won."""
+        self._lookups.sort()  # neighbours share pages
         with _refusing():
-            sqlite.insert_rows(self._raw, _INSERT_ROWS, rows)
-            sqlite.insert_rows(self._raw, _INSERT_LOOKUPS, lookups)
-            sqlite.insert_rows(self._raw, _INSERT_TIMERS, timers)
-        self._leaves += map(leaf, rows)
+            sqlite.insert_rows(self._raw, _INSERT_ARCHIVE, self._archive)
+            sqlite.insert_rows(self._raw, _INSERT_ROWS, self._rows)
+            sqlite.insert_rows(self._raw, _INSERT_LOOKUPS, self._lookups)
+            sqlite.insert_rows(self._raw, _INSERT_TIMERS, self._timers)
+        effects = self._effects
+        self._rows, self._lookups, self._timers = [], [], []
+        self._archive, self._effects = [], []
         for effect in effects:
             effect(self._connection)
-        return won
 
     def _place(self, unit: Unit, rows: list[Stored]) -> bool:
         """Give a unit's rows their positions, if the first of them is the next of its stream."""
@@ -247,20 +285,18 @@ class _Transaction:
         return True
 
     def archive(self, events: Sequence[Archived]) -> list[bool]:
-        """Insert the events whose key is new, and say which were."""
-        known = self._reads.archive_keys([event.key for event in events])
+        """Take the events whose key is new, and say which were."""
+        known = self._kept
+        known |= self._reads.archive_keys([event.key for event in events])
         month = month_of(self._at_ms)
         won: list[bool] = []
-        rows = []
         for event in events:
             won.append(event.key not in known)
             if won[-1]:
                 known.add(event.key)
                 self._archived += 1
-                rows.append((self._archived, month, *event))
+                self._archive.append((self._archived, month, *event))
                 self._archive_leaves.append(archive_leaf(self._archived, event))
-        with _refusing():
-            sqlite.insert_rows(self._raw, _INSERT_ARCHIVE, rows)
         return won
 
     def look(self, group: Group) -> tuple[Unit, ...]:
@@ -269,6 +305,7 @@ class _Transaction:
             return ()
         units = group.look(self._reads)
         won = self.write([(unit, True) for unit in units])
+        self.flush()
         return tuple(unit for unit, wins in zip(units, won, strict=True) if wins)
 
     def seal(self) -> int:

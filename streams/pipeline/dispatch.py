@@ -26,13 +26,14 @@ from channels.lanes import Breaker, Pacer
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
 from streams.journal.base import Entry, Group, Lookup, Timer, Unit
+from streams.lane_owner import Claim, LaneLost
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.deciding import REDECIDE, RELEASE
 from streams.pipeline.resuming import URGENT, resume_streams
 from streams.pipeline.river import (
     Attempt,
     Dispatch,
-    Known,
+    Keyed,
     River,
     decode_dispatch,
     encode_dispatch,
@@ -56,7 +57,7 @@ NAP_MS = 1_000
 
 class LaneWork:
     """One topic of one lane and what paces it. ``leaving`` makes its worker drop what it has not
-    begun: it comes again."""
+    begun: it comes again. ``claim`` is what its owner holds, where there may be several."""
 
     def __init__(
         self, name: str, channel: Channel, pacer: Pacer, breaker: Breaker, urgent: bool
@@ -67,6 +68,7 @@ class LaneWork:
         self.breaker = breaker
         self.urgent = urgent
         self.topic = dispatch_topic(name, urgent)
+        self.claim: Claim | None = None
         self.leaving = False
 
 
@@ -76,7 +78,7 @@ class _Call(NamedTuple):
     record: Dispatch
     intent: int
     message: Message
-    known: Known
+    known: Keyed
     """The recipient as read before the intent: what they chose since counts for a second try."""
 
 
@@ -98,7 +100,11 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
             continue
         batch, waiting = waiting[:allowed], waiting[allowed:]
         lane.pacer.take(len(batch))
-        await _hand_over(river, lane, batch)
+        try:
+            await _hand_over(river, lane, batch)
+        except LaneLost:  # what is left is its new owner's
+            lane.leaving = True
+            return False
     return not waiting
 
 
@@ -129,12 +135,13 @@ async def _intend(
     river: River, lane: LaneWork, batch: Sequence[Dispatch]
 ) -> tuple[list[_Call], list[bytes]]:
     """Commit the intents; the attempts that won, and the streams of those that did not."""
-    people = await river.people.load(sorted({r.recipient for r in batch}))
+    people = await river.people.keys(sorted({r.recipient for r in batch}))
     batch = await _without_erased(river, batch, people)
     before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
     deadlines = [min(before_ms, _last_ms(r)) for r in batch]
     units = [Unit((_intent(lane, r, ms),)) for r, ms in zip(batch, deadlines, strict=True)]
-    committed = await river.journal.append(Group(units, urgent=lane.urgent))
+    owned = [lane.claim.check] if lane.claim else []
+    committed = await river.journal.append(Group(units, effects=owned, urgent=lane.urgent))
     calls, lost = [], []
     for record, call_before_ms, won in zip(batch, deadlines, committed.won, strict=True):
         if not won:
@@ -157,7 +164,7 @@ async def _intend(
 
 
 async def _without_erased(
-    river: River, batch: Sequence[Dispatch], people: Mapping[str, Known]
+    river: River, batch: Sequence[Dispatch], people: Mapping[str, Keyed]
 ) -> Sequence[Dispatch]:
     """Nothing can be opened for a person whose key was destroyed meanwhile: cancel it."""
     gone = [r for r in batch if r.recipient not in people]

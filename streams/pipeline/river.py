@@ -41,6 +41,22 @@ class Known(NamedTuple):
     as_of: int = -1
     """How often anybody's profile or choices had changed when this was read."""
 
+    @property
+    def chosen(self) -> int:
+        """The version of their preferences."""
+        return self.preferences.version
+
+
+class Keyed(NamedTuple):
+    """Somebody's key, and what they had chosen when it was read."""
+
+    key: SubjectKey
+    ref: str
+    chosen: int
+    """The version of their preferences."""
+    profile_ms: int
+    as_of: int
+
 
 class People(Protocol):
     """Recipients as the steps need them: loaded in batches, changed inside the journal's own
@@ -48,6 +64,9 @@ class People(Protocol):
 
     async def load(self, refs: Sequence[str]) -> Mapping[str, Known]:
         """Who is known, by reference or alias; the others, and the erased, are absent."""
+
+    async def keys(self, refs: Sequence[str]) -> Mapping[str, Keyed]:
+        """The keys of those known, by their own references: for opening what was sealed before."""
 
     async def meet(self, refs: Sequence[str]) -> Mapping[str, Known]:
         """Keys for references nothing is known of yet; absent for the erased."""
@@ -58,7 +77,7 @@ class People(Protocol):
     def remove(self, ref: str, at_ms: int) -> Effect:
         """Forget the profile; the key stays, so that the history can still be read."""
 
-    def changed(self, seen: Mapping[str, Known], found: set[str]) -> Effect:
+    def changed(self, seen: Mapping[str, Known | Keyed], found: set[str]) -> Effect:
         """Adds to ``found`` who is registered otherwise, or chose otherwise, than was ``seen``."""
 
     def learn_carrier(self, address: str, carrier: str) -> Effect:
@@ -81,6 +100,8 @@ class Documents(NamedTuple):
     language: str = "zh"
     hosts: frozenset[str] = OFFICIAL
     """The hosts that links may lead to."""
+    rules: bytes = b""
+    """Names what events are checked by: see `streams.event_record`; nobody's when empty."""
 
 
 class River:

@@ -18,6 +18,7 @@ from streams.core.gathering import History
 from streams.core.identity import named_stream
 from streams.core.notices import Plan, Upstream, matching, plan, recipients
 from streams.door import REGISTERED, Incoming, examine, profile_after
+from streams.event_record import open_event
 from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Unit
 from streams.pipeline.caps import cap_key, yield_to_others
 from streams.pipeline.deciding import Leg, judge
@@ -109,9 +110,11 @@ def _examined(river: River, record: Record, now_ms: int) -> tuple[bytes, Incomin
     raw = record.value
     if is_sealed(raw):
         try:
-            raw = river.hub_key.open(raw, b"events")
+            raw, read = open_event(river.hub_key, raw, river.documents.rules)
         except SealBroken:
             return raw, SEAL
+        if read is not None:
+            return raw, read
     documents = river.documents
     return raw, examine(raw, documents.catalog, documents.hosts, river.vault.digest, now_ms)
 

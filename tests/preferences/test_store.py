@@ -20,6 +20,7 @@ from preferences.store import (
     ensure_keys,
     erase,
     find_by_contact,
+    keys_of,
     learn,
     load_many,
     metadata,
@@ -334,3 +335,17 @@ CONTACTS = st.builds(ContactPoint, st.sampled_from(["phone", "email", "push", "i
 def test_any_profile_comes_back(connection: Connection, vault: Vault, profile: Profile) -> None:
     save_profiles(connection, vault, [(profile, 10)])
     assert load_many(connection, vault, [profile.ref])[profile.ref].recipient == Recipient(profile)
+
+
+def test_keys_alone_open_what_was_sealed_and_say_when_something_changed(
+    connection: Connection, vault: Vault
+) -> None:
+    save_profiles(connection, vault, [(WANG, 7)])
+    [held] = keys_of(connection, vault, ["r-wang", "r-nobody"]).values()
+    sealed = load_many(connection, vault, ["r-wang"])["r-wang"].key.seal(b"words", b"leg")  # type: ignore[union-attr]  # it is there
+    assert held.key.open(sealed, b"leg") == b"words"
+    assert (held.ref, held.preferences_version, held.profile_ms) == ("r-wang", 0, 7)
+    save_preferences(connection, vault, "r-wang", CHOSEN)
+    assert keys_of(connection, vault, ["r-wang"])["r-wang"].preferences_version == 1
+    erase(connection, vault, "r-wang", 9)
+    assert keys_of(connection, vault, ["r-wang"]) == {}

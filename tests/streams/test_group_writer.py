@@ -1,7 +1,8 @@
 """Many callers, one writer: who shares a round, and who gets which answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -14,8 +15,11 @@ class Rounds:
     def __init__(self) -> None:
         self.seen: list[list[int]] = []
 
-    def __call__(self, items: Sequence[int]) -> list[int]:
+    def begin(self, items: Sequence[int]) -> Callable[[], list[int]]:
         self.seen.append(list(items))
+        return partial(self.finish, items)
+
+    def finish(self, items: Sequence[int]) -> list[int]:
         if -1 in items:
             raise ZeroDivisionError
         if -2 in items:
@@ -25,10 +29,10 @@ class Rounds:
 
 async def together(rounds: Rounds, items: list[int], *, weight: int = 1) -> list[int | Exception]:
     """What the callers of these items get, when all come in one turn of the loop."""
-    writer = GroupWriter[int, int](rounds, nobodys=OSError)
+    writer = GroupWriter[int, int](rounds.begin, nobodys=OSError)
     tasks = [asyncio.create_task(writer.bring(item, weight, urgent=item > 900)) for item in items]
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    writer.close()
+    await writer.close()
     return answers  # type: ignore[return-value]
 
 
@@ -61,7 +65,7 @@ async def test_nobody_s_fault_is_told_to_all_without_trying_again() -> None:
 
 async def test_what_comes_while_a_round_is_told_makes_the_next() -> None:
     rounds = Rounds()
-    writer = GroupWriter[int, int](rounds, nobodys=OSError)
+    writer = GroupWriter[int, int](rounds.begin, nobodys=OSError)
 
     async def twice(item: int) -> int:
         return await writer.bring(await writer.bring(item, 1), 1)
@@ -71,7 +75,7 @@ async def test_what_comes_while_a_round_is_told_makes_the_next() -> None:
 
 
 async def test_after_close_nothing_is_taken() -> None:
-    writer = GroupWriter[int, int](Rounds(), nobodys=OSError)
-    writer.close()
+    writer = GroupWriter[int, int](Rounds().begin, nobodys=OSError)
+    await writer.close()
     with pytest.raises(Closed):
         await writer.bring(1, 1)

@@ -1,7 +1,7 @@
 """Appends of many share a commit; each caller gets its own answer, and only its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ class Watched(SqliteStore):
         self.sizes: list[int] = []
         self.failures: list[Exception] = []
 
-    def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
+    def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
         self.sizes.append(len(groups))
         if self.failures:
             raise self.failures.pop()
-        return super().commit(groups, at_ms)
+        return super().begin(groups, at_ms)
 
 
 @pytest.fixture
