@@ -61,6 +61,6 @@ def test_an_event_alone_can_be_sealed_too() -> None:
 
 
 def test_nobody_else_can_say_what_was_read() -> None:
-    stranger = Vault(Keys(b"x" * 32, b"i" * 32, kek_id=1), Pooled(os.urandom))
+    stranger = Vault(Keys(b"k" * 32, b"x" * 32, kek_id=1), Pooled(os.urandom))
     with pytest.raises(SealBroken):
         open_event(VAULT.hub, seal_event(stranger.hub, read(PAID), RULES), RULES)
