@@ -65,6 +65,7 @@ EXPECTED = {
     "JournalLocked": REFUSED,
     "JournalUnavailable": REFUSED,
     "TopicsUnavailable": REFUSED,
+    "LaneLost": REFUSED,
     "LineDown": REFUSED,
     "LineLost": REFUSED,
     "NoJournal": REFUSED,

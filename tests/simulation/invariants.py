@@ -41,7 +41,6 @@ class Watch:
         self.violations: list[str] = []
         self.called: dict[str, int] = {}
         self.calls: defaultdict[tuple[str, bool], list[int]] = defaultdict(list)
-        self.stale_calls = 0
         self.taken: defaultdict[bytes, list[Entry]] = defaultdict(list)
         self.told: list[tuple[str, str, str]] = []
         self.stops: list[Line] = []
@@ -183,9 +182,10 @@ class Watch:
 
     # at every call
 
-    def on_call(self, lane: str, message: Message, stale: bool) -> None:
+    def on_call(self, lane: str, message: Message, overtaken_pos: int | None) -> None:
         """I4: an intent was committed before, says this lane and these words, and is in time;
-        I8: nobody calls an attempt twice (who owns a lane is the cluster bed's to say)."""
+        I8: nobody calls an attempt twice, and who lost the partition calls only what it had
+        intended before."""
         self.hits["I4"] += 1
         self.hits["I8"] += 1
         stream, version = bytes.fromhex(message.attempt[:32]), int(message.attempt[33:])
@@ -210,10 +210,11 @@ class Watch:
         content = open_content(self._key(head.recipient), route.sealed, stream)  # type: ignore[arg-type]
         if (content.to, content.text) != (message.to, message.text):
             self.wrong("I4", f"{name} says other words than were journalled")
-        if stale:
-            self.stale_calls += 1
-        else:
-            self.calls[lane, head.cls in ("emergency", "code")].append(now_ms)
+        if overtaken_pos is not None:
+            self.hits["I8 overtaken"] += 1
+            if intent.row.pos > overtaken_pos:
+                self.wrong("I8", f"{name} is intended by who had lost the lane")
+        self.calls[lane, head.cls in ("emergency", "code")].append(now_ms)
         self._awake(name, head, intent, now_ms)
 
     def _key(self, ref: str) -> object:

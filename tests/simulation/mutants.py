@@ -21,9 +21,6 @@ class Mutant(NamedTuple):
     test: str = ""
 
 
-CLUSTER = ("no epoch check",)
-"""Named by the design, but about a mechanism that comes with the cluster bed."""
-
 _CORE = "streams.core."
 _PIPELINE = "streams.pipeline."
 _BED = "tests.simulation.world"
@@ -50,7 +47,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 _PIPELINE + "dispatch",
-                "    committed = await river.journal.append(Group(units, urgent=lane.urgent))\n"
+                "    committed = await river.journal.append("
+                "Group(units, effects=owned, urgent=lane.urgent))\n"
                 "    calls, lost = [], []\n",
                 "    committed = Committed((True,) * len(units), (), (), 0)\n"
                 "    calls, lost = [], []\n",
@@ -67,7 +65,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 _PIPELINE + "dispatch",
-                "    committed = await river.journal.append(Group(units, urgent=lane.urgent))\n"
+                "    committed = await river.journal.append("
+                "Group(units, effects=owned, urgent=lane.urgent))\n"
                 "    calls, lost = [], []\n",
                 "    committed = Committed((True,) * len(units), (), (), 0)\n"
                 "    calls, lost = [], []\n",
@@ -276,6 +275,12 @@ MUTANTS: tuple[Mutant, ...] = (
         _CORE + "lifecycle",
         "    s.status = Status.READY\n\n\ndef _held",
         "    s.status = Status.READY\n    s.unknown.clear()\n\n\ndef _held",
+    ),
+    _one(
+        "no epoch check",
+        "streams.lane_owner",
+        "        if connection.scalar(mine.with_for_update(read=True)) is None:\n",
+        "        if connection.scalar(mine.with_for_update(read=True)) == -1:\n",
     ),
     _one(
         "rate ÷ partitions owned",

@@ -13,12 +13,11 @@ from msgspec.structs import replace
 from channels.base import Collected, LateAnswer, Message, NotSent, Outcome
 from channels.sandbox_model import Entry, Faults, Sandbox
 from tests.simulation.scheduler import Scheduler, point, rest
-from tests.simulation.topics import Partition
 
 BELL = "provider"
 
-Stale = Callable[[], bool]
-"""Whether who calls has lost its partition to another."""
+Overtaken = Callable[[], int | None]
+"""Where the journal stood when another claimed the partition of who calls; None: nobody has."""
 
 
 class Provider:
@@ -29,7 +28,7 @@ class Provider:
         self.sandbox = Sandbox(seed, faults)
         self.ledger: list[Entry] = []
         self.acknowledged: list[tuple[int, int]] = []
-        self.on_call: Callable[[str, Message, bool], None] = lambda lane, message, stale: None
+        self.on_call: Callable[[str, Message, int | None], None] = lambda lane, message, pos: None
         self.on_entry: Callable[[Entry], None] = lambda entry: None
 
     def connect(self, owner: str) -> "SimChannel":
@@ -51,12 +50,16 @@ class SimChannel:
         self._late: list[tuple[int, LateAnswer]] = []
         self._tokens: set[int] = set()
 
-    def on(self, partition: Partition) -> "LaneChannel":
+    def on_lane(self) -> "LaneChannel":
         """The same connection, as it is used for one partition of a lane's topic."""
-        return LaneChannel(self, partition)
+        return LaneChannel(self)
 
     async def send(
-        self, lane: str, messages: Sequence[Message], close_ms: int, stale: Stale = lambda: False
+        self,
+        lane: str,
+        messages: Sequence[Message],
+        close_ms: int,
+        overtaken_pos: Overtaken = lambda: None,
     ) -> list[Outcome | None]:
         await point("channel.send before")
         scheduler = self._provider.scheduler
@@ -66,7 +69,7 @@ class SimChannel:
         ]
         calls = [i for i, outcome in enumerate(outcomes) if outcome is None]
         for i in calls:
-            self._provider.on_call(lane, messages[i], stale())
+            self._provider.on_call(lane, messages[i], overtaken_pos())
         answers = self._provider.sandbox.submit(lane, [messages[i] for i in calls], now_ms)
         for entry in self._provider.sandbox.drain():
             self._provider.ledger.append(entry)
@@ -124,21 +127,17 @@ class SimChannel:
 
 
 class LaneChannel:
-    """A connection that knows for which partition, and since which assignment, it calls."""
+    """A connection that knows by which claim it calls."""
 
-    def __init__(self, channel: SimChannel, partition: Partition) -> None:
+    def __init__(self, channel: SimChannel) -> None:
         self.name = channel.name
+        self.overtaken_pos: Overtaken = lambda: None
         self._channel = channel
-        self._partition = partition
-        self._generation = partition.generation
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:
-        return await self._channel.send(lane, messages, close_ms, self._stale)
-
-    def _stale(self) -> bool:
-        return self._partition.generation != self._generation
+        return await self._channel.send(lane, messages, close_ms, self.overtaken_pos)
 
 
 def _echoes(lane: str) -> bool:

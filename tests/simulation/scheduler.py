@@ -23,6 +23,10 @@ TENDER = frozenset({"journal.append after", "topics.publish before"})
 """Journalled and not published: where a router's death shows most."""
 
 
+OVERTAKEN_MS = 100
+"""Long enough for another to claim a partition, and well within the deadline of a call."""
+
+
 class Rest(NamedTuple):
     """Sleep until ``until_ms`` (0: for ever) or until the bell rang more often than ``seen``."""
 
@@ -229,7 +233,8 @@ class Scheduler:
             routes = task.name.startswith(EVENTS)
             tender = routes and what in TENDER and self._nervous > 0
             crash = rates.crash * (NERVOUS if tender else 1)
-            move = rates.move * (5 if routes else 1)
+            calls = what == "channel.send before"
+            move = rates.move * (20 if calls else 5 if routes else 1)
             if draw < crash and self.faults["crash"] < rates.crashes:
                 self.faults["crash"] += 1
                 self.say("CRASH")
@@ -237,7 +242,7 @@ class Scheduler:
                 return True
             draw = rng.random()
             # a sender that stands still between its intent and its call tests every deadline
-            pause = rates.pause * (5 if what == "channel.send before" else 1)
+            pause = rates.pause * (5 if calls else 1)
             if draw < pause and self.faults["pause"] < rates.pauses:
                 self.faults["pause"] += 1
                 # most pauses are short; the long ones outlast a session
@@ -251,6 +256,10 @@ class Scheduler:
                 self.faults["move"] += 1
                 self._nervous = 300
                 self.on_move()
+                if calls:  # the next owner claims while this one stands before its call
+                    process.paused_until_ms = self.now_ms + rng.randrange(1, OVERTAKEN_MS)
+                    self._ready.append(task)
+                    return True
             draw = rng.random()
         if draw < rates.switch:
             self.faults["switch"] += 1

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, StaticPool, create_engine, event
 
 from preferences import store as preference_store
+from streams import lane_owner
 from streams.journal import schema
 from streams.journal.base import Archived, Committed, Group, Row, Timer
 from streams.journal.proof import GENESIS
 from streams.journal.sqlite import SHARD, SqliteStore
 from streams.journal.sqlite_reads import Reads
+from streams.lane_owner import LaneLost
 from tests.simulation.scheduler import Scheduler, point
 
 TIMERS = "timers"
@@ -33,7 +35,8 @@ class MemoryStore(SqliteStore):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         schema.create(self.engine)
-        preference_store.metadata.create_all(self.engine)
+        for metadata in (preference_store.metadata, lane_owner.METADATA):
+            metadata.create_all(self.engine)
         with self.transaction() as connection:
             connection.exec_driver_sql(
                 "INSERT OR IGNORE INTO journal_head VALUES (?, 0, 0, ?)", (SHARD, GENESIS)
@@ -83,19 +86,35 @@ class SimJournal:
         if box[1] is None:
             self._commit()
         await point("journal.append after")
-        answer: Committed = box[1]
+        answer: Committed | Exception = box[1]
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
     def _commit(self) -> None:
         boxes, self._waiting = self._waiting, []
         groups = [box[0] for box in boxes]
-        answers = self._store.commit(groups, self._scheduler.now_ms)
-        for box, answer in zip(boxes, answers, strict=True):
+        for box, answer in zip(boxes, self._answers(groups), strict=True):
             box[1] = answer
-        self._head = answers[-1].pos
-        if any(u.timers for g in groups for u in g.units) or any(a.looked for a in answers):
+
+    def _answers(self, groups: Sequence[Group]) -> list[Committed | Exception]:
+        """One group's fault is tracked down by halving, as group commit does."""
+        try:
+            return [*self._write(groups)]
+        except LaneLost as error:
+            if len(groups) == 1:
+                self._scheduler.faults["lane lost"] += 1
+                return [error]
+        half = len(groups) // 2
+        return self._answers(groups[:half]) + self._answers(groups[half:])
+
+    def _write(self, groups: Sequence[Group]) -> list[Committed]:
+        written = self._store.commit(groups, self._scheduler.now_ms)
+        self._head = written[-1].pos
+        if any(u.timers for g in groups for u in g.units) or any(a.looked for a in written):
             self._scheduler.ring(TIMERS)
         self._committed(groups)
+        return written
 
     async def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
         return await self.aside(self._store.read, streams, name="journal.read")

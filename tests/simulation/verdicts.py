@@ -148,8 +148,7 @@ def caps(watch: Watch) -> None:
 
 
 def paced(watch: Watch) -> None:
-    """I11: no lane is called faster than its contract, over all partitions and owners. Calls of
-    who lost its partition and does not know yet are left out until owners have epochs."""
+    """I11: no lane is called faster than its contract, over all partitions and owners."""
     for (lane, urgent), times in watch.calls.items():
         rate = watch.world.documents.lanes[lane].rate_per_s * (0.2 if urgent else 0.8)
         burst = PARTITIONS * BURSTS * max(1.0, rate / PARTITIONS * 0.1)

@@ -1,7 +1,7 @@
 """One world: workers around one journal, one set of topics, one carrier, run by one seed."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -9,6 +9,7 @@ from channels.lanes import Breaker, Pacer
 from channels.sandbox_model import FAULTS, Faults
 from preferences.vault import Keys, Vault
 from streams.core.identity import Index
+from streams.lane_owner import Claim, Ownership
 from streams.people import SqlPeople
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
@@ -77,7 +78,9 @@ class Worker:
     def take(self, partition: Partition) -> None:
         """The partition is this worker's from now on."""
         limit, step = self._step_of(partition)
-        self._spawn(partition.bell, self._read(partition, limit, step))
+        work = self.works.get(partition.bell)
+        reading = self._read(partition, partition.generation, limit, step, work)
+        self._spawn(partition.bell, reading)
 
     def leave(self, partition: Partition) -> None:
         """The worker is told that it loses a partition; others only find out."""
@@ -89,9 +92,15 @@ class Worker:
 
     # the loops
 
-    async def _read(self, partition: Partition, limit: int, step: Step) -> None:
+    async def _read(
+        self, partition: Partition, generation: int, limit: int, step: Step, work: LaneWork | None
+    ) -> None:
         scheduler, topics = self.world.scheduler, self.world.topics
-        generation, position = partition.generation, partition.committed
+        position = partition.committed
+        if work is not None:
+            await point("lane.claim before")
+            work.claim = self.world.claim(partition, self.process.name)
+            await point("lane.claim after")
         while partition.generation == generation:
             seen = scheduler.rings[partition.bell]
             await point("topics.poll before")
@@ -101,8 +110,10 @@ class Worker:
                 continue
             await point("topics.poll after")
             wait_until_ms = await step(records)
-            if wait_until_ms < 0:
-                return  # left undone: it comes again, to somebody else
+            if wait_until_ms < 0:  # left undone: it comes again, to whoever has the partition
+                if partition.generation == generation:
+                    self.take(partition)
+                return
             await point("topics.acknowledge before")
             topics.acknowledge(partition, generation, records)
             await point("topics.acknowledge after")
@@ -128,8 +139,9 @@ class Worker:
         lane_name, urgent = world.lanes[topic]
         lane = river.documents.lanes[lane_name]
         pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
-        work = LaneWork(lane_name, self.channel.on(partition), pacer, Breaker(), urgent)
-
+        channel = self.channel.on_lane()
+        work = LaneWork(lane_name, channel, pacer, Breaker(), urgent)
+        channel.overtaken_pos = lambda: self.world.overtaken_pos(partition, work.claim)
         self.works[partition.bell] = work
 
         async def dispatching(records: Sequence[Record]) -> int:
@@ -218,6 +230,8 @@ class World:
         names = [EVENTS, PARKED, *self.lanes]
         self.topics = SimTopics(self.scheduler, self.rng, names)
         self.provider = Provider(self.scheduler, seed, _carrier(self.rng))
+        self.ownership = Ownership(store.transaction)
+        self.claimed: defaultdict[str, list[int]] = defaultdict(list)
         self.chosen: Chosen = {}
         self.batch = self.rng.choice((1, 3, 20))
         self.book = Book(self.documents)
@@ -235,6 +249,22 @@ class World:
             journal, View(self.topics), people, self.vault, self.index, Clock(self.scheduler),
             self.documents, self.vault.hub,
         )  # fmt: skip
+
+    def claim(self, partition: Partition, owner: str) -> Claim:
+        """Take a lane's partition over; where the journal stood then is kept."""
+        claim = self.ownership.claim(
+            partition.topic, partition.number, owner, self.scheduler.now_ms
+        )
+        self.claimed[partition.bell].append(self.store.head())
+        assert claim.epoch == len(self.claimed[partition.bell])
+        return claim
+
+    def overtaken_pos(self, partition: Partition, claim: Claim | None) -> int | None:
+        """Where the journal stood when another claimed the partition; None: nobody has."""
+        claimed = self.claimed[partition.bell]
+        if claim is None or claim.epoch == len(claimed):
+            return None
+        return claimed[claim.epoch]
 
     def run(self, limit: int = 400_000) -> bool:
         """Until everything is quiet; False when it never was."""
