@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -21,7 +22,10 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=500_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = uvloop.run(river.run(chosen.events, Path(folder)))
+        result = uvloop.run(river.run(chosen.events, Path(folder), by_step=False))
+    with tempfile.TemporaryDirectory() as folder:
+        steps = uvloop.run(river.run(chosen.events // 4, Path(folder), by_step=True))
+    result = replace(result, us={**result.us, **steps.us})
     print(river.table(result))
     found: dict[str, object] = {
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},

@@ -9,8 +9,10 @@ import asyncio
 import os
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.meter import Metered, peak_mb, process_us, rss_mb, threads_us
 from bench.world import START_MS, events, lanes, load_recipients, start_carrier
@@ -47,17 +49,18 @@ class Result:
     bytes_per_notification: float
 
 
-async def run(count: int, folder: Path) -> Result:
-    """One run over ``count`` events for as many recipients."""
+async def run(count: int, folder: Path, *, by_step: bool) -> Result:
+    """One run over ``count`` events for as many recipients. Telling the steps of a loop apart costs
+    several µs a notification, so that a run measures either them or the whole."""
     carrier, port = start_carrier(folder / "ledger.jsonl")
     try:
-        return await _measured(count, folder, port, carrier.pid)
+        return await _measured(count, folder, port, carrier.pid, by_step)
     finally:
         carrier.terminate()
         carrier.wait()
 
 
-async def _measured(count: int, folder: Path, port: int, pid: int) -> Result:
+async def _measured(count: int, folder: Path, port: int, pid: int, by_step: bool) -> Result:
     settings = load(
         {
             **os.environ,
@@ -75,11 +78,12 @@ async def _measured(count: int, folder: Path, port: int, pid: int) -> Result:
     spent: Counter[str] = Counter()
     threads, carrier_us = threads_us(), process_us(pid)
     cpu, start = time.process_time(), time.perf_counter()
-    tasks = [
-        asyncio.create_task(Metered(hub.bed.work(w), _step(w.name), spent)) for w in hub.bed.workers
-    ]
-    door = asyncio.create_task(Metered(_post(hub, posted), "door", spent))
-    await door
+
+    def begun(work: Coroutine[Any, Any, None], step: str) -> asyncio.Task[None]:
+        return asyncio.create_task(Metered(work, step, spent) if by_step else work)
+
+    tasks = [begun(hub.bed.work(w), _step(w.name)) for w in hub.bed.workers]
+    await begun(_post(hub, posted), "door")
     seconds = await _drained(hub, tasks) - start
     cpu_us = (time.process_time() - cpu) * 1e6
     by_thread = threads_us() - threads

@@ -11,6 +11,7 @@ from streams.core import events as e
 from streams.core import policy as policies
 from streams.core.codec import decode
 from streams.core.identity import Index, named_stream
+from streams.event_record import rules_of
 from streams.journal.base import JournalStore, Reader
 from streams.pipeline.river import Documents, River
 from templates.catalog_files import build_catalog
@@ -70,8 +71,10 @@ def with_wordings(documents: Documents, published: Sequence[Published]) -> Docum
         one.notice: load_wording(one.notice, one.files, one.version, documents.hosts)
         for one in published
     }
+    catalog = build_catalog(files, catalog.senders)
     return documents._replace(
-        catalog=build_catalog(files, catalog.senders),
+        catalog=catalog,
+        rules=rules_of(catalog, documents.hosts) if documents.rules else b"",
         wordings={**documents.wordings, **loaded},
     )
 

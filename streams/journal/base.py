@@ -165,12 +165,19 @@ class JournalStore(Reader, Protocol):
     def delete_timers(self, timers: Sequence[Timer]) -> None:
         """Remove timers that were served."""
 
+    def deletion(self, timers: Sequence[Timer]) -> Callable[[Any], None]:
+        """The same as an effect, which rides with a group."""
+
     def verify(self) -> Iterator[str]:
         """Walk the chain; yields one sentence per fault, each naming the position."""
 
 
 class Store(JournalStore, Protocol):
     """What the hub needs of a journal's database: the store, and what is kept beside it."""
+
+    @property
+    def shard(self) -> int:
+        """Whose rows these are."""
 
     @property
     def engine(self) -> Engine:

@@ -81,7 +81,7 @@ class GroupCommit:
         return await self._aside(self._store.due, now_ms, limit)
 
     async def delete_timers(self, timers: Sequence[Timer]) -> None:
-        await self._aside(self._store.delete_timers, timers)
+        await self.append(Group(effects=(self._store.deletion(timers),)))
 
     @property
     def head(self) -> int:

@@ -19,7 +19,6 @@ from streams.journal.proof import (
     GENESIS,
     Head,
     Inclusion,
-    Stored,
     archive_leaf,
     faults,
     leaf,
@@ -52,10 +51,13 @@ class SqliteStore:
     not hold it. ``readers`` is for reading. Errors: `streams.journal.errors`.
     """
 
+    shard = SHARD
+
     def __init__(self, path: str | Path, *, synced: bool = True) -> None:
         self._path = path
         self._own = threading.local()
         self._lent: list[sqlite3.Connection] = []
+        self._tail = Tail()
         self.engine = sqlite.engine(path, synced=synced)
         self.readers = sqlite.engine(path, connections=READERS, read_only=True)
         with _translated():
@@ -81,14 +83,44 @@ class SqliteStore:
             archived = [writing.archive(group.archive) for group in groups]
             won = writing.write(_offered(groups, archived))
             rest = undone.pop_all()
-        return partial(_finish, rest, connection, writing, groups, archived, won)
+        return partial(self._finish, rest, connection, writing, groups, archived, won)
 
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
         return self.begin(groups, at_ms)()
 
+    def _finish(
+        self,
+        transaction: ExitStack,
+        connection: Connection,
+        writing: "_Transaction",
+        groups: Sequence[Group],
+        archived: Sequence[list[bool]],
+        won: Sequence[bool],
+    ) -> list[Committed]:
+        """The second half of a commit: its statements, and what looks at what they wrote."""
+        with transaction:
+            writing.flush()
+            for group in groups:
+                for effect in group.effects:
+                    effect(connection)
+            looked = [writing.look(group) for group in groups]
+            pos = writing.seal()
+        self._tail.add(writing.written)
+        each = iter(won)
+        return [
+            Committed(tuple(islice(each, len(group.units))), tuple(kept), seen, pos)
+            for group, kept, seen in zip(groups, archived, looked, strict=True)
+        ]
+
     def delete_timers(self, timers: Sequence[Timer]) -> None:
         with self.transaction() as connection:
+            self.deletion(timers)(connection)
+
+    def deletion(self, timers: Sequence[Timer]) -> Callable[[Connection], None]:
+        def delete(connection: Connection) -> None:
             _raw(connection).executemany(_DELETE_TIMERS, timers)
+
+        return delete
 
     def remove_month(self, month: int, at_ms: int) -> int:
         """Remove the events accepted in a month (as 202611); returns how many.
@@ -131,8 +163,11 @@ class SqliteStore:
         return self.standing().pos
 
     def since(self, pos: int, limit: int) -> list[Row]:
-        with self._reading() as reads:
-            return reads.since(pos, limit)
+        rows = self._tail.since(pos, limit)
+        if len(rows) < limit:  # from before, or another process's
+            with self._reading() as reads:
+                rows += reads.since(rows[-1].pos if rows else pos, limit - len(rows))
+        return rows
 
     def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
         with self._reading() as reads:
@@ -192,27 +227,32 @@ class SqliteStore:
         return reads
 
 
-def _finish(
-    transaction: ExitStack,
-    connection: Connection,
-    writing: "_Transaction",
-    groups: Sequence[Group],
-    archived: Sequence[list[bool]],
-    won: Sequence[bool],
-) -> list[Committed]:
-    """The second half of a commit: its statements, and what looks at what they wrote."""
-    with transaction:
-        writing.flush()
-        for group in groups:
-            for effect in group.effects:
-                effect(connection)
-        looked = [writing.look(group) for group in groups]
-        pos = writing.seal()
-    each = iter(won)
-    return [
-        Committed(tuple(islice(each, len(group.units))), tuple(kept), seen, pos)
-        for group, kept, seen in zip(groups, archived, looked, strict=True)
-    ]
+class Tail:
+    """The rows this process committed last, for who follows close behind: read back from the file
+    they cost as much as they did to write."""
+
+    KEPT = 40_000
+    """Some twenty MB: what a busy second writes, and more than a follower falls behind by."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Rows that were committed, in order. After another process's, those before count no
+        more: the positions have no gaps."""
+        kept = self._rows
+        if kept and rows and rows[0].pos != kept[-1].pos + 1:
+            kept = []
+        elif len(kept) > 2 * self.KEPT:
+            kept = kept[-self.KEPT :]
+        kept += rows
+        self._rows = kept
+
+    def since(self, pos: int, limit: int) -> list[Row]:
+        """Rows that follow a position; none when the first of them is not here."""
+        rows = self._rows
+        start = pos + 1 - rows[0].pos if rows else -1
+        return rows[start : start + limit] if start >= 0 else []
 
 
 class _Transaction:
@@ -230,7 +270,8 @@ class _Transaction:
         self._kept: set[bytes] = set()
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
-        self._rows: list[Stored] = []
+        self._rows: list[Row] = []
+        self.written: list[Row] = []
         self._lookups: list[tuple[bytes, bytes, bytes, int]] = []
         self._timers: list[Timer] = []
         self._archive: list[tuple[object, ...]] = []
@@ -261,12 +302,13 @@ class _Transaction:
             sqlite.insert_rows(self._raw, _INSERT_LOOKUPS, self._lookups)
             sqlite.insert_rows(self._raw, _INSERT_TIMERS, self._timers)
         effects = self._effects
+        self.written += self._rows
         self._rows, self._lookups, self._timers = [], [], []
         self._archive, self._effects = [], []
         for effect in effects:
             effect(self._connection)
 
-    def _place(self, unit: Unit, rows: list[Stored]) -> bool:
+    def _place(self, unit: Unit, rows: list[Row]) -> bool:
         """Give a unit's rows their positions, if the first of them is the next of its stream."""
         if not unit.rows:
             if unit.lookups:  # without a position nobody who looks later would see them
@@ -280,7 +322,7 @@ class _Transaction:
                 raise JournalRefused("the rows of a unit are consecutive versions of one stream")
             version += 1
             self._pos += 1
-            rows.append((self._pos, stream, entry.version, entry.type, self._at_ms, entry.data))
+            rows.append(Row(self._pos, stream, entry.version, entry.type, self._at_ms, entry.data))
         self._tops[stream] = version - 1
         return True
 

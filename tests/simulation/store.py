@@ -13,7 +13,7 @@ from streams import lane_owner
 from streams.journal import schema
 from streams.journal.base import Archived, Committed, Group, Row, Timer
 from streams.journal.proof import GENESIS
-from streams.journal.sqlite import SHARD, SqliteStore
+from streams.journal.sqlite import SHARD, SqliteStore, Tail
 from streams.journal.sqlite_reads import Reads
 from streams.lane_owner import LaneLost
 from tests.simulation.scheduler import Scheduler, point
@@ -34,6 +34,7 @@ class MemoryStore(SqliteStore):
         def _begin(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+        self._tail = Tail()
         schema.create(self.engine)
         for metadata in (preference_store.metadata, lane_owner.METADATA):
             metadata.create_all(self.engine)
@@ -45,6 +46,7 @@ class MemoryStore(SqliteStore):
         self._raw.backup(self._blank)
 
     def reset(self) -> None:
+        self._tail = Tail()
         self._blank.backup(self._raw)
 
     def execute(self, sql: str, *values: object) -> list[Any]:
