@@ -1,0 +1,213 @@
+"""Topics on Kafka: what is published is with every replica that counts when `publish` returns.
+
+A publication goes out as one batch of records for each partition, which costs a third of sending
+them one by one. The partition is a hash of the key, the one every client of Kafka uses, so that
+whoever else keys records by recipient lands in the same partition.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
+
+from streams.clock import Clock
+from streams.partitioner import partition_of
+from streams.topics import Record, TopicsClosed, TopicsRefused, TopicsUnavailable
+
+BATCH_BYTES = 262_144
+"""Of a batch: large enough that its header and its round trip cost nothing, and well below what a
+broker takes."""
+
+RECORD_BYTES = 1_048_576
+"""The largest key and value together; topics are made to take it (`streams.topic_plan`). A notice
+is a thousandth of it."""
+
+ANSWER_MS = 20_000
+"""How long a broker may take over a request before it is asked again."""
+
+RETRY_MS = 200
+"""Between two tries of what a broker did not take."""
+
+CLOSE_S = 10
+"""How long the end waits for brokers that are away, before it gives up what is being published:
+nobody was told that it is safe."""
+
+_log = logging.getLogger(__name__)
+
+Batches = Mapping[str, Sequence[Record]]
+Part = tuple[str, int, list[Record]]
+"""Topic, partition, and what is for it."""
+
+
+class KafkaTopics:
+    """`streams.topics.Publishing` on the brokers (host:port,host:port), for one event loop.
+
+    While the brokers are away a publication waits: for ``patience_s`` seconds, and then raises
+    `TopicsUnavailable`; by default for ever. Memory is bounded by the callers: each waits for its
+    publication before it brings the next. A publication that had to be tried again may be there
+    twice; every reader of the river expects that.
+    """
+
+    def __init__(self, brokers: str, clock: Clock, *, patience_s: float | None = None) -> None:
+        self._brokers = brokers
+        self._clock = clock
+        self._patience_s = patience_s
+        self._line: _Line | None = None
+        self._starting = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Let what is being published be answered, then let go of the brokers."""
+        self._closed = True
+        self._replace(self._line)
+        await asyncio.gather(*self._stopping)
+
+    async def publish(self, batches: Batches) -> None:
+        left: Batches = {topic: records for topic, records in batches.items() if records}
+        _refuse_large(left)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                while left:
+                    left = await self._try(left)
+        except TimeoutError as error:
+            raise TopicsUnavailable("the brokers do not answer") from error
+
+    async def _try(self, batches: Batches) -> Batches:
+        """Publish them; what was not taken, to be tried again after a while."""
+        line = await self._started()
+        try:
+            parts = await _by_partition(line.producer, batches)
+            taken = await line.send(parts)
+        except KafkaError as error:
+            _log.warning("nothing was published, a topic is missing: %r", error)
+            return batches
+        left: dict[str, list[Record]] = {}
+        for (topic, partition, records), failure in zip(parts, taken, strict=True):
+            match failure:
+                case None:
+                    continue
+                case MessageSizeTooLargeError():
+                    self._replace(line)
+                    raise TopicsRefused(f"a record for {topic} is too large there") from failure
+                case KafkaError():
+                    _log.warning("not published to %s/%d: %r", topic, partition, failure)
+                    left.setdefault(topic, []).extend(records)
+                case _:
+                    raise failure
+        if left:
+            # It numbers what it sends to a partition; after a loss, the numbers fit no more.
+            self._replace(line)
+            await self._clock.sleep_ms(RETRY_MS)
+        return left
+
+    async def _started(self) -> "_Line":
+        """Once a broker has let us in."""
+        while True:
+            async with self._starting:
+                if self._closed:
+                    raise TopicsClosed("the topics are closed")
+                if self._line is None:
+                    self._line = await self._start()
+                if self._line is not None:
+                    return self._line
+            await self._clock.sleep_ms(RETRY_MS)
+
+    async def _start(self) -> "_Line | None":
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._brokers,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=2 * RECORD_BYTES,
+            request_timeout_ms=ANSWER_MS,
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            _log.warning("no broker at %s: %r", self._brokers, error)
+            await producer.stop()
+            return None
+        except BaseException:
+            await producer.stop()
+            raise
+        return _Line(producer)
+
+    def _replace(self, line: "_Line | None") -> None:
+        """The next publication starts another; what others have in this one ends with it."""
+        if line is None or self._line is not line:
+            return
+        self._line = None
+        stopping = asyncio.create_task(line.stop(), name="stop of a producer")
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
+
+
+class _Line:
+    """A producer, and the publications that wait for its answers."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self._sending: set[asyncio.Future[list[BaseException | None]]] = set()
+
+    async def send(self, parts: Sequence[Part]) -> list[BaseException | None]:
+        """What hindered each part; None: it is safe."""
+        sending = asyncio.gather(
+            *(_send(self.producer, *part) for part in parts), return_exceptions=True
+        )
+        self._sending.add(sending)
+        try:
+            return await sending
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return [ProducerClosed() for _ in parts]  # by `stop`, not by our caller
+        finally:
+            self._sending.discard(sending)
+
+    async def stop(self) -> None:
+        """What is on its way is answered, or after a while failed."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.producer.stop()
+        except TimeoutError:
+            # it waits for brokers that are away as long as they are: the rest of it, without that
+            await self.producer.client.close()
+            await self.producer._sender.close()
+            for sending in list(self._sending):
+                sending.cancel()
+
+
+async def _by_partition(producer: AIOKafkaProducer, batches: Batches) -> list[Part]:
+    parts: list[Part] = []
+    for topic, records in batches.items():
+        count = len(await producer.partitions_for(topic))
+        here: dict[int, list[Record]] = {}
+        for record in records:
+            here.setdefault(partition_of(record.key, count), []).append(record)
+        parts += [(topic, partition, part) for partition, part in here.items()]
+    return parts
+
+
+async def _send(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
+) -> None:
+    """In order; returns when all of them are safe."""
+    batch = producer.create_batch()
+    for record in records:
+        if batch.append(key=record.key, value=record.value, timestamp=None) is None:  # it is full
+            # awaited: of a partition, one batch at a time is on its way in any case
+            await (await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(key=record.key, value=record.value, timestamp=None)
+    await (await producer.send_batch(batch, topic, partition=partition))
+
+
+def _refuse_large(batches: Batches) -> None:
+    for topic, records in batches.items():
+        for record in records:
+            if len(record.key) + len(record.value) > RECORD_BYTES:
+                raise TopicsRefused(f"a record for {topic} has more than {RECORD_BYTES:,} bytes")
