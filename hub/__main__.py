@@ -20,6 +20,7 @@ from hub.commands import (
     replaying,
     secrets,
     serving,
+    working,
 )
 from hub.commands.console import Commands, settings_file
 
@@ -47,6 +48,8 @@ def _hub(
 app.command()(serving.up)
 app.command()(playing.demo)
 app.command()(serving.sandbox)
+app.command()(working.worker)
+app.command()(working.web)
 app.command()(bringing.publish)
 app.add_typer(bringing.recipients, name="recipients")
 app.add_typer(keys.keys, name="key")

@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from streams.local import PACE, Bells, LocalBed, Pace
 from streams.local_topics import SqliteTopics
 from streams.people import SqlPeople
 from streams.pipeline.river import Documents, River
+from streams.pipeline.sweep import Swept
 from streams.projections import following
 from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
@@ -70,6 +71,20 @@ class Hub:
     commands: Commands
     reading: Reading
     entropy: Entropy
+
+    @property
+    def swept(self) -> Swept:
+        return self.bed.swept
+
+    def backlog(self) -> Mapping[str, tuple[int, int]]:
+        return self.topics.backlog()
+
+    def ring(self) -> None:
+        self.bed.ring()
+
+    def wrong(self) -> Sequence[str]:
+        """Nothing is elsewhere."""
+        return ()
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -126,7 +141,7 @@ def documents(
     wordings = {
         name: load_wording(name, files, hosts=hosts) for name, files in catalog.files.items()
     }
-    lanes = lanes or load_lanes(LANES.read_text(encoding="utf-8"))
+    lanes = lanes or load_lanes((settings.lanes or LANES).read_text(encoding="utf-8"))
     if settings.smtp_host:
         lanes = Lanes(replace(x, provider=SMTP) if x.channel == "email" else x for x in lanes)
     rules = rules_of(catalog, hosts)
@@ -171,7 +186,7 @@ def open_hub(
     people = SqlPeople(store.readers, vault, journal, at_once)
     index = Index(settings.key("index_key"))
     seed = documents(settings, catalog, lanes)
-    inbox = InboxStore(store.engine, *_inbox_seals(store, vault))
+    inbox = InboxStore(store.engine, *inbox_seals(store, vault))
     if carriers is None:
         carriers = carriers_of(settings, clock)
     channels = {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}
@@ -186,7 +201,7 @@ def open_hub(
         hub_key(settings),
     )
     follower = following.Follower(store, Refresher(store, river, seed).refresh)
-    swept = sweeps.SqlSweeps(store.readers, store.engine)
+    swept = sweeps.SqlSweeps(store)
     owned = lane_owner.Ownership(store.transaction)
     bed = LocalBed(
         river, bells, store, channels, follower, swept, owned, journal.timers, clock, pace
@@ -199,7 +214,7 @@ def open_hub(
     )  # fmt: skip
 
 
-def _inbox_seals(store: Store, vault: Vault):  # type: ignore[no-untyped-def]
+def inbox_seals(store: Store, vault: Vault):  # type: ignore[no-untyped-def]
     def key(ref: str) -> SubjectKey | None:
         with store.readers.connect() as connection:
             loaded = preference_store.load_many(connection, vault, [ref]).get(ref)

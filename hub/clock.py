@@ -1,4 +1,5 @@
-"""The three clocks: `Real` to serve, `Scaled` to show a day in a minute, `Virtual` to simulate.
+"""The clocks: `Real` to serve, `Scaled` to show a day in a minute, `Virtual` to simulate, and
+`Rehearsal`, which several processes share.
 
 Each is a `streams.clock.Clock`. No other module reads the machine's time.
 """
@@ -8,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import mmap
+import struct
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 
 QUIET_TURNS = 8
 """Turns of the loop after which nobody woken is still on the way: an event that was set takes
@@ -45,6 +49,40 @@ class Scaled:
 
     async def sleep_ms(self, ms: int) -> None:
         await asyncio.sleep(ms / 1000 / self._factor)
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
+        return await _first(event, self.sleep_ms(timeout_ms))
+
+
+class Rehearsal:
+    """Time that several processes share by a file: it begins at a moment, runs ``factor`` times as
+    fast as the machine's, and may be moved on by whoever directs the rehearsal."""
+
+    _FORM = struct.Struct("<qqd")  # start and origin in ms, factor
+    LOOK_S = 0.02
+    """A sleeper looks so often whether time was moved on."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._shared = mmap.mmap(file.fileno(), self._FORM.size, access=mmap.ACCESS_READ)
+
+    @classmethod
+    def set(cls, path: Path, now_ms: int, factor: float) -> None:
+        """It is ``now_ms``, for everybody who has this file or opens it later."""
+        told = cls._FORM.pack(now_ms, Real().now_ms(), factor)
+        with path.open("r+b" if path.exists() else "x+b", buffering=0) as file:
+            file.write(told)
+
+    def now_ms(self) -> int:
+        start_ms, origin_ms, factor = self._FORM.unpack(self._shared[:])
+        return int(start_ms + (Real().now_ms() - origin_ms) * factor)
+
+    async def sleep_ms(self, ms: int) -> None:
+        until_ms = self.now_ms() + ms
+        await asyncio.sleep(0)
+        while (left_ms := until_ms - self.now_ms()) > 0:
+            factor = self._FORM.unpack(self._shared[:])[2]
+            await asyncio.sleep(min(left_ms / 1000 / factor, self.LOOK_S))
 
     async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
         return await _first(event, self.sleep_ms(timeout_ms))
@@ -117,6 +155,11 @@ class Virtual:
         self._now_ms = ms
         while (due := self.next_due_ms()) is not None and due <= ms:
             heapq.heappop(self._sleepers)[2].set_result(None)
+
+
+def clock_of(file: Path | None) -> Real | Rehearsal:
+    """The machine's time, or that of the rehearsal which this file directs."""
+    return Rehearsal(file) if file else Real()
 
 
 async def _first(event: asyncio.Event, sleep: Coroutine[None, None, None]) -> bool:

@@ -47,7 +47,7 @@ class Busy(Exception):  # noqa: N818 - a state of the port, not a mistake
 
 async def serve(settings: Settings, per_s: float | None, own_sandbox: bool, say: Say) -> None:
     """Serve until SIGTERM or SIGINT. ``per_s``: with sample recipients and so many events."""
-    with held(settings.data_dir) as folder, _listening(settings) as listener:
+    with held(settings.data_dir) as folder, listening(settings) as listener:
         settings = _located(settings, listener)
         async with _carrier(settings, own_sandbox, rough=per_s is not None) as settings:
             hub = open_hub(settings, Real())
@@ -60,7 +60,7 @@ async def serve(settings: Settings, per_s: float | None, own_sandbox: bool, say:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def listening(settings: Settings) -> Iterator[socket.socket]:
     """The port is taken before anything else begins: one that is busy is a sentence, not a hub
     without pages."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -104,7 +104,7 @@ async def _carrier(settings: Settings, own: bool, rough: bool) -> AsyncIterator[
         await carrier.end()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """A server that leaves signals to the hub."""
 
     @contextmanager
@@ -129,7 +129,7 @@ class _Service:
             server_header=False,
             timeout_graceful_shutdown=GOODBYE_S,
         )
-        self._server = _Server(config)
+        self._server = Server(config)
 
     async def run(self, per_s: float | None) -> None:
         self._heed_signals()

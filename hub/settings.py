@@ -128,6 +128,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Port where a worker says on `host` how it is; 0: it does not."),
     ] = 0
 
+    lanes: Annotated[
+        Path | None,
+        Meta(description="TOML file of the contracts with carriers; none: those of the sandbox."),
+    ] = None
+    clock: Annotated[
+        Path | None,
+        Meta(description="File of a rehearsal's time, which all processes share; none: real time."),
+    ] = None
+
     smtp_host: Annotated[
         str,
         Meta(description="Server that takes e-mail; empty: the sandbox carrier plays one."),
@@ -174,6 +183,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{name} must be set in production")
             elif self.database:
                 raise SettingsError(f"{name} must be set where database is: all processes share it")
+        if self.env == "production" and self.clock:
+            raise SettingsError("clock must not be set in production: messages go by real time")
         if self.env == "production" and not self.public_url.startswith("https://"):
             raise SettingsError("public_url must begin with https:// in production")
         if bool(self.database) != bool(self.kafka):

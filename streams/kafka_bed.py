@@ -69,6 +69,11 @@ class KafkaBed:
         consumer = self.app._consumer
         return consumer.held if isinstance(consumer, SliceConsumer) else []
 
+    @property
+    def joined(self) -> bool:
+        """Whether the group has let this worker in; its share may be nothing."""
+        return self.app.consumer_generation_id > 0
+
     async def run(self) -> None:
         """Until :meth:`stop`: then what is begun is finished and said, and the group is left.
 

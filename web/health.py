@@ -39,11 +39,13 @@ async def ready(site: Here) -> Response[dict[str, Any]]:
         return _not_ready(f"the journal cannot be read: {error}")
     if behind > BEHIND_MAX:
         return _not_ready(f"the read models are {behind:,} rows behind the journal")
+    if wrong := site.hub.wrong():
+        return _not_ready(*wrong)
     return Response({"status": "ok", "wrong": []})
 
 
-def _not_ready(sentence: str) -> Response[dict[str, Any]]:
-    return Response({"status": "wrong", "wrong": [sentence]}, status_code=503)
+def _not_ready(*sentences: str) -> Response[dict[str, Any]]:
+    return Response({"status": "wrong", "wrong": [*sentences]}, status_code=503)
 
 
 def _behind(site: Site) -> int:
@@ -83,7 +85,7 @@ class _Standing(Collector):
         yield _outcomes("notice", report.by_notice)
         waiting = ((topic, count) for topic, (count, _) in reading.backlog().items())
         yield _gauge("fenghuo_backlog", "Records that wait on a topic", ["topic"], waiting)
-        swept = self._site.hub.bed.swept
+        swept = self._site.hub.swept
         yield _gauge(
             "fenghuo_swept",
             "What only the sweep caught since the start; more than none is an alarm",

@@ -149,7 +149,7 @@ def _alarms(site: Site, totals: Totals) -> list[tuple[str, int, str]]:
     """What somebody should look at: its word, how many, and where."""
     known = [
         ("alarm_quarantine", len(site.reading.quarantined("open", ALARM_MAX)), "/quarantine"),
-        ("alarm_swept", site.hub.bed.swept.caught, "/metrics"),
+        ("alarm_swept", site.hub.swept.caught, "/metrics"),
         ("alarm_unconfirmed", totals.categories.get("unconfirmed", 0), "#accounts"),
     ]
     return [alarm for alarm in known if alarm[1]]

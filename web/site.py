@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,9 +23,8 @@ from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
 from streams.journal.base import Store
-from streams.local import LocalBed
-from streams.local_topics import SqliteTopics
 from streams.pipeline.river import River
+from streams.pipeline.sweep import Swept
 from streams.reading import Reading
 from web.keys import Pace
 from web.words import HTML_LANGUAGE, LANGUAGES, Language, Speech, read_words, speeches
@@ -65,15 +64,22 @@ class HubContext(Protocol):
     @property
     def store(self) -> Store: ...
     @property
-    def topics(self) -> SqliteTopics: ...
-    @property
     def river(self) -> River: ...
-    @property
-    def bed(self) -> LocalBed: ...
     @property
     def inbox(self) -> InboxStore: ...
     @property
     def entropy(self) -> Callable[[int], bytes]: ...
+    @property
+    def swept(self) -> Swept: ...
+
+    def backlog(self) -> Mapping[str, tuple[int, int]]:
+        """How many records wait on each topic, and the offset of the oldest."""
+
+    def ring(self) -> None:
+        """Something was journalled: wake whoever follows."""
+
+    def wrong(self) -> Sequence[str]:
+        """Sentences about what this process cannot reach, beside the journal."""
 
 
 class Site:
@@ -84,9 +90,9 @@ class Site:
         self.hub = hub
         river = hub.river
         self.reading = Reading(
-            hub.store, river.vault, river.index, lambda: river.documents, hub.topics.backlog
+            hub.store, river.vault, river.index, lambda: river.documents, hub.backlog
         )
-        self.commands = Commands(river, hub.inbox, hub.bed.ring, asyncio.to_thread)
+        self.commands = Commands(river, hub.inbox, hub.ring, asyncio.to_thread)
         self.pace = Pace()
         self.link_key = settings.key("link_key")
         self.signer = Signer({0: self.link_key}, current=0)

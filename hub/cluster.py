@@ -1,0 +1,124 @@
+"""Composition of the processes of a cluster: PostgreSQL keeps the journal, Kafka carries."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from channels.base import Channel
+from channels.inbox import InboxChannel, InboxStore
+from hub.bootstrap import carriers_of, documents, hub_key, inbox_seals, open_vault
+from hub.settings import Settings
+from preferences.vault import Entropy, Vault
+from streams.clock import Clock
+from streams.commands import Commands
+from streams.core.identity import Index
+from streams.documents import Refresher, load
+from streams.journal.group import Aside, GroupCommit
+from streams.journal.postgres import READERS, PostgresStore
+from streams.kafka_lag import Lag
+from streams.kafka_topics import KafkaTopics
+from streams.patience import Patience, PatientCommit, patiently
+from streams.people import SqlPeople
+from streams.pipeline.river import River
+from streams.pipeline.sweep import Swept
+from streams.reading import Reading
+
+
+ANSWER_S = 10
+"""How long a page or a door waits for brokers that are away, before it says so."""
+
+
+@dataclass
+class ClusterHub:
+    """What one process of a cluster runs on. ``close`` lets go of it in order."""
+
+    settings: Settings
+    clock: Clock
+    store: PostgresStore
+    journal: GroupCommit
+    topics: KafkaTopics
+    vault: Vault
+    river: River
+    inbox: InboxStore
+    channels: Mapping[str, Channel]
+    commands: Commands
+    reading: Reading
+    refresher: Refresher
+    entropy: Entropy
+    lag: Lag
+    patience: Patience
+    reads: Aside
+    threads: ThreadPoolExecutor
+
+    @property
+    def swept(self) -> Swept:
+        return Swept()
+
+    def backlog(self) -> Mapping[str, tuple[int, int]]:
+        return self.lag.waiting()
+
+    def ring(self) -> None:
+        """Whoever follows the journal is another process, and looks every second."""
+
+    def wrong(self) -> Sequence[str]:
+        return [sentence for sentence in (self.lag.wrong, self.patience.wrong) if sentence]
+
+    async def close(self) -> None:
+        for channel in self.channels.values():
+            await channel.close()
+        await self.topics.close()
+        await self.journal.close()
+        self.lag.close()
+        self.threads.shutdown()
+        self.store.close()
+
+
+async def open_cluster(
+    settings: Settings, clock: Clock, ending: asyncio.Event, *, patient: bool
+) -> ClusterHub:
+    """One process of the cluster. ``patient``: its steps wait for a database that is away until
+    ``ending`` is set; whoever serves people says so instead."""
+    threads = ThreadPoolExecutor(READERS)
+    loop = asyncio.get_running_loop()
+
+    async def aside(ask: Any, /, *args: Any) -> Any:
+        return await loop.run_in_executor(threads, ask, *args)
+
+    store = PostgresStore(settings.database_url())
+    patience = Patience(ending)
+    reads = patiently(aside, patience) if patient else aside
+    journal = (
+        PatientCommit(store, clock, reads, patience=patience)
+        if patient
+        else GroupCommit(store, clock, reads)
+    )
+    topics = KafkaTopics(settings.kafka, clock, patience_s=None if patient else ANSWER_S)
+    vault = open_vault(settings)
+    index = Index(settings.key("index_key"))
+    seed = documents(settings)
+    inbox = InboxStore(store.engine, *inbox_seals(store, vault))
+    channels = {**carriers_of(settings, clock), "inbox": InboxChannel(clock, inbox, call=reads)}
+    river = River(
+        journal,
+        topics,
+        SqlPeople(store.readers, vault, journal, reads),
+        vault,
+        index,
+        clock,
+        load(store, index, seed),
+        hub_key(settings),
+    )
+    lag = Lag(settings.kafka)
+    reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)
+
+    def nobody() -> None:
+        """Followers are other processes."""
+
+    return ClusterHub(
+        settings, clock, store, journal, topics, vault, river, inbox, channels,
+        Commands(river, inbox, nobody, aside), reading, Refresher(store, river, seed), os.urandom,
+        lag, patience, reads, threads,
+    )  # fmt: skip

@@ -1,0 +1,49 @@
+"""``hub worker`` and ``hub web``: the processes of a cluster."""
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from hub.commands.console import MISUSED, fail, say, settings
+from hub.settings import Settings
+
+
+class Kind(str, Enum):
+    """What a worker does."""
+
+    ROUTER = "router"
+    DISPATCHER = "dispatcher"
+    RECEIVER = "receiver"
+    TIMER = "timer"
+
+
+def worker(
+    kind: Annotated[Kind, typer.Argument(help="What it does.", show_choices=True)],
+) -> None:
+    """Run one worker of a cluster."""
+    import uvloop
+
+    from hub.clock import clock_of
+    from hub.workers import work
+
+    told = _of_a_cluster()
+    uvloop.run(work(told, clock_of(told.clock), kind.value, say))
+
+
+def web() -> None:
+    """Run the pages and the API of a cluster."""
+    import uvloop
+
+    from hub.clock import clock_of
+    from hub.pages import serve_pages
+
+    told = _of_a_cluster()
+    uvloop.run(serve_pages(told, clock_of(told.clock), say))
+
+
+def _of_a_cluster() -> Settings:
+    told = settings()
+    if not told.database:
+        fail("HUB_DATABASE and HUB_KAFKA name the cluster; without one there is `hub up`", MISUSED)
+    return told

@@ -1,0 +1,297 @@
+"""``hub worker KIND``: one process of a cluster, doing one thing.
+
+    router      events → decided legs on their lanes' topics
+    dispatcher  lanes' topics → carriers, and what carriers report on the same lines
+    receiver    what is parked, and reports that come by no line of a dispatcher
+    timer       what falls due, the hourly sweep, the read models, what is told back upstream
+
+A worker ends when it is told to, having finished what it has in hand, or at once when a step fails
+in a way nobody foresaw. What it had not acknowledged comes again to another.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from channels.base import Channel
+from channels.lanes import Breaker, Pacer
+from hub.bootstrap import SMTP, settle
+from hub.cluster import ClusterHub, open_cluster
+from hub.health import HealthPort, Signs
+from hub.settings import Settings
+from streams.clock import Clock
+from streams.core.policy import HOUR_MS
+from streams.kafka_bed import KafkaBed
+from streams.lane_owner import Ownership
+from streams.partition import Handler, Partition
+from streams.pipeline.dispatch import LaneWork, dispatch
+from streams.pipeline.receive import receive, receive_parked
+from streams.pipeline.route import route
+from streams.pipeline.sweep import Swept, sweep, waits
+from streams.pipeline.tick import tick
+from streams.projections.following import Follower
+from streams.sweeps import SqlSweeps
+from streams.topics import EVENTS, PARKED, Record, dispatch_topic
+
+Kind = Literal["router", "dispatcher", "receiver", "timer"]
+
+ROUTE_BATCH = 500
+SLICE_S = 5
+"""A dispatch slice holds at most so many seconds of its partition's rate: acknowledged whole."""
+
+SLICE_MAX = 1_000
+
+PROJECT_BATCH = 10_000
+PAUSE_MS = 1_000
+"""How old pages are at most, and how late a document that was published is taken up."""
+
+TICK_MS = 250
+"""How late a timer is at most: nobody rings here when one is written."""
+
+COLLECT_MS = 500
+"""How long a line is left alone that says nothing by itself."""
+
+SEEN_S = 60
+"""A consumer that stopped is an alarm within a minute."""
+
+WATCH_MS = 5_000
+
+Step = Callable[[], Awaitable[int]]
+"""Serves once; answers for how many ms there is nothing to do."""
+
+
+async def work(settings: Settings, clock: Clock, kind: Kind, say: Callable[[str], None]) -> None:
+    """Be a worker until SIGTERM or SIGINT."""
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    hub = await open_cluster(settings, clock, ending, patient=True)
+    settle()
+    try:
+        await _Worker(hub, kind, ending).run(say)
+    finally:
+        await hub.close()
+
+
+class _Worker:
+    """One worker: the topics it serves, and what it does by the clock."""
+
+    def __init__(self, hub: ClusterHub, kind: Kind, ending: asyncio.Event) -> None:
+        self._hub = hub
+        self._kind = kind
+        self._ending = ending
+        self.signs = Signs()
+        handlers, self._steps = _KINDS[kind](self)
+        self._steps["documents"] = self._refresh
+        self._bed = KafkaBed(hub.settings.kafka, f"hub-{kind}", handlers) if handlers else None
+        self._served: dict[Partition, tuple[int, float]] = {}
+
+    async def run(self, say: Callable[[str], None]) -> None:
+        settings = self._hub.settings
+        self.signs.expect("database", SEEN_S, "the database did not answer")
+        if self._bed:
+            self.signs.expect("group", SEEN_S, "no broker has given it partitions")
+        async with asyncio.TaskGroup() as group:
+            for name, step in self._steps.items():
+                group.create_task(self._loop(step), name=name)
+            group.create_task(self._loop(self._watch), name="watch")
+            port = HealthPort(settings.worker_port, self._wrong, settings.host)
+            if settings.worker_port:
+                await port.open()
+            running = group.create_task(self._bed.run()) if self._bed else None
+            say(f"{self._kind} at work, process {os.getpid()}")
+            await self._ending.wait()
+            if self._bed and running:
+                self._bed.stop()
+                await running
+            await port.close()
+        say(f"{self._kind} ended")
+
+    async def _loop(self, step: Step) -> None:
+        while not self._ending.is_set():
+            rest_ms = await step()
+            if rest_ms:
+                await self._hub.clock.wait(self._ending, rest_ms)
+
+    # How it is
+
+    def _wrong(self) -> list[str]:
+        return [*self.signs.wrong(), *self._hub.wrong(), *self._stuck()]
+
+    def _stuck(self) -> list[str]:
+        """Partitions that hold records and finish none of them."""
+        now_s = asyncio.get_running_loop().time()
+        return [
+            f"{partition!r} has finished nothing for {now_s - since_s:.0f} s"
+            for partition, (_, since_s) in self._served.items()
+            if partition.held and now_s - since_s > SEEN_S
+        ]
+
+    async def _watch(self) -> int:
+        await self._hub.reads(self._hub.store.head)
+        self.signs.see("database")
+        if self._bed:
+            if self._bed.joined:
+                self.signs.see("group")
+            now_s = asyncio.get_running_loop().time()
+            before = self._served
+            self._served = {}
+            for partition in self._bed.partitions:
+                served, since_s = before.get(partition, (-1, now_s))
+                moved = served != partition.served or not partition.held
+                self._served[partition] = (partition.served, now_s if moved else since_s)
+        return WATCH_MS
+
+    async def _refresh(self) -> int:
+        await self._hub.reads(self._hub.refresher.refresh)
+        return PAUSE_MS
+
+    # What each kind does
+
+    def router(self) -> tuple[dict[str, Handler], dict[str, Step]]:
+        async def serve(partition: Partition, records: Sequence[Record]) -> bool:
+            await route(self._hub.river, records)
+            return True
+
+        return {EVENTS: Handler(serve, ROUTE_BATCH)}, {}
+
+    def dispatcher(self) -> tuple[dict[str, Handler], dict[str, Step]]:
+        lanes = _Lanes(self._hub)
+        handlers = {}
+        for lane in self._hub.river.documents.lanes:
+            share = lane.rate_per_s * SLICE_S // self._hub.settings.partitions
+            for urgent in (True, False):
+                topic = dispatch_topic(lane.name, urgent)
+                handlers[topic] = Handler(lanes.serve, max(min(share, SLICE_MAX), 1))
+        lines = {name: c for name, c in self._hub.channels.items() if name not in _REPORTED_APART}
+        return handlers, {f"line {name}": self._collecting(line) for name, line in lines.items()}
+
+    def receiver(self) -> tuple[dict[str, Handler], dict[str, Step]]:
+        async def parked(partition: Partition, records: Sequence[Record]) -> bool:
+            """They are parked anew, or were joined. One that is not due is waited for here: all
+            that lies behind it was parked later."""
+            next_ms = await receive_parked(self._hub.river, records)
+            if next_ms and not partition.leaving:
+                wait_ms = min(max(next_ms - self._hub.clock.now_ms(), 1), PAUSE_MS)
+                await self._hub.clock.wait(self._ending, wait_ms)
+            return True
+
+        apart = {name: c for name, c in self._hub.channels.items() if name in _REPORTED_APART}
+        steps = {f"reports {name}": self._collecting(channel) for name, channel in apart.items()}
+        return {PARKED: Handler(parked, ROUTE_BATCH)}, steps
+
+    def timer(self) -> tuple[dict[str, Handler], dict[str, Step]]:
+        follower = Follower(self._hub.store)
+        sweeps = SqlSweeps(self._hub.store)
+
+        async def project() -> int:
+            taken = await self._hub.reads(follower.follow, PROJECT_BATCH)
+            return 0 if taken == PROJECT_BATCH else PAUSE_MS
+
+        async def serve_due() -> int:
+            return 0 if await tick(self._hub.river) else TICK_MS
+
+        async def sweep_hour() -> int:
+            return await _sweep_due(self._hub, sweeps)
+
+        return {}, {"ticker": serve_due, "projector": project, "sweeper": sweep_hour}
+
+    def _collecting(self, channel: Channel) -> Step:
+        async def step() -> int:
+            told = await channel.collect()
+            if told.receipts or told.late:
+                await receive(self._hub.river, told.receipts, told.late)
+            if told.token:
+                await channel.acknowledge(told.token)
+            if told.receipts:
+                return 0
+            now_ms = self._hub.clock.now_ms()
+            return min(max(told.next_ms - now_ms, 1), COLLECT_MS) if told.next_ms else COLLECT_MS
+
+        return step
+
+
+_REPORTED_APART = frozenset({"inbox", SMTP})
+"""Providers whose reports come by no line of the dispatcher's own: an inbox that was read, mail
+that came back."""
+
+_KINDS: Mapping[Kind, Callable[[_Worker], tuple[dict[str, Handler], dict[str, Step]]]] = {
+    "router": _Worker.router,
+    "dispatcher": _Worker.dispatcher,
+    "receiver": _Worker.receiver,
+    "timer": _Worker.timer,
+}
+
+
+class _OwnedLane(LaneWork):
+    """A lane's partition in this worker's hands: it leaves when the partition does."""
+
+    def __init__(self, partition: Partition, *lane: object) -> None:
+        super().__init__(*lane)  # type: ignore[arg-type]
+        self._partition = partition
+
+    @property
+    def leaving(self) -> bool:
+        return self._lost or self._partition.leaving
+
+    @leaving.setter
+    def leaving(self, lost: bool) -> None:
+        self._lost = lost
+
+
+class _Lanes:
+    """Serves partitions of lanes' topics; a partition is claimed when it is first served."""
+
+    def __init__(self, hub: ClusterHub) -> None:
+        self._hub = hub
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._ownership = Ownership(hub.store.transaction)
+        self._breakers: dict[str, Breaker] = {}
+        self._works: WeakKeyDictionary[Partition, LaneWork] = WeakKeyDictionary()
+        self._lanes = {
+            dispatch_topic(lane.name, urgent): (lane.name, urgent)
+            for lane in hub.river.documents.lanes
+            for urgent in (True, False)
+        }
+
+    async def serve(self, partition: Partition, records: Sequence[Record]) -> bool:
+        work = self._works.get(partition)
+        if work is None:
+            work = self._works[partition] = await self._claimed(partition)
+        return await dispatch(self._hub.river, work, records)
+
+    async def _claimed(self, partition: Partition) -> LaneWork:
+        hub = self._hub
+        name, urgent = self._lanes[partition.topic]
+        lane = hub.river.documents.lanes[name]
+        now_ms = hub.clock.now_ms()
+        pacer = Pacer(lane.rate_per_s, urgent, hub.settings.partitions, now_ms)
+        breaker = self._breakers.setdefault(partition.topic, Breaker())
+        work = _OwnedLane(partition, name, hub.channels[lane.provider], pacer, breaker, urgent)
+        work.claim = await hub.reads(
+            self._ownership.claim, partition.topic, partition.number, self._owner, now_ms
+        )
+        return work
+
+
+async def _sweep_due(hub: ClusterHub, sweeps: SqlSweeps) -> int:
+    """Sweep what became due with the last full hour; for how long there is nothing to do then."""
+    now_ms = hub.clock.now_ms()
+    hour_ms = now_ms - now_ms % HOUR_MS
+    last_ms = await hub.reads(sweeps.swept_ms)
+    if hour_ms > last_ms:
+        total = Swept()
+        for wait_ms in waits(hub.river):
+            start_ms, end_ms = last_ms - wait_ms, hour_ms - wait_ms
+            page = await hub.reads(sweeps.page, start_ms, end_ms, 0)
+            while page.streams:
+                done = await sweep(hub.river, page.streams)
+                total = Swept(*(a + b for a, b in zip(total, done, strict=True)))
+                page = await hub.reads(sweeps.page, start_ms, end_ms, page.after)
+        await hub.reads(sweeps.done, hour_ms)
+    return max(hour_ms + HOUR_MS - hub.clock.now_ms(), 1)

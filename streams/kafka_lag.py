@@ -1,0 +1,76 @@
+"""What waits on the topics of a cluster: how far the groups of workers are behind."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import KafkaError
+
+GROUPS = ("hub-router", "hub-dispatcher", "hub-receiver")
+
+LOOK_S = 2.0
+"""How old the answer is at most: brokers are asked beside the pages, not by each of them."""
+
+REQUEST_MS = 5_000
+
+
+class Lag:
+    """Asks the brokers in a thread of its own, from the first question on. ``wrong`` says when they
+    do not answer."""
+
+    def __init__(self, brokers: str) -> None:
+        self._brokers = brokers.split(",")
+        self._waiting: dict[str, tuple[int, int]] = {}
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.wrong = ""
+
+    def waiting(self) -> Mapping[str, tuple[int, int]]:
+        """Records that wait, by topic, and the lowest offset among the first of them; without
+        topics where none does."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._follow, name="lag", daemon=True)
+            self._thread.start()
+        return self._waiting
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self._ask_on()
+            except KafkaError as error:
+                self.wrong = f"the brokers do not answer: {type(error).__name__}"
+            self._ending.wait(LOOK_S)
+
+    def _ask_on(self) -> None:
+        """Until they fail to answer, or for good."""
+        admin = KafkaAdminClient(bootstrap_servers=self._brokers, request_timeout_ms=REQUEST_MS)
+        reader = KafkaConsumer(bootstrap_servers=self._brokers)
+        try:
+            while not self._ending.is_set():
+                self._waiting = _behind(admin, reader)
+                self.wrong = ""
+                self._ending.wait(LOOK_S)
+        finally:
+            reader.close()
+            admin.close()
+
+
+def _behind(admin: KafkaAdminClient, reader: KafkaConsumer) -> dict[str, tuple[int, int]]:
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for group in GROUPS:
+        done = admin.list_consumer_group_offsets(group)
+        ends = reader.end_offsets(list(done))
+        for tp, end in ends.items():
+            if end > done[tp].offset:
+                found[tp.topic].append((end - done[tp].offset, done[tp].offset))
+    return {
+        topic: (sum(count for count, _ in some), min(first for _, first in some))
+        for topic, some in found.items()
+    }
