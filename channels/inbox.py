@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from channels.base import Accepted, Clock, Collected, Message, NotSent, Outcome, Receipt, Transient
 
@@ -99,6 +100,9 @@ class StoreDown(Exception):  # noqa: N818 a state of the store, not a mistake
     """The database cannot be used now."""
 
 
+_DOWN = (DBAPIError, PoolTimeout)
+
+
 class InboxStore:
     """The table, in SQLite or PostgreSQL."""
 
@@ -111,7 +115,8 @@ class InboxStore:
 
     def put(self, deliveries: Sequence[Delivery]) -> None:
         rows = []
-        for delivery in deliveries:
+        # in one order: of two who bring the same, none waits for what the other waits for
+        for delivery in sorted(deliveries, key=lambda delivery: delivery.attempt):
             stream, version = _split(delivery.attempt)
             content = msgspec.json.encode((delivery.subject, delivery.text))
             row = {
@@ -136,7 +141,7 @@ class InboxStore:
         try:
             with self._engine.connect() as connection:
                 rows = connection.execute(query).all()
-        except DBAPIError as error:
+        except _DOWN as error:
             raise StoreDown(type(error).__name__) from error
         return [Delivery(f"{row[0].hex()}:{row[1]}", row[2], row[3]) for row in rows]
 
@@ -146,7 +151,7 @@ class InboxStore:
             .where(INBOX_MESSAGE.c.stream == sa.bindparam("key"))
             .values(reported=True)
         )
-        self._write(update, [{"key": _split(attempt)[0]} for attempt in attempts])
+        self._write(update, [{"key": _split(attempt)[0]} for attempt in sorted(attempts)])
 
     def list(self, recipient: str, limit: int) -> Sequence[Item]:
         """The newest messages of one recipient, at most ``limit``; none that cannot be opened."""
@@ -183,7 +188,7 @@ class InboxStore:
         try:
             with self._engine.begin() as connection:
                 connection.execute(statement, rows)
-        except DBAPIError as error:
+        except _DOWN as error:
             raise StoreDown(type(error).__name__) from error
 
 

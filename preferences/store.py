@@ -92,8 +92,8 @@ address = Table(
 change = Table(
     "recipient_change",
     metadata,
-    Column("one", Integer, primary_key=True),
-    Column("number", Integer, nullable=False),  # of changes to any profile or preferences
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("number", _Int, nullable=False),  # of changes to any profile or preferences
     sqlite_strict=True,
 )
 

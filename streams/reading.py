@@ -133,8 +133,7 @@ class Reading:
             rows = self._rows_before(before)
             if not rows:
                 break
-            with self._store.readers.connect() as connection:
-                moved = moves(connection, rows)
+            moved = moves(rows, self._store.read)
             for row, move in sorted(moved, key=lambda one: -one[0].pos):
                 if move.entered is not None and row.stream not in found:
                     found[row.stream] = _change(row, move)

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, FromClause, select
 
 from streams.core import codec
 from streams.core.lifecycle import BUCKETS, Journalled, fold
 from streams.journal.base import Store
-from streams.journal.schema import journal
+from streams.journal.tables import rows_of
 from streams.projections.moves import Place, Standing, standing
 from streams.projections.standing import STANDING
 from streams.views import Parts, Report
@@ -35,20 +35,20 @@ def counted(connection: Connection) -> Counter[Standing]:
     )
 
 
-def folded(connection: Connection) -> Counter[Standing]:
+def folded(store: Store) -> Counter[Standing]:
     """Where the legs stand, by folding every stream of the journal."""
     counts: Counter[Standing] = Counter()
-    for rows in _streams(connection):
-        here = standing(fold(rows))
-        if here is not None:
-            counts[here] += 1
+    with store.readers.connect() as connection:
+        for rows in _streams(connection, rows_of(store)):
+            here = standing(fold(rows))
+            if here is not None:
+                counts[here] += 1
     return counts
 
 
 def recount(store: Store) -> Report:
     """The accounts from the journal. Reads all of it."""
-    with store.readers.connect() as connection:
-        return report(folded(connection))
+    return report(folded(store))
 
 
 def report(standings: Mapping[Standing, int]) -> Report:
@@ -75,7 +75,7 @@ def _parts(group: Iterable[tuple[Standing, int]]) -> Parts:
     return Parts(notifications=parts.total(), **parts)
 
 
-def _streams(connection: Connection) -> Iterator[Iterator[Journalled]]:
+def _streams(connection: Connection, journal: FromClause) -> Iterator[Iterator[Journalled]]:
     """Each stream's rows, decoded, in the order of streams and versions."""
     c = journal.c
     query = select(c.stream, c.version, c.type, c.at_ms, c.data).order_by(c.stream, c.version)

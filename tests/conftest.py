@@ -6,10 +6,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from sqlalchemy import Engine
 
+from streams import postgres as on_postgres
+from streams import sqlite as on_sqlite
+from streams.journal.base import Store
+from streams.journal.postgres import PostgresStore
+from streams.journal.sqlite import SqliteStore
 from tests.cluster.native_postgres import NativePostgres
 
 _numbers = count(1)
+
+DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.cluster))
+"""Whatever is kept in SQL keeps the same promises on both."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,3 +55,26 @@ def database(postgres: NativePostgres) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     yield postgres.create_database(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture(params=DATABASES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """For writing, on an empty database of each kind."""
+    if request.param == "sqlite":
+        engine = on_sqlite.engine(tmp_path / "hub.db")
+    else:
+        engine = on_postgres.engine(request.getfixturevalue("database"), connections=4)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty journal on each kind of database."""
+    kept: Store
+    if request.param == "sqlite":
+        kept = SqliteStore(tmp_path / "hub.db")
+    else:
+        kept = PostgresStore(request.getfixturevalue("database"))
+    yield kept
+    kept.close()

@@ -5,7 +5,7 @@ exactly once, whatever dies in between.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -26,6 +26,9 @@ from streams.journal.schema import projection_checkpoint as checkpoint
 
 _FRESH = "_fresh"
 
+Read = Callable[[Sequence[bytes]], Mapping[bytes, Sequence[Row]]]
+"""A journal's ``read``: the rows of streams, those taken in and perhaps later ones."""
+
 
 class Projection(Protocol):
     """One read model. It holds nothing in memory between two calls.
@@ -41,7 +44,7 @@ class Projection(Protocol):
     def tables(self) -> Sequence[Table]: ...
 
     def apply(
-        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row]
+        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row], read: Read
     ) -> None:
         """Take in rows that follow, by position, all rows taken in before."""
 
@@ -50,6 +53,8 @@ class FollowedStore(Protocol):
     """What following needs of a journal store."""
 
     def since(self, pos: int, limit: int) -> list[Row]: ...
+
+    def read(self, streams: Sequence[bytes]) -> Mapping[bytes, Sequence[Row]]: ...
 
     def transaction(self) -> AbstractContextManager[Connection]: ...
 
@@ -102,7 +107,7 @@ def _advance(
             try:
                 with connection.begin_nested():
                     if _move(connection, projection.name, pos, rows[-1].pos):
-                        projection.apply(connection, tables, rows)
+                        projection.apply(connection, tables, rows, store.read)
             except Exception as error:
                 error.add_note(f"projection {projection.name}, rows {pos + 1} to {rows[-1].pos}")
                 failures.append(error)
@@ -123,7 +128,7 @@ def rebuild(store: FollowedStore, projection: Projection, limit: int) -> Iterato
     pos = 0
     while rows := store.since(pos, limit):
         with store.transaction() as connection:
-            projection.apply(connection, fresh, rows)
+            projection.apply(connection, fresh, rows, store.read)
             _move(connection, name, pos, rows[-1].pos)
         pos = rows[-1].pos
         yield pos
@@ -161,9 +166,13 @@ def _fresh_tables(connection: Connection, tables: Sequence[Table]) -> dict[str, 
 def _swap(
     connection: Connection, projection: Projection, fresh: Mapping[str, Table], pos: int
 ) -> None:
-    for table in projection.tables:
-        table.drop(connection)
-        connection.execute(text(f"ALTER TABLE {fresh[table.name].name} RENAME TO {table.name}"))
+    # the checkpoint first, as who follows does: neither waits for what the other holds
     names = (projection.name, projection.name + _FRESH)
     connection.execute(checkpoint.delete().where(checkpoint.c.name.in_(names)))
+    for table in projection.tables:
+        made = fresh[table.name].name
+        table.drop(connection)
+        connection.execute(text(f"ALTER TABLE {made} RENAME TO {table.name}"))
+        if connection.dialect.name != "sqlite":  # where an index of the table has a name of its own
+            connection.execute(text(f"ALTER INDEX {made}_pkey RENAME TO {table.name}_pkey"))
     connection.execute(insert(checkpoint).values(name=projection.name, pos=pos))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Table
 
 from streams.journal.base import Row
+from streams.journal.projections import Read
 from streams.projections.moves import tally
 from streams.projections.rates import RATES, count_rates
 from streams.projections.standing import REASONS, STANDING, count_reasons, count_standing
@@ -22,9 +23,9 @@ class Legs:
     tables = (STANDING, REASONS, RATES)
 
     def apply(
-        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row]
+        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row], read: Read
     ) -> None:
-        moves = tally(connection, rows)
+        moves = tally(rows, read)
         count_standing(connection, tables[STANDING.name], moves)
         count_reasons(connection, tables[REASONS.name], moves)
         count_rates(connection, tables[RATES.name], moves)

@@ -7,18 +7,17 @@ stream's own rows are read and folded, which is a few in a hundred.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
 
 from streams.core import codec
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Journalled, State, apply
 from streams.core.policy import MINUTE_MS
 from streams.journal.base import Row
-from streams.journal.schema import journal
+from streams.journal.projections import Read
 
 AFTER: dict[type[e.Base], str] = {
     e.Routed: "sending",
@@ -56,9 +55,6 @@ CATEGORIES = (
     "cancelled",
 )
 """All of them, in the order of a leg's life."""
-
-STREAMS_AT_ONCE = 500
-"""Streams read in one statement; well below what a statement may carry."""
 
 
 class Place(NamedTuple):
@@ -149,7 +145,7 @@ and through whom it goes on. A plain tuple: most rows of a batch say the same, a
 before anything is made of them."""
 
 
-def tally(connection: Connection, rows: Sequence[Row]) -> Counter[Move]:
+def tally(rows: Sequence[Row], read: Read) -> Counter[Move]:
     """What ``rows``, in the order of the journal, mean for the legs they are about."""
     said: Counter[_Said] = Counter()
     unsure: list[tuple[Row, type[e.Base]]] = []
@@ -165,12 +161,12 @@ def tally(connection: Connection, rows: Sequence[Row]) -> Counter[Move]:
     moves: Counter[Move] = Counter()
     for what, count in said.items():
         moves[_move(*what)] += count
-    for _, move in _folded_moves(connection, unsure):
+    for _, move in _folded_moves(unsure, read):
         moves[move] += 1
     return moves
 
 
-def moves(connection: Connection, rows: Sequence[Row]) -> list[tuple[Row, Move]]:
+def moves(rows: Sequence[Row], read: Read) -> list[tuple[Row, Move]]:
     """The same row by row; in no order, and without the rows that are about no leg."""
     found: list[tuple[Row, Move]] = []
     unsure: list[tuple[Row, type[e.Base]]] = []
@@ -183,7 +179,7 @@ def moves(connection: Connection, rows: Sequence[Row]) -> list[tuple[Row, Move]]
             unsure.append((row, kind))
         else:
             found.append((row, _move(*plain)))
-    return found + _folded_moves(connection, unsure)
+    return found + _folded_moves(unsure, read)
 
 
 def _kind(row: Row) -> type[e.Base] | None:
@@ -277,24 +273,13 @@ def standing(state: State) -> Standing | None:
     return Standing(CATEGORY[state.status], Place(head.notice, head.cls, *through, head.region))
 
 
-def _folded_moves(
-    connection: Connection, unsure: Sequence[tuple[Row, type[e.Base]]]
-) -> list[tuple[Row, Move]]:
+def _folded_moves(unsure: Sequence[tuple[Row, type[e.Base]]], read: Read) -> list[tuple[Row, Move]]:
     """What these rows mean, each stream folded up to the last of its rows."""
-    wanted = {row.stream: row.version for row, _ in unsure}
+    last = {row.stream: row.version for row, _ in unsure}
     folded: dict[bytes, _Folded] = defaultdict(_Folded)
-    for stream, version, type_, at_ms, data in _rows_of(connection, list(wanted)):
-        if version <= wanted[stream]:
-            folded[stream].add(version, at_ms, codec.decode(type_, data))
+    for stream, rows in read(list(last)).items():
+        for row in rows:
+            if row.version <= last[stream]:
+                folded[stream].add(row.version, row.at_ms, codec.decode(row.type, row.data))
     found = ((row, folded[row.stream].move(row, kind)) for row, kind in unsure)
     return [(row, move) for row, move in found if move is not None]
-
-
-def _rows_of(
-    connection: Connection, streams: Sequence[bytes]
-) -> Iterable[tuple[bytes, int, str, int, bytes]]:
-    c = journal.c
-    for start in range(0, len(streams), STREAMS_AT_ONCE):
-        some = streams[start : start + STREAMS_AT_ONCE]
-        query = select(c.stream, c.version, c.type, c.at_ms, c.data).where(c.stream.in_(some))
-        yield from connection.execute(query.order_by(c.stream, c.version))

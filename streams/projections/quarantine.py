@@ -2,11 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, Table, Text, insert, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    update,
+)
 
 from streams.core import events as e
 from streams.core.codec import decode
 from streams.journal.base import Row
+from streams.journal.projections import Read
 from streams.projections.standing import COUNT
 
 ITEMS = Table(
@@ -39,18 +51,22 @@ class Quarantine:
     tables = (ITEMS,)
 
     def apply(
-        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row]
+        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row], read: Read
     ) -> None:
         table = tables[ITEMS.name]
+        opened, closed = [], []
         for row in rows:
-            if not row.type.startswith(_KINDS):
-                continue
-            match decode(row.type, row.data):
-                case e.Quarantined() as found:
-                    connection.execute(insert(table).values(_opened(row, found)))
-                case e.QuarantineClosed() as closed:
-                    item = update(table).where(table.c.stream == row.stream)
-                    connection.execute(item.values(_closed(row, closed)))
+            if row.type.startswith(_KINDS):
+                match decode(row.type, row.data):
+                    case e.Quarantined() as found:
+                        opened.append(_opened(row, found))
+                    case e.QuarantineClosed() as said:
+                        closed.append(_closed(row, said))
+        if opened:
+            connection.execute(insert(table), opened)
+        if closed:
+            item = update(table).where(table.c.stream == bindparam("of"))
+            connection.execute(item, closed)
 
 
 def _opened(row: Row, found: e.Quarantined) -> dict[str, object]:
@@ -59,10 +75,10 @@ def _opened(row: Row, found: e.Quarantined) -> dict[str, object]:
         "pos": row.pos,
         "at_ms": row.at_ms,
         "where": found.where,
-        "field": found.field,
-        "expected": found.expected,
-        "source": found.source,
-        "event_id": found.event_id,
+        "field": _plain(found.field),
+        "expected": _plain(found.expected),
+        "source": _plain(found.source),
+        "event_id": _plain(found.event_id),
         "state": "open",
         "closed_ms": 0,
         "by": "",
@@ -72,8 +88,14 @@ def _opened(row: Row, found: e.Quarantined) -> dict[str, object]:
 
 def _closed(row: Row, closed: e.QuarantineClosed) -> dict[str, object]:
     return {
+        "of": row.stream,
         "state": closed.how,
         "closed_ms": row.at_ms,
-        "by": closed.by,
-        "reason": closed.reason,
+        "by": _plain(closed.by),
+        "reason": _plain(closed.reason),
     }
+
+
+def _plain(text: str) -> str:
+    """What strangers wrote may hold a NUL, which PostgreSQL keeps in no text."""
+    return text.replace("\0", "\ufffd")

@@ -1,6 +1,6 @@
-"""The in-app inbox: its channel over its store, in SQLite."""
+"""The in-app inbox: its channel over its store, on both databases."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -41,15 +41,8 @@ class FailingStore(InboxStore):
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'inbox.db'}")
-    METADATA.create_all(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
 def store(engine: sa.Engine) -> FailingStore:
+    METADATA.create_all(engine)
     return FailingStore(engine, seal, open_sealed)
 
 
@@ -146,13 +139,26 @@ async def test_a_database_that_is_away_is_a_reason_to_try_again(store: FailingSt
     assert kinds(await channel.send("inbox", [message(1)], CLOSE_MS)) == [Accepted]
 
 
-def test_a_missing_table_is_a_store_that_is_down(tmp_path: Path) -> None:
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+def test_a_missing_table_is_a_store_that_is_down(engine: sa.Engine) -> None:
     store = InboxStore(engine, seal, open_sealed)
     with pytest.raises(StoreDown):
         store.unreported(1)
     with pytest.raises(StoreDown):
         store.reported([f"{1:032x}:1"])
+
+
+def test_a_connection_that_is_not_to_be_had_is_a_store_that_is_down(tmp_path: Path) -> None:
+    engine = sa.create_engine(
+        f"sqlite:///{tmp_path / 'hub.db'}", poolclass=sa.QueuePool, pool_size=1, max_overflow=0,
+        pool_timeout=0,
+    )  # fmt: skip
+    METADATA.create_all(engine)
+    store = InboxStore(engine, seal, open_sealed)
+    with engine.connect():
+        with pytest.raises(StoreDown):
+            store.unreported(1)
+        with pytest.raises(StoreDown):
+            store.put([Delivery(f"{1:032x}:1", "P-1", 1)])
     engine.dispose()
 
 

@@ -3,12 +3,11 @@
 import os
 import string
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine
 
 from preferences.links import (
     REFERENCE_CHARS,
@@ -32,12 +31,10 @@ TIPS = Unsubscribe("r-wang", "tips", "email")
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'links.db'}")
+def connection(engine: Engine) -> Iterator[Connection]:
     metadata.create_all(engine)
     with engine.connect() as connection:
         yield connection
-    engine.dispose()
 
 
 def test_a_reference_opens_its_link_until_it_expires(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Recipients at rest, on SQLite files."""
+"""Recipients at rest, on both databases."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from sqlalchemy import Connection, create_engine, update
+from sqlalchemy import Connection, Engine, create_engine, update
 
 from preferences.changes import LearnCarrier, SuppressAddress, UnsuppressAddress
 from preferences.recipient import Consent, ContactPoint, Preferences, Profile, Recipient
@@ -55,8 +55,21 @@ def vault() -> Vault:
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'recipients.db'}")
+def connection(engine: Engine) -> Iterator[Connection]:
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "recipients.db"
+
+
+@pytest.fixture
+def on_file(file: Path) -> Iterator[Connection]:
+    """What is written lies in this one file: it is read byte by byte."""
+    engine = create_engine(f"sqlite:///{file}")
     metadata.create_all(engine)
     with engine.connect() as connection:
         yield connection
@@ -81,12 +94,12 @@ def test_what_is_saved_is_loaded(connection: Connection, vault: Vault) -> None:
 
 
 def test_nothing_personal_lies_open_in_the_file(
-    connection: Connection, vault: Vault, tmp_path: Path
+    on_file: Connection, vault: Vault, file: Path
 ) -> None:
-    save_profiles(connection, vault, [(WANG, 10)])
-    save_preferences(connection, vault, "r-wang", CHOSEN)
-    connection.commit()
-    stored = (tmp_path / "recipients.db").read_bytes()
+    save_profiles(on_file, vault, [(WANG, 10)])
+    save_preferences(on_file, vault, "r-wang", CHOSEN)
+    on_file.commit()
+    stored = file.read_bytes()
     assert b"r-wang" in stored
     for open_text in ("王小明", PHONE, PHONE[3:], MAIL, "12123/889", "survey", "350100"):
         assert open_text.encode() not in stored
@@ -225,18 +238,24 @@ def test_a_removal_may_overtake_the_registration(connection: Connection, vault: 
     assert loaded(connection, vault) is None
 
 
+def test_an_erased_key_is_in_the_file_no_more(
+    on_file: Connection, vault: Vault, file: Path
+) -> None:
+    save_profiles(on_file, vault, [(WANG, 10)])
+    wrapped = load_many(on_file, vault, ["r-wang"])["r-wang"].wrapped_key
+    on_file.commit()
+    assert wrapped in file.read_bytes()
+    erase(on_file, vault, "r-wang", 30)
+    on_file.commit()
+    assert wrapped not in file.read_bytes()
+
+
 def test_erasing_destroys_the_key_and_what_hangs_on_it(
-    connection: Connection, vault: Vault, tmp_path: Path
+    connection: Connection, vault: Vault
 ) -> None:
     save_profiles(connection, vault, [(WANG, 10)])
     save_preferences(connection, vault, "r-wang", CHOSEN)
-    wrapped = load_many(connection, vault, ["r-wang"])["r-wang"].wrapped_key
-    connection.commit()
-    assert wrapped in (tmp_path / "recipients.db").read_bytes()
-
     erase(connection, vault, "r-wang", 30)
-    connection.commit()
-    assert wrapped not in (tmp_path / "recipients.db").read_bytes()
     left = load_many(connection, vault, ["r-wang"])["r-wang"]
     assert (left.recipient, left.key, left.wrapped_key, left.erased_ms) == (None, None, b"", 30)
     assert not left.damaged

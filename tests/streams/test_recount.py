@@ -49,7 +49,7 @@ async def test_a_bad_day_is_accounted_for(tmp_path: Path) -> None:
         assert report.total.unconfirmed
         with store.readers.connect() as connection:
             standing = counted(connection)
-            assert standing == folded(connection)
+            assert standing == folded(store)
         for _ in following.rebuild(store, "legs", 97):
             pass
         with store.readers.connect() as connection:

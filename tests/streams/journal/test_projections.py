@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.sqlite import insert
 
 from streams.journal.base import Group, Row
-from streams.journal.projections import Projection, checkpoints, create, follow, rebuild
+from streams.journal.projections import Projection, Read, checkpoints, create, follow, rebuild
 from streams.journal.sqlite import SqliteStore
 from tests.contracts.journal_contract import AT, unit
 
@@ -31,7 +31,7 @@ class Kinds:
         self.calls: list[int] = []
 
     def apply(
-        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row]
+        self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row], read: Read
     ) -> None:
         self.calls.append(len(rows))
         table = tables[self.name]
@@ -99,6 +99,7 @@ def test_of_two_followers_one_moves_it(store: SqliteStore, kinds: Kinds) -> None
 
     class Raced:
         transaction = store.transaction
+        read = store.read
 
         def since(self, pos: int, limit: int) -> list[Row]:
             rows = store.since(pos, limit)

@@ -79,7 +79,7 @@ def test_counts_equal_a_recount(seed: int, cut: int) -> None:
         rng = random.Random(seed)
         follow(store, iter(lambda: rng.randint(1, cut), 0))
         with store.readers.connect() as connection:
-            assert counted(connection) == folded(connection)
+            assert counted(connection) == folded(store)
         by_batches = tables(store)
         for _ in following.rebuild(store, "legs", 10_000):
             pass
@@ -186,4 +186,4 @@ def test_rows_of_an_older_schema_count_alike(monkeypatch: pytest.MonkeyPatch) ->
         write(store, seed=5, legs=60)
         follow(store, iter(lambda: 100, 0))
         with store.readers.connect() as connection:
-            assert counted(connection) == folded(connection)
+            assert counted(connection) == folded(store)
