@@ -8,6 +8,7 @@ import pytest
 
 from streams.local_topics import SqliteTopics
 from streams.topics import Record, TopicsClosed, TopicsRefused, TopicsUnavailable
+from tests.contracts.topics_contract import TopicsContract
 
 
 def records(*values: int) -> Sequence[Record]:
@@ -28,6 +29,33 @@ async def topics(path: Path) -> AsyncIterator[SqliteTopics]:
     topics = SqliteTopics(path)
     yield topics
     await topics.close()
+
+
+class LocalBench:
+    a, b = "a", "b"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.topics = SqliteTopics(path)
+
+    async def read(self, topic: str, count: int) -> list[Record]:
+        await self.topics.close()
+        self.topics = SqliteTopics(self._path)
+        found = await self.topics.poll(topic, count)
+        await self.topics.acknowledge(topic, found[-1].offset)
+        return found
+
+    async def close(self) -> None:
+        await self.topics.close()
+
+
+class TestSqliteTopics(TopicsContract):
+    @pytest.fixture
+    async def bench(self, path: Path) -> AsyncIterator[LocalBench]:
+        bench = LocalBench(path)
+        yield bench
+        if not bench.topics._closed:
+            await bench.close()
 
 
 async def test_records_come_once_and_in_order(topics: SqliteTopics) -> None:
