@@ -86,7 +86,7 @@ _NOTE_REMOVAL = "INSERT INTO archive_removal VALUES (%s, %s, %s, %s)"
 # stopped or cut off in the middle of a commit. What it wrote is rolled back with its session.
 _EVICT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
-    f" AND state_change < now() - interval '{postgres.LOCK_MS} ms' AND pid IN (SELECT pid"
+    " AND state_change < now() - %s * interval '1 ms' AND pid IN (SELECT pid"
     " FROM pg_locks WHERE relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock')"
 )
 
@@ -162,12 +162,17 @@ class PostgresStore:
         ]
 
     def delete_timers(self, timers: Sequence[Timer]) -> None:
-        if timers:
-            due, streams, kinds = zip(*timers, strict=True)
-            with self.transaction() as connection:
-                postgres.driver_of(connection).execute(
-                    _DELETE_TIMERS, (list(due), Names(streams), list(kinds), self.shard)
-                )
+        with self.transaction() as connection:
+            self.deletion(timers)(connection)
+
+    def deletion(self, timers: Sequence[Timer]) -> Callable[[Connection], None]:
+        def delete(connection: Connection) -> None:
+            if timers:
+                due, streams, kinds = zip(*timers, strict=True)
+                values = (list(due), Names(streams), list(kinds), self.shard)
+                postgres.driver_of(connection).execute(_DELETE_TIMERS, values)
+
+        return delete
 
     def remove_month(self, month: int, at_ms: int) -> int:
         """Remove the events accepted in a month (as 202611); returns how many.
@@ -203,7 +208,7 @@ class PostgresStore:
             yield
         except LockNotAvailable:
             raw.rollback()
-            raw.execute(_EVICT)
+            raw.execute(_EVICT, (postgres.LOCK_MS,))
             raise
 
     # reading
@@ -302,9 +307,9 @@ class _Tops:
         self._young: dict[bytes, int] = {}
         self._old: dict[bytes, int] = {}
 
-    def get(self, stream: bytes) -> int | None:
-        top = self._young.get(stream)
-        return self._old.get(stream) if top is None else top
+    def get(self, stream: bytes) -> int:
+        """The last version as far as is known: 0 for a stream that is not in mind."""
+        return self._young.get(stream) or self._old.get(stream, 0)
 
     def learn(self, tops: dict[bytes, int]) -> None:
         """Take in what a commit left."""
@@ -391,20 +396,22 @@ class _Transaction:
         return won
 
     def _learn(self, firsts: Sequence[Entry]) -> None:
-        """Find out the last version of each stream; a careless commit supposes that it is the one
-        before its first row, if that can be."""
-        asked = set()
-        for entry in firsts:
-            stream = entry.stream
-            if stream not in self.tops:
-                known = None if self._careful else self._known.get(stream)
-                if known is None and (self._careful or entry.version != 1):
-                    asked.add(stream)
+        """Find out the last versions of streams. A careless commit supposes that a first version
+        is free, and that of what was written of late the next is."""
+        tops, known = self.tops, self._known
+        asked = []
+        for stream, version, _, _ in firsts:
+            if self._careful:
+                asked.append(stream)
+            elif version != 1 and stream not in tops:
+                top = known.get(stream)
+                if top < version - 1:  # never seen, or somebody else went on with it
+                    asked.append(stream)
                 else:
-                    self.tops[stream] = known or 0
-        check_names(self.tops.keys() | asked)
+                    tops[stream] = top
         if asked:
-            self.tops.update(self._reads.versions(asked))
+            tops.update(self._reads.versions(set(asked).difference(tops)))
+        check_names([entry.stream for entry in firsts])
 
     def _place(self, unit: Unit, rows: list[Stored]) -> bool:
         """Give a unit's rows their positions, if the first of them is the next of its stream."""
@@ -412,16 +419,16 @@ class _Transaction:
             if unit.lookups:  # without a position nobody who looks later would see them
                 raise JournalRefused("look-up rows need a row they belong to")
             return True
-        stream, version, _, _ = unit.rows[0]
-        if version != self.tops[stream] + 1:
+        first, version, _, _ = unit.rows[0]
+        if version != self.tops.get(first, 0) + 1:
             return False
-        for entry in unit.rows:
-            if entry.stream != stream or entry.version != version:
+        for stream, claimed, type_, data in unit.rows:
+            if stream != first or claimed != version:
                 raise JournalRefused("the rows of a unit are consecutive versions of one stream")
-            version += 1
             self._pos += 1
-            rows.append((self._pos, stream, entry.version, entry.type, self._at_ms, entry.data))
-        self.tops[stream] = version - 1
+            rows.append((self._pos, stream, version, type_, self._at_ms, data))
+            version += 1
+        self.tops[first] = version - 1
         return True
 
     def _insert(
@@ -430,11 +437,11 @@ class _Transaction:
         lookups: list[tuple[Lookup, int]],
         timers: Sequence[Timer],
     ) -> None:
-        check_names([name for lookup, _ in lookups for name in (lookup.key, lookup.stream)])
-        check_names([timer.stream for timer in timers])
+        check_names([name for (key, _, stream), _ in lookups for name in (key, stream)])
+        check_names([stream for _, stream, _ in timers])
         lookups.sort()  # neighbours share pages
         with self._refusing():
-            made = journal_rows(self._shard, rows)
+            made = journal_rows(self._shard, self._at_ms, rows)
             postgres.insert_rows(self._raw, JOURNAL, made)
             postgres.insert_rows(self._raw, LOOKUP, lookup_rows(self._shard, lookups))
             postgres.insert_rows(self._raw, TIMER, timer_rows(self._shard, timers))

@@ -33,8 +33,8 @@ class _Month(NamedTuple):
 def ensure_partitions(connection: Connection, now_ms: int, ahead: int = MONTHS_AHEAD) -> list[str]:
     """Make the months that are missing up to ``ahead`` after this one; answers their names.
 
-    Commits go on meanwhile, except those of rows that are being moved. Only the owner of the
-    tables may.
+    Who reads or writes waits until the transaction ends, some milliseconds a month. Only the owner
+    of the tables may.
     """
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MAKING})
     missing = [*_missing(connection, now_ms, ahead)]
@@ -59,7 +59,7 @@ def _missing(connection: Connection, now_ms: int, ahead: int) -> Iterator[_Month
 
 
 def _make(connection: Connection, month: _Month) -> None:
-    """Made apart and then attached, which lets others read and write the table meanwhile."""
+    """Made apart, filled, and then attached: its rows must be out of the other partition first."""
     other = f"{month.table}_other"
     connection.exec_driver_sql(f"CREATE TABLE {month.name} (LIKE {month.table} INCLUDING ALL)")
     connection.exec_driver_sql(f"LOCK TABLE {other} IN ACCESS EXCLUSIVE MODE")

@@ -16,7 +16,9 @@ TIMER = "timer (shard, due_ms, stream, kind)"
 ARCHIVE = "archive (shard, number, month, at_ms, key, digest, type, recipient, data)"
 ARCHIVE_KEY = "archive_key (shard, number, month, key)"
 
-_journal = struct.Struct(">h ih iq ii iq i16s i").pack
+_journal = struct.Struct(">12s q 4s i 16s 16s i").pack
+_journal_start = struct.Struct(">h ih i").pack
+_journal_between = struct.Struct(">iq i").pack
 _lookup = struct.Struct(">h ih iq i16s i16s i").pack
 _timer = struct.Struct(">h ih iq i16s i").pack
 _archive = struct.Struct(">h ih iq ii iq i16s i").pack
@@ -24,11 +26,17 @@ _archive_key = struct.Struct(">h ih iq ii i16s").pack
 _length = struct.Struct(">i").pack
 
 
-def journal_rows(shard: int, rows: Iterable[Stored]) -> list[bytes]:
+def journal_rows(shard: int, at_ms: int, rows: Iterable[Stored]) -> list[bytes]:
+    """Those of one commit: they have one time."""
     made = []
-    for pos, stream, version, type_, at_ms, data in rows:
+    start, four, between = (
+        _journal_start(7, 2, shard, 8),
+        _length(4),
+        _journal_between(8, at_ms, 16),
+    )
+    for pos, stream, version, type_, _, data in rows:
         kind = type_.encode()
-        head = _journal(7, 2, shard, 8, pos, 4, version, 8, at_ms, 16, stream, len(kind))
+        head = _journal(start, pos, four, version, between, stream, len(kind))
         made.append(b"".join((head, kind, _length(len(data)), data)))
     return made
 

@@ -29,6 +29,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    inspect,
     text,
 )
 
@@ -190,7 +191,8 @@ def create(engine: Engine) -> None:
 
 def exists(connection: Connection) -> bool:
     """Whether the tables are there."""
-    return bool(connection.scalar(text("SELECT to_regclass('journal_head') IS NOT NULL")))
+    # not by to_regclass, which remembers that it found none
+    return inspect(connection).has_table(journal_head.name)
 
 
 def complete(connection: Connection) -> None:

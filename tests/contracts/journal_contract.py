@@ -16,10 +16,12 @@ from streams.journal.base import (
     JournalStore,
     Lookup,
     Reader,
+    Store,
     Timer,
     Unit,
 )
 from streams.journal.errors import JournalRefused
+from streams.journal.proof import includes, month_of
 
 AT = 1_760_000_000_000
 
@@ -351,6 +353,30 @@ class JournalContract:
             for number in range(1, 8):
                 units = [unit(stream, number) for stream in range(number)]
                 store.commit([Group(units, [event(number)])], AT + number)
+            assert list(store.verify()) == []
+
+        def test_every_row_is_shown_to_belong(self, store: Store) -> None:
+            commit(store, unit(1, 1), unit(2, 1))
+            commit(store, unit(3, 1), unit(4, 1), unit(5, 1))
+            for pos in range(1, 6):
+                proof = store.prove(pos)
+                assert [proof.row] == store.since(pos - 1, 1)
+                [chain] = store.chains_at(proof.batch.last)
+                assert includes(proof, 0, chain)
+                assert not includes(proof._replace(row=proof.row._replace(data=b"x")), 0, chain)
+            assert store.standing().chain == chain
+            for pos in (0, 6):
+                with pytest.raises(LookupError):
+                    store.prove(pos)
+
+        def test_a_month_of_the_archive_can_go(self, store: Store) -> None:
+            month, later = month_of(AT), AT + 40 * 86_400_000
+            store.commit([Group([unit(1, 1)], [event(1), event(2)])], AT)
+            store.commit([Group([unit(2, 1)], [event(3)])], later)
+            assert store.remove_month(month, later) == 2
+            assert [found for _, found in store.archive_since(0, 9)] == [event(3)]
+            assert list(store.verify()) == []
+            assert store.commit([Group(archive=[event(1)])], later)[0].archived == (True,)
             assert list(store.verify()) == []
 
 

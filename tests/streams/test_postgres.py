@@ -1,0 +1,144 @@
+"""How the hub opens PostgreSQL, and what it takes its errors for."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from streams.postgres import ROWS_AT_ONCE, Names, driver_of, engine, insert_rows, trouble
+from streams.sqlite import Trouble
+from tests.cluster.native_postgres import NativePostgres
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def opened(database: str) -> Iterator[Engine]:
+    made = engine(database, connections=1)
+    yield made
+    made.dispose()
+
+
+def test_what_was_answered_survives(opened: Engine) -> None:
+    with opened.connect() as connection:
+        for name, value in (
+            ("synchronous_commit", "on"),
+            ("transaction_isolation", "read committed"),
+            ("lock_timeout", "5s"),
+            ("jit", "off"),
+        ):
+            assert connection.scalar(text(f"SHOW {name}")) == value
+
+
+def test_who_reads_sees_one_state_and_changes_nothing(database: str, opened: Engine) -> None:
+    readers = engine(database, connections=1, read_only=True)
+    with opened.begin() as writing:
+        writing.execute(text("CREATE TABLE counted AS SELECT 1 AS n"))
+    count = text("SELECT count(*) FROM counted")
+    with readers.connect() as reading:
+        before = reading.scalar(count)
+        with opened.begin() as writing:
+            writing.execute(text("INSERT INTO counted VALUES (2)"))
+        assert (before, reading.scalar(count)) == (1, 1)
+        with pytest.raises(DBAPIError, match="read-only"):
+            reading.execute(text("DELETE FROM counted"))
+    with readers.connect() as reading:
+        assert reading.scalar(count) == 2
+    readers.dispose()
+
+
+@pytest.mark.parametrize("end", [NativePostgres.stop, NativePostgres.kill])
+def test_a_connection_that_died_unused_is_replaced(
+    postgres: NativePostgres, opened: Engine, end: object
+) -> None:
+    def session() -> int:
+        with opened.connect() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
+            return driver_of(connection).info.backend_pid
+
+    first = session()
+    assert session() == first
+    end(postgres)  # type: ignore[operator]
+    postgres.start()
+    assert session() != first
+
+
+def test_looking_whether_it_died_asks_the_server_nothing(database: str, opened: Engine) -> None:
+    asked = text("SELECT query_start FROM pg_stat_activity WHERE pid = :pid")
+    observer = engine(database, connections=1)
+    with opened.connect() as connection:
+        session = {"pid": driver_of(connection).info.backend_pid}
+    with observer.connect() as other:
+        before = other.scalar(asked, session)
+    with opened.connect() as connection, observer.connect() as other:
+        assert other.scalar(asked, session) == before
+        connection.execute(text("SELECT 1"))
+    with observer.connect() as other:
+        assert other.scalar(asked, session) > before
+    observer.dispose()
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("statement", "means"),
+        [
+            ("SELECT 1 / 0", Trouble.REFUSED),
+            ("INSERT INTO one VALUES (1)", Trouble.REFUSED),
+            ("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", Trouble.LOCKED),
+            ("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$", Trouble.LOCKED),
+            ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", Trouble.AWAY),
+            ("DO $$ BEGIN RAISE SQLSTATE '58030'; END $$", Trouble.AWAY),
+            ("SELECT pg_terminate_backend(pg_backend_pid())", Trouble.AWAY),
+            ("SELECT nonsense", None),
+        ],
+    )
+    def test_of_a_statement(self, opened: Engine, statement: str, means: Trouble | None) -> None:
+        with opened.begin() as connection:
+            connection.execute(text("CREATE TABLE one (n int PRIMARY KEY)"))
+            connection.execute(text("INSERT INTO one VALUES (1)"))
+        with pytest.raises(DBAPIError) as told, opened.begin() as connection:
+            connection.execute(text(statement))
+        assert trouble(told.value) is trouble(told.value.orig or told.value) is means
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("/test_", "/no_such_"), ("fenghuo@", "nobody_known@"), ("127.0.0.1:", "127.0.0.1:1")],
+    )
+    def test_of_an_address(self, database: str, old: str, new: str) -> None:
+        elsewhere = engine(database.replace(old, new), connections=1)
+        with pytest.raises(DBAPIError) as told:
+            elsewhere.connect()
+        assert trouble(told.value) is Trouble.AWAY
+
+    def test_of_anything_else(self) -> None:
+        assert trouble(ZeroDivisionError()) is None
+        assert trouble(OverflowError()) is Trouble.REFUSED
+
+
+@pytest.mark.parametrize(
+    "names", [[], [b"a"], [b"ab", b"", b"ab"][::2], [bytes([n]) for n in range(200)]]
+)
+def test_names_arrive_as_they_are(opened: Engine, names: list[bytes]) -> None:
+    with opened.connect() as connection:
+        [found] = driver_of(connection).execute("SELECT %s", (Names(names),)).fetchone() or ()
+    assert found == names
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1])
+def test_rows_are_inserted_few_or_many(opened: Engine, count: int) -> None:
+    with opened.begin() as connection:
+        connection.execute(text("CREATE TABLE one (n int)"))
+        rows = [b"\0\1\0\0\0\4" + n.to_bytes(4, "big") for n in range(count)]
+        insert_rows(driver_of(connection), "one (n)", rows)
+        assert list(connection.scalars(text("SELECT n FROM one"))) == list(range(count))
+
+
+def test_rows_that_are_not_taken_are_refused(opened: Engine) -> None:
+    none = b"\0\1\xff\xff\xff\xff"
+    with opened.connect() as connection:
+        connection.execute(text("CREATE TABLE one (n int NOT NULL)"))
+        with pytest.raises(psycopg.Error) as told:
+            insert_rows(driver_of(connection), "one (n)", [none])
+    assert trouble(told.value) is Trouble.REFUSED
