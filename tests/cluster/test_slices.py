@@ -1,0 +1,295 @@
+"""The bed on a real broker: nothing is lost and nothing acknowledged early, whatever happens to a
+worker, to the group or to the broker."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from hub.clock import Real
+from streams.ending import EXIT_BROKEN
+from streams.kafka_topics import KafkaTopics
+from streams.partitioner import partition_of
+from streams.topics import Record
+from tests.cluster.kafka_topics import committed, ends, make_topic, members
+from tests.cluster.native_kafka import NativeKafka
+from tests.cluster.slice_worker import Note
+
+pytestmark = pytest.mark.cluster
+
+PARTITIONS = 3
+PATIENCE_S = 60
+"""Far more than anything here takes."""
+
+BRIEF_MS = 2_500
+"""A session for tests that wait for one to end."""
+
+
+class Worker:
+    """One process of the group; its notes outlive it."""
+
+    def __init__(self, group: "Workers", name: str, **orders: object) -> None:
+        self._notes = group.folder / f"{name}.jsonl"
+        self._errors = group.folder / f"{name}.err"
+        given = {
+            "brokers": group.broker.bootstrap, "group": group.name, "topic": group.topic,
+            "notes": str(self._notes), **orders,
+        }  # fmt: skip
+        with self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.cluster.slice_worker", msgspec.json.encode(given)],
+                stderr=errors,
+            )
+
+    def notes(self) -> list[Note]:
+        """Whole lines only: the last one may be being written."""
+        if not self._notes.exists():
+            return []
+        *lines, _ = self._notes.read_bytes().split(b"\n")
+        return [msgspec.json.decode(line, type=Note) for line in lines]
+
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE_S)
+
+
+class Workers:
+    """A topic, a group that serves it, and what the two have come to."""
+
+    def __init__(self, broker: NativeKafka, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.topic = make_topic(broker, PARTITIONS)
+        self.name = f"group-{uuid4().hex}"
+        self._workers: list[Worker] = []
+
+    def start(self, **orders: object) -> Worker:
+        worker = Worker(self, f"worker-{len(self._workers)}", **orders)
+        self._workers.append(worker)
+        return worker
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.wait()
+
+    def notes(self) -> list[Note]:
+        return [note for worker in self._workers for note in worker.notes()]
+
+    def numbers(self) -> Counter[int]:
+        return Counter(number for note in self.notes() for number in note.numbers)
+
+    def committed(self) -> dict[int, int]:
+        return dict(committed(self.broker, self.name, self.topic))
+
+    def lag(self) -> int:
+        done = self.committed()
+        return sum(end - done.get(n, 0) for n, end in ends(self.broker, self.topic).items())
+
+    def members(self) -> int:
+        return members(self.broker, self.name)
+
+    def acknowledged_unserved(self) -> list[tuple[int, int]]:
+        """(partition, offset) of what was acknowledged and never served. Looks at the
+        acknowledgements first: what is served meanwhile does no harm."""
+        done = self.committed()
+        served: dict[int, set[int]] = defaultdict(set)
+        for note in self.notes():
+            served[note.partition].update(note.offsets)
+        return [(n, at) for n, end in done.items() for at in range(end) if at not in served[n]]
+
+
+@pytest.fixture
+def workers(kafka: NativeKafka, tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(kafka, tmp_path)
+    yield workers
+    workers.end()
+
+
+def publish(workers: Workers, numbers: Sequence[int]) -> None:
+    async def bring() -> None:
+        topics = KafkaTopics(workers.broker.bootstrap, Real())
+        records = [Record(b"r-%d" % number, number.to_bytes(4, "big")) for number in numbers]
+        await topics.publish({workers.topic: records})
+        await topics.close()
+
+    asyncio.run(bring())
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end_s:
+            pytest.fail(f"waited {PATIENCE_S} s for {what}")
+        time.sleep(0.05)
+
+
+def test_a_clean_stop_acknowledges_what_was_served_and_no_more(workers: Workers) -> None:
+    publish(workers, range(1_000))
+    first = workers.start(part_ms=20)
+    wait_for(lambda: len(first.notes()) > 10, "the worker to be in the middle")
+    assert first.end(signal.SIGTERM) == 0
+    assert workers.acknowledged_unserved() == []
+    assert sum(workers.committed().values()) > 0
+    second = workers.start()
+    wait_for(lambda: workers.numbers().keys() == {*range(1_000)}, "the rest to be served")
+    assert second.end(signal.SIGTERM) == 0
+    assert workers.lag() == 0
+    # twice: at most the slice of each partition that was given up between two parts
+    assert sum(count - 1 for count in workers.numbers().values()) < 100 * PARTITIONS
+
+
+def test_kill_9_loses_nothing(workers: Workers) -> None:
+    publish(workers, range(6_000))
+    first = workers.start(part_ms=20, session_ms=BRIEF_MS)
+    wait_for(lambda: sum(workers.committed().values()) > 300, "some to be acknowledged")
+    first.end(signal.SIGKILL)
+    assert workers.acknowledged_unserved() == []
+    assert workers.numbers().keys() < {*range(6_000)}
+    workers.start(session_ms=BRIEF_MS)
+    wait_for(lambda: workers.lag() == 0, "the rest to be acknowledged")
+    assert workers.numbers().keys() == {*range(6_000)}
+
+
+def test_a_step_that_raises_ends_the_process_and_its_slice_comes_again(workers: Workers) -> None:
+    publish(workers, range(600))
+    first = workers.start(fails_at=444, part_ms=5, session_ms=BRIEF_MS)
+    assert first.process.wait(PATIENCE_S) == EXIT_BROKEN
+    assert "this process ends at once" in first.errors()
+    assert "as ordered" in first.errors()
+    assert workers.acknowledged_unserved() == []
+    assert 444 not in workers.numbers()
+    workers.start(session_ms=BRIEF_MS)
+    wait_for(lambda: workers.lag() == 0, "the rest to be acknowledged")
+    assert workers.numbers().keys() == {*range(600)}
+
+
+def test_a_second_worker_takes_its_share_and_no_partition_is_served_twice_at_once(
+    workers: Workers,
+) -> None:
+    first = workers.start(part_ms=30)
+    second: Worker | None = None
+    published = 0
+
+    def both_serve() -> bool:
+        nonlocal second, published
+        if workers.lag() < 1_000:  # so that the first is in the middle whenever the second comes
+            publish(workers, range(published, published + 1_000))
+            published += 1_000
+        if second is None and first.notes():
+            second = workers.start(part_ms=30)
+        return second is not None and len(second.notes()) > 5
+
+    wait_for(both_serve, "the second to serve, too")
+    assert second is not None
+    wait_for(lambda: workers.lag() == 0, "all to be acknowledged")
+    assert workers.numbers().keys() == {*range(published)}
+    for number in range(PARTITIONS):
+        spans = [
+            (note.begun_ms, note.ended_ms, who)
+            for who, worker in enumerate((first, second))
+            for note in worker.notes()
+            if note.partition == number
+        ]
+        spans.sort()
+        for (_, ended_ms, who), (begun_ms, _, then) in pairwise(spans):
+            assert who == then or ended_ms <= begun_ms, f"partition {number} had two owners"
+    assert first.end(signal.SIGTERM) == second.end(signal.SIGTERM) == 0
+
+
+def test_markers_of_transactions_do_not_hold_up_acknowledgement(workers: Workers) -> None:
+    async def bring() -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=workers.broker.bootstrap, transactional_id=uuid4().hex
+        )
+        await producer.start()
+        for first in range(0, 500, 50):
+            await producer.begin_transaction()
+            for number in range(first, first + 50):
+                value = number.to_bytes(4, "big")
+                await producer.send(workers.topic, value, partition=number % PARTITIONS)
+            if first == 200:
+                await producer.abort_transaction()
+            else:
+                await producer.commit_transaction()
+        await producer.stop()
+
+    asyncio.run(bring())
+    worker = workers.start()
+    wait_for(lambda: workers.lag() == 0, "everything to be acknowledged, markers too")
+    assert workers.numbers() == Counter([*range(200), *range(250, 500)])
+    assert worker.end(signal.SIGTERM) == 0
+
+
+def test_a_broker_that_dies_and_comes_back_is_waited_for(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    broker = NativeKafka(tmp_path_factory.mktemp("mortal"))
+    broker.start()
+    workers = Workers(broker, tmp_path)
+    try:
+        publish(workers, range(1_000))
+        worker = workers.start(part_ms=20)
+        wait_for(lambda: sum(workers.committed().values()) > 100, "some to be acknowledged")
+        broker.kill()
+        broker.start()
+        publish(workers, range(1_000, 1_100))
+        wait_for(lambda: workers.lag() == 0, "the rest to be acknowledged")
+        assert workers.numbers().keys() == {*range(1_100)}
+        assert worker.end(signal.SIGTERM) == 0
+    finally:
+        workers.end()
+        broker.stop()
+
+
+def test_a_slow_partition_holds_up_no_other(workers: Workers, tmp_path: Path) -> None:
+    numbers = range(3_000)
+    publish(workers, numbers)
+    slow = {n for n in numbers if partition_of(b"r-%d" % n, PARTITIONS) == 0}
+    gate = tmp_path / "gate"
+    worker = workers.start(gate=str(gate), slice_records=50)
+    wait_for(lambda: workers.numbers().keys() == {*numbers} - slow, "the others to be served")
+    publish(workers, range(3_000, 3_300))  # and they go on being served
+    late = {n for n in range(3_000, 3_300) if partition_of(b"r-%d" % n, PARTITIONS)}
+    wait_for(lambda: workers.numbers().keys() >= late, "the others to be served again")
+    assert not slow & workers.numbers().keys()
+    gate.touch()
+    wait_for(lambda: workers.lag() == 0, "the slow one to be served")
+    assert workers.numbers() == Counter(range(3_300))
+    assert worker.end(signal.SIGTERM) == 0
+
+
+def test_a_worker_that_sleeps_through_its_session_does_no_harm_when_it_wakes(
+    workers: Workers,
+) -> None:
+    publish(workers, range(1_000))
+    sleeper = workers.start(part_ms=20, session_ms=BRIEF_MS)
+    wait_for(lambda: len(sleeper.notes()) > 6, "the first to be in the middle")
+    sleeper.process.send_signal(signal.SIGSTOP)
+    asleep = len(sleeper.notes())
+    other = workers.start(session_ms=BRIEF_MS)
+    wait_for(lambda: workers.lag() == 0, "the other to take everything over")
+    assert workers.numbers().keys() == {*range(1_000)}
+    done = workers.committed()
+    sleeper.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: workers.members() == 2, "the sleeper to join again")
+    wait_for(lambda: len(sleeper.notes()) > asleep, "the sleeper to finish its part")
+    publish(workers, range(1_000, 1_300))
+    wait_for(lambda: workers.lag() == 0, "both to serve on")
+    assert workers.numbers().keys() == {*range(1_300)}
+    assert all(end >= done[number] for number, end in workers.committed().items())
+    assert workers.acknowledged_unserved() == []
+    assert sleeper.end(signal.SIGTERM) == other.end(signal.SIGTERM) == 0
