@@ -6,14 +6,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
+from hub.folder import JOURNAL
+from hub.migrating import migrate_folder, migrate_postgres
 from streams import postgres as on_postgres
 from streams import sqlite as on_sqlite
 from streams.journal.base import Store
 from streams.journal.postgres import PostgresStore
 from streams.journal.sqlite import SqliteStore
 from tests.cluster.native_postgres import NativePostgres
+
+settings.register_profile("house", deadline=None)  # speed is never asserted by a test
+settings.load_profile("house")
 
 _numbers = count(1)
 
@@ -76,5 +82,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         kept = SqliteStore(tmp_path / "hub.db")
     else:
         kept = PostgresStore(request.getfixturevalue("database"))
+    yield kept
+    kept.close()
+
+
+@pytest.fixture(params=DATABASES)
+def hub_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty journal with every table of a hub beside it, on each kind of database."""
+    kept: Store
+    if request.param == "sqlite":
+        migrate_folder(tmp_path)
+        kept = SqliteStore(tmp_path / JOURNAL)
+    else:
+        url = request.getfixturevalue("database")
+        migrate_postgres(url, now_ms=1_795_000_000_000)
+        kept = PostgresStore(url)
     yield kept
     kept.close()

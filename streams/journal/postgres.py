@@ -48,6 +48,7 @@ from streams.journal.proof import (
     path,
     seal,
 )
+from streams.journal.tops import CAREFUL_COMMITS, Tops
 from streams.postgres import Names
 from streams.sqlite import Trouble
 
@@ -56,13 +57,6 @@ READERS = 4
 
 WRITERS = 4
 """The writer thread, and beside it whoever follows, serves timers or answers a citizen."""
-
-CAREFUL_COMMITS = 16
-"""So many commits ask which versions there are before they write, after one that lost and after
-opening: what brings one conflict (another worker's slices, records published twice) brings more."""
-
-TOPS_KEPT = 50_000
-"""Streams whose last version is kept in mind, twice: those between an intent and its receipt."""
 
 _LOCK_HEAD = (
     "UPDATE journal_head SET pos = pos WHERE shard = %s RETURNING pos, archive, number, chain"
@@ -108,7 +102,7 @@ class PostgresStore:
         self.shard = shard
         self.engine = postgres.engine(url, connections=WRITERS)
         self.readers = postgres.engine(url, connections=READERS, read_only=True)
-        self._tops = _Tops()
+        self._tops = Tops()
         self._careful = CAREFUL_COMMITS
         try:
             with _translated():
@@ -138,7 +132,7 @@ class PostgresStore:
                 self._careful = CAREFUL_COMMITS
             answers = self._commit(groups, at_ms, careful=True)
         except JournalUnavailable:  # whoever answers next may know less than this one did
-            self._tops, self._careful = _Tops(), CAREFUL_COMMITS
+            self._tops, self._careful = Tops(), CAREFUL_COMMITS
             raise
         self._careful -= 1
         return answers
@@ -297,27 +291,6 @@ class PostgresStore:
                     lent.close()
 
 
-class _Tops:
-    """The last versions of the streams this store wrote to of late.
-
-    Rows stay, so a version that was seen is there; another process may have written more since.
-    """
-
-    def __init__(self) -> None:
-        self._young: dict[bytes, int] = {}
-        self._old: dict[bytes, int] = {}
-
-    def get(self, stream: bytes) -> int:
-        """The last version as far as is known: 0 for a stream that is not in mind."""
-        return self._young.get(stream) or self._old.get(stream, 0)
-
-    def learn(self, tops: dict[bytes, int]) -> None:
-        """Take in what a commit left."""
-        if len(self._young) > TOPS_KEPT:
-            self._young, self._old = {}, self._young
-        self._young.update(tops)
-
-
 class _Transaction:
     """One commit as it is written: what won so far, and the positions it was given."""
 
@@ -327,7 +300,7 @@ class _Transaction:
         raw: psycopg.Connection[Any],
         shard: int,
         at_ms: int,
-        known: _Tops,
+        known: Tops,
         careful: bool,
     ) -> None:
         self._connection = connection

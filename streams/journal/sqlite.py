@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import sqlite
 from streams.journal import schema
-from streams.journal.base import Archived, Committed, Group, Row, Timer, Unit
+from streams.journal.base import Archived, Committed, Entry, Group, Row, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
 from streams.journal.proof import (
     GENESIS,
@@ -27,6 +27,7 @@ from streams.journal.proof import (
     seal,
 )
 from streams.journal.sqlite_reads import Reads
+from streams.journal.tops import CAREFUL_COMMITS, Tops
 from streams.sqlite import Trouble
 
 SHARD = 0
@@ -44,6 +45,10 @@ _INSERT_BATCH = (
 )
 
 
+class _Taken(Exception):  # noqa: N818 - an answer, not a mistake
+    """A version or an event was there already, and nobody had asked."""
+
+
 class SqliteStore:
     """`streams.journal.base.JournalStore` on a file, which is made when it is missing.
 
@@ -58,6 +63,8 @@ class SqliteStore:
         self._own = threading.local()
         self._lent: list[sqlite3.Connection] = []
         self._tail = Tail()
+        self._tops = Tops()
+        self._careful = CAREFUL_COMMITS
         self.engine = sqlite.engine(path, synced=synced)
         self.readers = sqlite.engine(path, connections=READERS, read_only=True)
         with _translated():
@@ -77,9 +84,10 @@ class SqliteStore:
     # writing
 
     def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
+        careful = self._careful > 0
         with ExitStack() as undone:
             connection = undone.enter_context(self.transaction())
-            writing = _Transaction(connection, at_ms)
+            writing = _Transaction(connection, at_ms, self._tops, careful)
             archived = [writing.archive(group.archive) for group in groups]
             won = writing.write(_offered(groups, archived))
             rest = undone.pop_all()
@@ -98,13 +106,19 @@ class SqliteStore:
         won: Sequence[bool],
     ) -> list[Committed]:
         """The second half of a commit: its statements, and what looks at what they wrote."""
-        with transaction:
-            writing.flush()
-            for group in groups:
-                for effect in group.effects:
-                    effect(connection)
-            looked = [writing.look(group) for group in groups]
-            pos = writing.seal()
+        try:
+            with transaction:
+                writing.flush()
+                for group in groups:
+                    for effect in group.effects:
+                        effect(connection)
+                looked = [writing.look(group) for group in groups]
+                pos = writing.seal()
+        except _Taken:
+            self._tops, self._careful = Tops(), CAREFUL_COMMITS
+            return self.commit(groups, writing.at_ms)
+        self._careful = max(self._careful - 1, 0)
+        self._tops.learn(writing.tops)
         self._tail.add(writing.written)
         each = iter(won)
         return [
@@ -259,14 +273,16 @@ class _Transaction:
     """One commit as it is written: what won so far, the positions it was given, and the rows that
     wait for their statement."""
 
-    def __init__(self, connection: Connection, at_ms: int) -> None:
+    def __init__(self, connection: Connection, at_ms: int, known: Tops, careful: bool) -> None:
         self._connection = connection
         self._raw = _raw(connection)
         self._reads = Reads(self._raw)
-        self._at_ms = at_ms
+        self.at_ms = at_ms
+        self._known = known
+        self._careful = careful
         self._head = self._reads.head()
         self._pos, self._archived = self._head[:2]
-        self._tops: dict[bytes, int] = {}
+        self.tops: dict[bytes, int] = {}
         self._kept: set[bytes] = set()
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
@@ -279,8 +295,7 @@ class _Transaction:
 
     def write(self, offered: Sequence[tuple[Unit, bool]]) -> list[bool]:
         """Place the units that win among those that may, and say which did."""
-        streams = {unit.rows[0].stream for unit, _ in offered if unit.rows}
-        self._tops.update(self._reads.versions(streams - self._tops.keys()))
+        self._learn([unit.rows[0] for unit, _ in offered if unit.rows])
         placed = len(self._rows)
         won: list[bool] = []
         for unit, may_win in offered:
@@ -293,16 +308,34 @@ class _Transaction:
         self._leaves += map(leaf, self._rows[placed:])
         return won
 
+    def _learn(self, firsts: Sequence[Entry]) -> None:
+        """Find out the last versions of streams. A careless commit supposes that a first version
+        is free, and that of what was written of late the next is."""
+        tops, known = self.tops, self._known
+        asked = []
+        for stream, version, _, _ in firsts:
+            if self._careful:
+                asked.append(stream)
+            elif version != 1 and stream not in tops:
+                top = known.get(stream)
+                if top < version - 1:  # never seen, or somebody else went on with it
+                    asked.append(stream)
+                else:
+                    tops[stream] = top
+        if asked:
+            tops.update(self._reads.versions(set(asked).difference(tops)))
+
     def flush(self) -> None:
         """Insert what was placed, then call the effects of the units that won."""
         self._lookups.sort()  # neighbours share pages
-        with _refusing():
+        with _refusing(self._careful):
             sqlite.insert_rows(self._raw, _INSERT_ARCHIVE, self._archive)
             sqlite.insert_rows(self._raw, _INSERT_ROWS, self._rows)
             sqlite.insert_rows(self._raw, _INSERT_LOOKUPS, self._lookups)
             sqlite.insert_rows(self._raw, _INSERT_TIMERS, self._timers)
         effects = self._effects
         self.written += self._rows
+        self._careful = True  # what follows is decided on what is there, so it can be asked for
         self._rows, self._lookups, self._timers = [], [], []
         self._archive, self._effects = [], []
         for effect in effects:
@@ -315,22 +348,23 @@ class _Transaction:
                 raise JournalRefused("look-up rows need a row they belong to")
             return True
         stream, version, _, _ = unit.rows[0]
-        if version != self._tops[stream] + 1:
+        if version != self.tops.get(stream, 0) + 1:
             return False
         for entry in unit.rows:
             if entry.stream != stream or entry.version != version:
                 raise JournalRefused("the rows of a unit are consecutive versions of one stream")
             version += 1
             self._pos += 1
-            rows.append(Row(self._pos, stream, entry.version, entry.type, self._at_ms, entry.data))
-        self._tops[stream] = version - 1
+            rows.append(Row(self._pos, stream, entry.version, entry.type, self.at_ms, entry.data))
+        self.tops[stream] = version - 1
         return True
 
     def archive(self, events: Sequence[Archived]) -> list[bool]:
         """Take the events whose key is new, and say which were."""
         known = self._kept
-        known |= self._reads.archive_keys([event.key for event in events])
-        month = month_of(self._at_ms)
+        if self._careful:
+            known |= self._reads.archive_keys([event.key for event in events])
+        month = month_of(self.at_ms)
         won: list[bool] = []
         for event in events:
             won.append(event.key not in known)
@@ -361,7 +395,7 @@ class _Transaction:
                 (pos + 1, archived + 1),
                 self._leaves,
                 self._archive_leaves,
-                self._at_ms,
+                self.at_ms,
             )
             self._raw.execute(_INSERT_BATCH, batch)
             self._raw.execute(
@@ -409,11 +443,14 @@ def _translated() -> Iterator[None]:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """Around our own statements: a value that is not taken is the caller's."""
+def _refusing(careful: bool) -> Iterator[None]:
+    """Around our own statements: a value that is not taken is the caller's, a place that is taken
+    may be what nobody asked for."""
     try:
         yield
     except Exception as error:
+        if not careful and isinstance(error, sqlite3.IntegrityError):
+            raise _Taken from error
         if sqlite.trouble(error) is Trouble.REFUSED:
             raise JournalRefused(str(error)) from error
         raise

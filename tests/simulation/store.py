@@ -15,6 +15,7 @@ from streams.journal.base import Archived, Committed, Group, Row, Timer
 from streams.journal.proof import GENESIS
 from streams.journal.sqlite import SHARD, SqliteStore, Tail
 from streams.journal.sqlite_reads import Reads
+from streams.journal.tops import CAREFUL_COMMITS, Tops
 from streams.lane_owner import LaneLost
 from tests.simulation.scheduler import Scheduler, point
 
@@ -34,7 +35,7 @@ class MemoryStore(SqliteStore):
         def _begin(connection: Connection) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-        self._tail = Tail()
+        self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
         schema.create(self.engine)
         for metadata in (preference_store.metadata, lane_owner.METADATA):
             metadata.create_all(self.engine)
@@ -46,7 +47,7 @@ class MemoryStore(SqliteStore):
         self._raw.backup(self._blank)
 
     def reset(self) -> None:
-        self._tail = Tail()
+        self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
         self._blank.backup(self._raw)
 
     def execute(self, sql: str, *values: object) -> list[Any]:

@@ -16,6 +16,7 @@ from streams import sqlite
 from streams.journal.base import Group
 from streams.journal.errors import JournalLocked, JournalUnavailable
 from streams.journal.sqlite import SqliteStore
+from streams.journal.tops import CAREFUL_COMMITS
 from tests.contracts.journal_contract import AT, JournalContract, commit, event, name, unit
 from tests.streams.journal import endless_writer
 
@@ -156,3 +157,21 @@ def kill_a_writer(file: Path, after_s: float) -> int:
     writer.stdout.close()
     writer.wait()
     return int([first, *complete][-1])
+
+
+def test_what_another_wrote_meanwhile_wins_though_nobody_asked(
+    store: SqliteStore, file: Path
+) -> None:
+    """A store that met no conflict for a while stops asking; the database tells it all the same."""
+    for number in range(CAREFUL_COMMITS):
+        commit(store, unit(100 + number, 1))
+    commit(store, unit(1, 1))
+    other = SqliteStore(file)
+    other.commit([Group([unit(1, 2), unit(2, 1)], [event(1)])], AT)
+    groups = [Group([unit(1, 2), unit(2, 1), unit(3, 1)], [event(1), event(2)])]
+    [answer] = store.commit(groups, AT)
+    assert answer.won == (False, False, True)
+    assert answer.archived == (False, True)
+    assert store.commit([Group([unit(1, 3), unit(2, 2)])], AT)[0].won == (True, True)
+    assert list(store.verify()) == []
+    other.close()
