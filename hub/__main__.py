@@ -14,6 +14,7 @@ from hub.commands import (
     doctoring,
     keeping,
     keys,
+    migrating,
     playing,
     publishing,
     quarantine,
@@ -60,6 +61,7 @@ app.add_typer(quarantine.quarantine, name="quarantine")
 app.add_typer(publishing.wording, name="wording")
 app.add_typer(publishing.policy, name="policy")
 app.command()(replaying.replay)
+app.command()(migrating.migrate)
 app.command()(keeping.verify)
 app.command()(keeping.rebuild)
 app.command()(playing.simulate)

@@ -11,13 +11,12 @@ from msgspec.structs import replace
 
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
-from channels.inbox import METADATA as INBOX_METADATA
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes, load_lanes
 from channels.sandbox import SandboxChannel
 from hub.folder import JOURNAL, TOPICS
+from hub.migrating import migrate_folder
 from hub.settings import Settings
-from preferences import links
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
@@ -39,7 +38,6 @@ from streams.projections import following
 from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.wording_versions import load_wording
-from web import keys
 
 SMTP = "smtp"
 """The provider of e-mail lanes once a mail server is set."""
@@ -105,21 +103,9 @@ def settle() -> None:
 
 
 def open_store(settings: Settings, *, synced: bool = True) -> SqliteStore:
-    """The journal's database, with every table the hub keeps in it."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = SqliteStore(settings.data_dir / JOURNAL, synced=synced)
-    owned = (
-        preference_store.metadata,
-        links.metadata,
-        INBOX_METADATA,
-        sweeps.METADATA,
-        lane_owner.METADATA,
-        keys.METADATA,
-    )
-    for metadata in owned:
-        metadata.create_all(store.engine)
-    following.create(store)
-    return store
+    """The journal's database, with every table as this hub needs it."""
+    migrate_folder(settings.data_dir)
+    return SqliteStore(settings.data_dir / JOURNAL, synced=synced)
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -168,17 +154,19 @@ def open_hub(
     settings: Settings,
     clock: Clock,
     *,
+    store: Store | None = None,
     carriers: Mapping[str, Channel] | None = None,
     lanes: Lanes | None = None,
     catalog: Catalog | None = None,
     pace: Pace = PACE,
     synced: bool = True,
 ) -> Hub:
-    """The one-process hub. ``carriers`` are by provider's name as the lanes file gives it; left
+    """The one-process hub. ``store`` is the journal's database, its tables made; left out, it is
+    the folder's file. ``carriers`` are by provider's name as the lanes file gives it; left
     out, it is the sandbox carrier's process that ``settings`` names. The inbox is always there.
 
     ``pace`` and ``synced`` are for time that is only played: see the demonstration."""
-    store = open_store(settings, synced=synced)
+    store = store or open_store(settings, synced=synced)
     journal = GroupCommit(store, clock)
     topics = SqliteTopics(settings.data_dir / TOPICS, synced=synced)
     bells = Bells(topics)

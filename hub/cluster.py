@@ -10,6 +10,7 @@ from typing import Any
 from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
 from hub.bootstrap import carriers_of, documents, hub_key, inbox_seals, open_vault
+from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
 from streams.clock import Clock
@@ -87,6 +88,7 @@ async def open_cluster(
     async def aside(ask: Any, /, *args: Any) -> Any:
         return await loop.run_in_executor(threads, ask, *args)
 
+    check_postgres(settings.database_url())
     store = PostgresStore(settings.database_url())
     patience = Patience(ending)
     reads = patiently(aside, patience) if patient else aside

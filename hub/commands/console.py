@@ -69,6 +69,8 @@ EXPECTED = {
     "LineDown": REFUSED,
     "LineLost": REFUSED,
     "NoJournal": REFUSED,
+    "SchemaOld": REFUSED,
+    "SchemaNew": REFUSED,
     "DoorShut": REFUSED,
 }
 """Errors whose text is written for people, and the exit code of each. By name: importing them all

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from hub.__main__ import app
+from hub.migrating import migrate_folder
 from streams.core.policy import DEFAULT, dump
 from tests.streams.core.legs import routed
 from tests.streams.core.samples import NOON, SMS, facts
@@ -21,6 +22,7 @@ LEG = (1).to_bytes(16, "big")
 def folder(tmp_path: Path) -> Path:
     """A data folder in which the third reminder of the day was sent to somebody."""
     third = facts(at_ms=NOON, sent_today=2, channels=(SMS,))
+    migrate_folder(tmp_path)
     with journal(tmp_path) as store:
         write(store, LEG, replace(routed(), facts=third), at_ms=NOON)
     return tmp_path

@@ -17,6 +17,7 @@ from hub.settings import load
 from hub.virtual_time import Drive
 from streams.commands import Received
 from streams.core.policy import HOUR_MS
+from streams.journal.base import Store
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NO_FAULTS = Faults()
@@ -104,11 +105,15 @@ class SmallHub:
 
 @asynccontextmanager
 async def small_hub(
-    folder: Path, start_ms: int = MORNING, faults: Faults = NO_FAULTS
+    folder: Path,
+    start_ms: int = MORNING,
+    faults: Faults = NO_FAULTS,
+    store: Store | None = None,
 ) -> AsyncIterator[SmallHub]:
     clock = Virtual(start_ms)
     settings = load({"HUB_DATA_DIR": str(folder)}, None)
-    hub = open_hub(settings, clock, carriers={"sandbox": Direct(clock, faults)}, synced=False)
+    carriers = {"sandbox": Direct(clock, faults)}
+    hub = open_hub(settings, clock, store=store, carriers=carriers, synced=False)
     running = asyncio.create_task(hub.bed.run())
     drive = Drive(clock, hub.bed, running, step_ms=100)
     try:
