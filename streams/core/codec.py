@@ -80,6 +80,26 @@ def decode_event(raw: bytes) -> Decoded | Refusal:
     return Decoded(event, at_ms, raw)
 
 
+class _Named(msgspec.Struct):
+    source: str = ""
+    id: str = ""
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def named(raw: bytes) -> tuple[str, str]:
+    """Source and id of an event that was refused, as far as it has any; ("", "") else."""
+    try:
+        event = _named.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "", ""
+    whole = event.source and event.id and (event.source + event.id).isprintable()
+    if whole and max(len(event.source), len(event.id)) <= MAX_ID_CHARS:
+        return event.source, event.id
+    return "", ""
+
+
 def encode_event(event: Event) -> bytes:
     """The structured form, as the topics carry it."""
     return _encoder.encode(event)

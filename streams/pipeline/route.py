@@ -13,7 +13,7 @@ from preferences.intake import ContactChanged
 from preferences.recipient import Profile, Recipient
 from preferences.vault import SealBroken, is_sealed
 from streams.core import events as e
-from streams.core.codec import Refusal, decode
+from streams.core.codec import Refusal, decode, named
 from streams.core.gathering import History
 from streams.core.identity import named_stream
 from streams.core.notices import Plan, Upstream, matching, plan, recipients
@@ -127,13 +127,14 @@ def quarantined(
 ) -> Unit:
     """The unit that keeps what was refused, with its original bytes sealed."""
     stream = named_stream("quarantine", where, raw)
+    source, event_id = (read.source, read.event_id) if read else named(raw)
     event = e.Quarantined(
         where=where,
         field=refusal.field,
         expected=refusal.expected,
         sealed=river.hub_key.seal(raw, stream),
-        source=read.source if read else "",
-        event_id=read.event_id if read else "",
+        source=source,
+        event_id=event_id,
     )
     kind = Lookup(river.index.kind("quarantine"), b"", stream)
     return Unit((entry(stream, 1, event),), (kind,))

@@ -25,6 +25,7 @@ from streams.core.codec import (
     encode,
     encode_event,
     event_words,
+    named,
     parse_time,
     refusal,
     type_name,
@@ -127,6 +128,25 @@ class TestEnvelope:
         refused = decode_event(deep)
         assert isinstance(refused, Refusal)
         assert (refused.field, refused.got) == ("event", "")
+
+    @pytest.mark.parametrize(
+        ("bytes_", "name"),
+        [
+            (raw(colour="red"), ("urn:gov:traffic", "1")),
+            (raw(data="DEEP").replace(b'"DEEP"', b"[" * 100_000 + b"]" * 100_000), ("", "")),
+            (raw(id=None), ("", "")),
+            (raw(source=""), ("", "")),
+            (raw(id="x" * (MAX_ID_CHARS + 1)), ("", "")),
+            (raw(source="a\0"), ("", "")),
+            (raw(id=7), ("", "")),
+            (b"[]", ("", "")),
+            (b"\xff", ("", "")),
+        ],
+    )
+    def test_what_was_refused_is_named_where_it_can_be(
+        self, bytes_: bytes, name: tuple[str, str]
+    ) -> None:
+        assert named(bytes_) == name
 
     def test_what_is_too_long_is_refused_unread(self) -> None:
         refused = decode_event(b" " * (MAX_EVENT_BYTES + 1))
