@@ -21,9 +21,6 @@ import msgspec
 Scope = Literal["recipient", "content", "sender", "account", "lane"]
 ReportStatus = Literal["delivered", "undelivered", "expired", "rejected", "read"]
 
-RANK: dict[str, int] = {"undelivered": 3, "expired": 3, "rejected": 3, "delivered": 3, "read": 4}
-"""Reports are monotone: one that does not outrank the state is kept but changes nothing."""
-
 
 class Clock(Protocol):
     """The hub's one clock, as far as a channel needs it. Whole Unix milliseconds."""

@@ -2,13 +2,6 @@
 
 from preferences.rules import DAY_MS, at_local, local_day
 
-UNCAPPED = -1
-
-
-def over_cap(count: int, cap: int) -> bool:
-    """Whether ``count`` already sent leaves no room for one more; a cap of 0 allows nothing."""
-    return cap != UNCAPPED and count >= cap
-
 
 def next_day_ms(now_ms: int, zone: str, at_minute: int, *, today: bool = False) -> int:
     """That local minute of the next day (ms); with ``today``, of this day if still ahead."""

@@ -4,7 +4,6 @@ Local time is the recipient's. Nearly everybody lives in one zone without daylig
 costs an addition; every other zone is taken a UTC day at a time, cut where its clocks change.
 """
 
-import hashlib
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -92,16 +91,6 @@ def at_local(date_iso: str, minute: int, zone: str) -> int:
         return (day.toordinal() - _EPOCH) * DAY_MS + minute * MINUTE_MS - CHINA_MS
     local = datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=ZoneInfo(zone))
     return int(local.timestamp()) * 1000
-
-
-def spread(ref: str, day: str, window_ms: int) -> int:
-    """Where in a window of release (0..window_ms - 1) a recipient's turn comes on that day.
-
-    The same for the same day, so that a release decided twice is one; another on the next, so
-    that nobody is always the last.
-    """
-    digest = hashlib.blake2b(f"{day}/{ref}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) % max(window_ms, 1)
 
 
 class _ZoneDay(NamedTuple):

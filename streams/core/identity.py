@@ -49,13 +49,6 @@ def identity(stream: bytes) -> bytes:
     return stream[-HASH_BYTES:]
 
 
-def shard_of(recipient: str, shards: int) -> int:
-    """Everything about one recipient lives in one shard."""
-    if shards == 1:
-        return 0
-    return digest("shard", recipient, size=2)[0] % shards
-
-
 class Index:
     """Look-up keys, keyed so that the table tells an outsider nothing.
 

@@ -3,24 +3,15 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preferences.limits import UNCAPPED, next_day_ms, over_cap
+from preferences.limits import next_day_ms
 from preferences.rules import CHINA
 
 
 def ms(text: str, zone: str = CHINA) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
-
-
-@pytest.mark.parametrize(
-    ("count", "cap", "over"),
-    [(0, 3, False), (2, 3, False), (3, 3, True), (9, 3, True), (0, 0, True), (9, UNCAPPED, False)],
-)
-def test_over_cap(count: int, cap: int, over: bool) -> None:
-    assert over_cap(count, cap) is over
 
 
 def test_the_next_day_in_china() -> None:

@@ -16,7 +16,6 @@ from preferences.rules import (
     local_day,
     opted_out,
     quiet_until,
-    spread,
 )
 
 # Half-hour and quarter-hour zones, half an hour of daylight saving, south and north of the
@@ -157,16 +156,3 @@ def test_the_latest_consent_counts() -> None:
     assert consented(preferences, "survey", 10) == given_
     assert consented(preferences, "survey", 20) is None
     assert consented(preferences, "licence", 20) is None
-
-
-@given(st.text(), st.integers(1, 10**8))
-def test_spread_stays_in_its_window_and_is_steady(ref: str, window: int) -> None:
-    assert 0 <= spread(ref, "2026-11-24", window) < window
-    assert spread(ref, "2026-11-24", window) == spread(ref, "2026-11-24", window)
-
-
-def test_spread_is_even_and_moves_from_day_to_day() -> None:
-    turns = [spread(f"r-{i}", "2026-11-24", 10) for i in range(10_000)]
-    assert all(850 < turns.count(slot) < 1150 for slot in range(10))
-    assert turns != [spread(f"r-{i}", "2026-11-25", 10) for i in range(10_000)]
-    assert spread("r-1", "2026-11-24", 0) == 0

@@ -12,7 +12,6 @@ from streams.core.identity import (
     event_key,
     identity,
     named_stream,
-    shard_of,
     stream_id,
 )
 
@@ -93,20 +92,6 @@ class TestOtherStreams:
     def test_kinds_are_kept_apart(self) -> None:
         assert named_stream("stop", b"e") != named_stream("noted", b"e")
         assert len(named_stream("wording", "violation-recorded")) == 16
-
-
-class TestShard:
-    def test_one_shard_takes_all(self) -> None:
-        assert shard_of("r-1", 1) == 0
-
-    @given(words, st.integers(2, 64))
-    def test_is_steady_and_exists(self, ref: str, shards: int) -> None:
-        assert shard_of(ref, shards) == shard_of(ref, shards)
-        assert 0 <= shard_of(ref, shards) < shards
-
-    def test_shares_evenly(self) -> None:
-        shards = [shard_of(f"r-{i}", 4) for i in range(4_000)]
-        assert all(900 < shards.count(n) < 1_100 for n in range(4))
 
 
 class TestIndex:
