@@ -26,6 +26,7 @@ from hub.clock import Virtual
 from hub.settings import KEYS, Settings, describe
 from preferences.intake import Person
 from preferences.sheet import COLUMNS
+from streams import outcomes
 from streams.core.codec import TYPES, type_name
 from streams.core.events import Head, Moved, Route
 from streams.core.policy import DEFAULT, Policy
@@ -135,6 +136,20 @@ def own_events() -> str:
     person = ", ".join(f"`{field}`" for field, _, _ in _fields(Person))
     parts.append(f"A *Person* has the fields {person}. {_prose(Person.__doc__)}")
     return "\n\n".join(parts)
+
+
+def outcome_fields() -> str:
+    """What an outcome says."""
+    rows = [
+        (_code(name), "text" if name == "state" else kind, outcomes.FIELDS[name])
+        for name, kind, _ in _fields(outcomes.Outcome)
+    ]
+    return table(["field", "type", "holds"], rows)
+
+
+def outcome_states() -> str:
+    """How a notification may end."""
+    return table(["state", "means"], [(_code(s), text) for s, text in outcomes.STATES.items()])
 
 
 def catalog_events() -> str:
@@ -444,6 +459,8 @@ def routes() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "own-events": own_events,
+    "outcome-fields": outcome_fields,
+    "outcome-states": outcome_states,
     "catalog-events": catalog_events,
     "journal-events": journal_events,
     "journal-values": journal_values,

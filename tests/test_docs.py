@@ -13,6 +13,7 @@ from preferences.vault import Keys, Vault
 from streams import topics
 from streams.core.codec import parse_time
 from streams.core.events import Event
+from streams.core.identity import event_key
 from streams.core.lifecycle import CATEGORY, Status
 from streams.core.policy import ClassPolicy, Policy
 from streams.door import Incoming, examine
@@ -88,7 +89,15 @@ def test_every_status_and_category_is_documented() -> None:
 
 
 def test_every_topic_in_use_is_documented() -> None:
-    assert _unnamed("docs/internals/river.md", [topics.EVENTS, topics.PARKED]) == []
+    assert (
+        _unnamed("docs/internals/river.md", [topics.EVENTS, topics.PARKED, topics.OUTCOMES]) == []
+    )
+
+
+def test_the_key_of_an_event_is_computed_as_documented() -> None:
+    page = PAGES["docs/reference/events.md"]
+    [(source, event_id, key)] = re.findall(r"source `(\S+)` and id `(\S+)` it is `(\w+)`", page)
+    assert event_key(source, event_id).hex() == key
 
 
 def test_every_metric_is_documented() -> None:

@@ -14,11 +14,12 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotAuthorizedException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from streams.commands import Received
 from streams.core.codec import Refusal
 from streams.journal.errors import JournalError
+from streams.outcomes import Outcome, outcomes_after
 from streams.topics import TopicsError
 from streams.views import EventStatus, Timeline
 from web.cloudevents import CONTENT_TYPES, mode_of, unpack
@@ -166,6 +167,24 @@ async def event_status(
     source, _, event_id = raw.rpartition("/")
     found = await asyncio.to_thread(site.reading.event, unquote(source), unquote(event_id))
     return Response(found) if found else _unknown("event")
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """Ends of notifications in the order of the journal. Ask again with this ``after``: at once
+    where there is ``more``, else after a pause."""
+
+    outcomes: list[Outcome]
+    after: int
+    more: bool
+
+
+@get("/v1/outcomes", summary="What became of notifications, from a position on")
+async def told_outcomes(request: Req, site: Here, after: FromQuery[int] = 0) -> Response[Outcomes]:
+    """How notifications ended that were journalled after the position `after`, 0 to begin with.
+    Each names its event by the key that its bringer was answered with, and nobody else."""
+    await _authorised(request, site)
+    told = await asyncio.to_thread(outcomes_after, site.hub.store, max(after, 0))
+    return Response(Outcomes(told.outcomes, told.pos, told.more))
 
 
 def _unknown(what: str) -> Response[Any]:

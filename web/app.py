@@ -69,6 +69,7 @@ def _doors() -> Sequence[ControllerRouterHandler]:
 _OPEN: tuple[ControllerRouterHandler, ...] = (
     api.bring_events,
     api.notification_status,
+    api.told_outcomes,
     api.event_status,
     health.alive,
     health.ready,
@@ -145,11 +146,18 @@ def _refuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[A
     site: Site = request.app.state.site
     if _is_api(request):
         headers = {"www-authenticate": "Bearer"} if error.status_code == 401 else None
-        problem = api.Problem(_AT.get(error.status_code, "request"), error.detail)
-        return Response(api.Failed(problem), status_code=error.status_code, headers=headers)
+        return Response(api.Failed(_problem(error)), status_code=error.status_code, headers=headers)
     if isinstance(error, NotAuthorizedException) and request.method == "GET":
         return Redirect(staff.login_address(request), status_code=303)
     return site.page(request, "error.html", {"status": error.status_code}, error.status_code)
+
+
+def _problem(error: HTTPException) -> api.Problem:
+    """Of a parameter of the wrong type the framework says which, and what it should be."""
+    match error.extra:
+        case [{"key": str(field), "message": str(expected)}, *_]:
+            return api.Problem(field, expected)
+    return api.Problem(_AT.get(error.status_code, "request"), error.detail)
 
 
 _AT = {401: "authorization", 413: "body", 405: "method", 404: "path"}

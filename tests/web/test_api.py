@@ -226,3 +226,38 @@ class TestDescription:
         assert (answer.status_code, answer.json()["error"]["field"]) == (404, "path")
         answer = await still.client.get("/v1/events")
         assert (answer.status_code, answer.json()["error"]["field"]) == (405, "method")
+
+
+class TestOutcomes:
+    async def ask(self, there: World, after: object, **headers: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {there.key()}", **headers}
+        return await there.client.get(f"/v1/outcomes?after={after}", headers=headers)
+
+    async def test_from_a_position_on(self, there):
+        answer = await there.bring(registered("P1"), violation("P1", 1))
+        key = answer.json()["results"][1]["event"]
+        reading = there.app.state.site.reading
+        await there.until(lambda: [x for x in reading.history("P1") if x.status == "delivered"])
+        answer = await self.ask(there, 0)
+        assert answer.status_code == 200, answer.text
+        [told] = answer.json()["outcomes"]
+        assert (told["event"], told["state"]) == (key, "delivered")
+        assert told["notification"] == reading.history("P1")[0].stream
+        assert "P1" not in answer.text
+        assert not answer.json()["more"]
+        after = answer.json()["after"]
+        assert after >= told["pos"]
+        again = await self.ask(there, after)
+        assert again.json() == {"outcomes": [], "after": after, "more": False}
+        assert (await self.ask(there, told["pos"] - 1)).json()["outcomes"] == [told]
+
+    async def test_what_is_no_position(self, still):
+        answer = await self.ask(still, "yesterday")
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["field"], error["expected"]) == ("after", "Expected `int`, got `str`")
+        assert (await self.ask(still, -1)).json()["outcomes"] == []
+
+    async def test_no_good_key(self, still):
+        operator = f"Bearer {still.key('operator')}"
+        assert (await self.ask(still, 0, authorization=operator)).status_code == 401
