@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import Dumper
+from psycopg.copy import LibpqWriter
 from psycopg.pq import Format
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -168,5 +169,7 @@ def insert_rows(connection: psycopg.Connection[Any], into: str, rows: Sequence[b
     copy = f"COPY {into} FROM STDIN (FORMAT binary)"
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        with connection.cursor() as cursor, cursor.copy(copy) as copying:
-            copying.write(b"".join((_COPY_START, *some, _COPY_END)))
+        with connection.cursor() as cursor:
+            at_end = LibpqWriter(cursor, flush_threshold=1 << 62)  # to wait once, not by the piece
+            with cursor.copy(copy, writer=at_end) as copying:
+                copying.write(b"".join((_COPY_START, *some, _COPY_END)))

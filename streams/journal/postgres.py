@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import postgres
 from streams.journal import postgres_schema as schema
-from streams.journal.base import Archived, Committed, Entry, Group, Lookup, Row, Timer, Unit
+from streams.journal.base import Archived, Committed, Entry, Group, Row, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
 from streams.journal.postgres_reads import Reads
 from streams.journal.postgres_rows import (
@@ -352,14 +352,14 @@ class _Transaction:
         self._learn([unit.rows[0] for unit, _ in offered if unit.rows])
         won: list[bool] = []
         rows: list[Stored] = []
-        lookups: list[tuple[Lookup, int]] = []
+        lookups: list[tuple[bytes, bytes, bytes, int]] = []
         timers: list[Timer] = []
         effects: list[Callable[[Connection], None]] = []
         for unit, may_win in offered:
             wins = may_win and self._place(unit, rows)
             won.append(wins)
             if wins:
-                lookups += [(lookup, self._pos) for lookup in unit.lookups]
+                lookups += [(*lookup, self._pos) for lookup in unit.lookups]
                 timers += unit.timers
                 effects += unit.effects
         self._insert(rows, lookups, timers)
@@ -407,10 +407,10 @@ class _Transaction:
     def _insert(
         self,
         rows: Sequence[Stored],
-        lookups: list[tuple[Lookup, int]],
+        lookups: list[tuple[bytes, bytes, bytes, int]],
         timers: Sequence[Timer],
     ) -> None:
-        check_names([name for (key, _, stream), _ in lookups for name in (key, stream)])
+        check_names([name for key, _, stream, _ in lookups for name in (key, stream)])
         check_names([stream for _, stream, _ in timers])
         lookups.sort()  # neighbours share pages
         with self._refusing():

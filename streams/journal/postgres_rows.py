@@ -7,7 +7,7 @@ goes in one piece: that is half of what the driver's own way costs.
 import struct
 from collections.abc import Iterable
 
-from streams.journal.base import KEY_BYTES, STREAM_BYTES, Archived, Lookup, Timer
+from streams.journal.base import KEY_BYTES, STREAM_BYTES, Archived, Timer
 from streams.journal.proof import Stored
 
 JOURNAL = "journal (shard, pos, version, at_ms, stream, type, data)"
@@ -41,11 +41,11 @@ def journal_rows(shard: int, at_ms: int, rows: Iterable[Stored]) -> list[bytes]:
     return made
 
 
-def lookup_rows(shard: int, rows: Iterable[tuple[Lookup, int]]) -> list[bytes]:
-    """Each with the position it belongs to."""
+def lookup_rows(shard: int, rows: Iterable[tuple[bytes, bytes, bytes, int]]) -> list[bytes]:
+    """Key, sub-key and stream, and the position they belong to."""
     return [
         _lookup(5, 2, shard, 8, pos, 16, key, 16, stream, len(sub)) + sub
-        for (key, sub, stream), pos in rows
+        for key, sub, stream, pos in rows
     ]
 
 

@@ -13,9 +13,10 @@ from sqlalchemy import text
 from streams import postgres as database_of
 from streams.journal.base import Entry, Group, Lookup, Reader, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
-from streams.journal.postgres import CAREFUL_COMMITS, PostgresStore
+from streams.journal.postgres import PostgresStore
 from streams.journal.postgres_schema import MAKING
 from streams.journal.proof import includes
+from streams.journal.tops import CAREFUL_COMMITS
 from tests.cluster.native_postgres import NativePostgres
 from tests.contracts.journal_contract import (
     AT,
