@@ -2,7 +2,7 @@
 
     router      events → decided legs on their lanes' topics
     dispatcher  lanes' topics → carriers, and what carriers report on the same lines
-    receiver    what is parked, and reports that come by no line of a dispatcher
+    receiver    reports that came before what they report on
     timer       what falls due, the hourly sweep, the read models, what is told back upstream
 
 A worker ends when it is told to, having finished what it has in hand, or at once when a step fails
@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from channels.base import Channel
 from channels.lanes import Breaker, Pacer
-from hub.bootstrap import SMTP, settle
+from hub.bootstrap import settle
 from hub.cluster import ClusterHub, open_cluster
 from hub.health import HealthPort, Signs
 from hub.settings import Settings
@@ -168,8 +168,8 @@ class _Worker:
             for urgent in (True, False):
                 topic = dispatch_topic(lane.name, urgent)
                 handlers[topic] = Handler(lanes.serve, max(min(share, SLICE_MAX), 1))
-        lines = {name: c for name, c in self._hub.channels.items() if name not in _REPORTED_APART}
-        return handlers, {f"line {name}": self._collecting(line) for name, line in lines.items()}
+        lines = self._hub.channels.items()
+        return handlers, {f"line {name}": self._collecting(line) for name, line in lines}
 
     def receiver(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         async def parked(partition: Partition, records: Sequence[Record]) -> bool:
@@ -181,9 +181,7 @@ class _Worker:
                 await self._hub.clock.wait(self._ending, wait_ms)
             return True
 
-        apart = {name: c for name, c in self._hub.channels.items() if name in _REPORTED_APART}
-        steps = {f"reports {name}": self._collecting(channel) for name, channel in apart.items()}
-        return {PARKED: Handler(parked, ROUTE_BATCH)}, steps
+        return {PARKED: Handler(parked, ROUTE_BATCH)}, {}
 
     def timer(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         follower = Follower(self._hub.store)
@@ -215,10 +213,6 @@ class _Worker:
 
         return step
 
-
-_REPORTED_APART = frozenset({"inbox", SMTP})
-"""Providers whose reports come by no line of the dispatcher's own: an inbox that was read, mail
-that came back."""
 
 _KINDS: Mapping[Kind, Callable[[_Worker], tuple[dict[str, Handler], dict[str, Step]]]] = {
     "router": _Worker.router,
