@@ -1,7 +1,8 @@
-"""The two ways in for whoever brings events from the command line.
+"""The ways in for whoever brings events from the command line.
 
 A running hub is asked over HTTP, as any upstream system would. Where none runs, the events go
-straight into its topics, through the same examination, and are routed at its next start.
+straight into its topics, through the same examination, and are routed at its next start. On a
+cluster they go straight onto its topic, as an upstream system's do.
 """
 
 import asyncio
@@ -140,8 +141,15 @@ class OwnDoor:
 
 @contextmanager
 def open_door(settings: Settings, url: str, key: str) -> Iterator[Door]:
-    """The door at ``url``, or of the hub that has the data folder, or else into its topics. Where
-    no key is given, one is made for the occasion: whoever may write to the folder may do that."""
+    """The door at ``url``, or onto the cluster's topic, or of the hub that has the data folder, or
+    else into its topics. Where no key is given, one is made for the occasion: whoever may write to
+    the folder may do that."""
+    if settings.kafka and not url:
+        from hub.kafka_door import open_kafka_door
+
+        with open_kafka_door(settings) as kafka_door:
+            yield kafka_door
+        return
     running = owner(settings.data_dir)
     url = url or (running.url if running else "")
     if url:

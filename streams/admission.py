@@ -128,7 +128,7 @@ class Admission:
         if not fresh:
             return
         key, rules = self._river.hub_key, self._river.documents.rules
-        records = [Record(_partition(one), seal_event(key, one, rules)) for one in fresh]
+        records = [Record(partition_key(one), seal_event(key, one, rules)) for one in fresh]
         await self._river.topics.publish({EVENTS: records})
         for one in fresh:
             self._recent.add(one.event.key, one.digest)
@@ -151,7 +151,7 @@ class Recent:
         self._new[key] = digest
 
 
-def _partition(one: Incoming) -> bytes:
+def partition_key(one: Incoming) -> bytes:
     """All about one recipient in one partition; what is about nobody, anywhere."""
     return one.event.subject.encode() or one.event.key.hex().encode()
 
