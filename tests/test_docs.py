@@ -21,6 +21,7 @@ from templates.catalog_files import SEED, read_catalog
 from templates.links import OFFICIAL
 from tests.reference import MEASURED, PARTS, ROOT, commands_of, handlers, made_parts, pages
 from web import health
+from web.api import Outcomes
 
 CATALOG = read_catalog(SEED)
 NOW = "2026-11-24T10:00:00+08:00"
@@ -219,6 +220,15 @@ def test_events_shown_would_be_taken(page: str, body: str) -> None:
     for event in read if isinstance(read, list) else [read]:
         raw = json.dumps(event).encode()
         assert isinstance(examine(raw, CATALOG, OFFICIAL, vault.digest, now_ms), Incoming), page
+
+
+def test_outcomes_are_shown_as_they_are_answered() -> None:
+    page = PAGES["docs/guides/upstream.md"]
+    [shown] = [body for body in blocks(page, "json") if '"outcomes"' in body]
+    event = json.loads(next(body for body in blocks(page, "json") if "specversion" in body))
+    [told] = msgspec.json.decode(shown, type=Outcomes, strict=True).outcomes
+    assert told.event == event_key(event["source"], event["id"]).hex()
+    assert told.notice in CATALOG.notices
 
 
 def test_pages_are_few_enough_to_be_read() -> None:
