@@ -382,17 +382,21 @@ def _own_refs(connection: Connection, vault: Vault, aliases: Sequence[str]) -> d
 
 
 def _locked(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, Row[Any]]:
-    """The rows of these references, made where missing, nobody else writing them meanwhile."""
-    rows: dict[str, Row[Any]] = {}
-    for chunk in _chunks(sorted(set(refs))):  # sorted: two writers never wait for each other
-        asked = select(recipient).where(recipient.c.ref.in_(bindparam("refs", expanding=True)))
-        asked = asked.order_by(recipient.c.ref).with_for_update()
-        found = {row.ref: row for row in connection.execute(asked, {"refs": chunk})}
-        if missing := [ref for ref in chunk if ref not in found]:
-            made = [_new_row(vault, ref) for ref in missing]
+    """The rows of these references, made where missing, nobody else writing them meanwhile.
+
+    First all are made and then all are locked, each in one order: of two who do this at once,
+    neither waits for what the other waits for.
+    """
+    chunks = [*_chunks(sorted(set(refs)))]
+    among = recipient.c.ref.in_(bindparam("refs", expanding=True))
+    for chunk in chunks:
+        found = set(connection.scalars(select(recipient.c.ref).where(among), {"refs": chunk}))
+        if made := [_new_row(vault, ref) for ref in chunk if ref not in found]:
             connection.execute(_insert(connection, recipient).on_conflict_do_nothing(), made)
-            found.update({row.ref: row for row in connection.execute(asked, {"refs": missing})})
-        rows.update(found)
+    rows: dict[str, Row[Any]] = {}
+    locked = select(recipient).where(among).order_by(recipient.c.ref).with_for_update()
+    for chunk in chunks:
+        rows.update({row.ref: row for row in connection.execute(locked, {"refs": chunk})})
     return rows
 
 

@@ -1,6 +1,6 @@
 """Which contract tests belong to which implementation, and the servers they run on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,15 +87,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture(params=DATABASES)
-def hub_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty journal with every table of a hub beside it, on each kind of database."""
-    kept: Store
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Opens the journal of a hub, with every table beside it, on each kind of database; whoever
+    opens it closes it, and may open it again."""
     if request.param == "sqlite":
         migrate_folder(tmp_path)
-        kept = SqliteStore(tmp_path / JOURNAL)
-    else:
-        url = request.getfixturevalue("database")
-        migrate_postgres(url, now_ms=1_795_000_000_000)
-        kept = PostgresStore(url)
+        return lambda: SqliteStore(tmp_path / JOURNAL)
+    url = request.getfixturevalue("database")
+    migrate_postgres(url, now_ms=1_795_000_000_000)
+    return lambda: PostgresStore(url)
+
+
+@pytest.fixture
+def hub_store(open_store: Callable[[], Store]) -> Iterator[Store]:
+    """The journal of a hub, empty and open, on each kind of database."""
+    kept = open_store()
     yield kept
     kept.close()

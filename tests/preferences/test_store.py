@@ -1,9 +1,12 @@
 """Recipients at rest, on both databases."""
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as with_
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +20,7 @@ from preferences.store import (
     BATCH_MAX,
     address,
     changed_since,
+    changes,
     ensure_keys,
     erase,
     find_by_contact,
@@ -31,6 +35,7 @@ from preferences.store import (
     save_profiles,
 )
 from preferences.vault import KekMissing, Keys, Pooled, Vault
+from streams import postgres
 
 KEYS = Keys(b"k" * 32, b"i" * 32, kek_id=1)
 PHONE, MAIL = "+8613800138000", "wang@example.cn"
@@ -333,6 +338,66 @@ def test_rotating_the_key_encryption_key(connection: Connection, vault: Vault) -
     found = load_many(connection, only_new, refs)
     assert [found[ref].recipient for ref in refs[1:]] == [Recipient(p) for p in profiles[1:]]
     assert found[refs[0]].erased_ms == 2
+
+
+@pytest.mark.cluster
+class TestSeveralProcesses:
+    """On PostgreSQL others write at the same moment."""
+
+    @pytest.fixture
+    def pool(self, database: str) -> Iterator[Engine]:
+        engine = postgres.engine(database, connections=4)
+        metadata.create_all(engine)
+        yield engine
+        engine.dispose()
+
+    def test_a_stranger_is_given_one_key(self, pool: Engine, vault: Vault) -> None:
+        refs = [f"r-{n}" for n in range(60)]
+
+        def keys(seed: int) -> dict[str, bytes]:
+            mine = random.Random(seed).sample(refs, 50)
+            with pool.begin() as connection:
+                ensure_keys(connection, vault, mine)
+                return {r: x.wrapped_key for r, x in load_many(connection, vault, mine).items()}
+
+        together = at_once(keys, range(8))
+        for ref in refs:
+            assert len({given[ref] for given in together if ref in given}) == 1
+
+    def test_no_choice_is_lost_and_each_is_counted(self, pool: Engine, vault: Vault) -> None:
+        def choose(version: int) -> bool:
+            with pool.begin() as connection:
+                return save_preferences(connection, vault, "r-wang", Preferences(version=version))
+
+        kept = at_once(choose, range(1, 21))
+        with pool.connect() as connection:
+            found = load_many(connection, vault, ["r-wang"])["r-wang"]
+            assert found.preferences.version == 20
+            assert changes(connection) == sum(kept)
+
+    def test_profiles_in_any_order_wait_for_each_other(self, pool: Engine, vault: Vault) -> None:
+        def register(seed: int) -> list[str]:
+            numbers = random.Random(seed).sample(range(40), 30)
+            profiles = [
+                (Profile(f"r-{n}", "person", "李", contacts=WANG.contacts[:1]), seed)
+                for n in numbers
+            ]
+            with pool.begin() as connection:
+                return save_profiles(connection, vault, profiles)
+
+        at_once(register, range(1, 13))
+        with pool.connect() as connection:
+            found = load_many(connection, vault, [f"r-{n}" for n in range(40)])
+            assert all(one.recipient for one in found.values())
+            assert len(find_by_contact(connection, vault.blind("phone", PHONE))) == len(found)
+
+
+Answered = TypeVar("Answered")
+
+
+def at_once(call: Callable[[int], Answered], numbers: Iterable[int]) -> list[Answered]:
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(call, numbers))
 
 
 TEXT = st.text(max_size=20)

@@ -1,7 +1,7 @@
 """What people may do, and what the journal says of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from streams.commands import Received
 from streams.core import codec
 from streams.core import events as e
 from streams.core.policy import HOUR_MS
+from streams.journal.base import Store
 from templates.render import Wording
 from tests.streams.small_hub import SmallHub, small_hub
 
@@ -22,8 +23,8 @@ CASE = {"case_no": "FJ2026-1", "matter": "户口迁移", "by": "鼓楼分局"}
 
 
 @pytest.fixture
-async def small(tmp_path: Path) -> AsyncIterator[SmallHub]:
-    async with small_hub(tmp_path) as hub:
+async def small(tmp_path: Path, hub_store: Store) -> AsyncIterator[SmallHub]:
+    async with small_hub(tmp_path, store=hub_store) as hub:
         yield hub
 
 
@@ -128,8 +129,10 @@ async def test_a_message_is_read_once_and_by_its_recipient(small: SmallHub) -> N
 # Documents ---------------------------------------------------------------------------------------
 
 
-async def test_published_wording_is_in_force_here_and_after_a_restart(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_published_wording_is_in_force_here_and_after_a_restart(
+    tmp_path: Path, open_store: Callable[[], Store]
+) -> None:
+    async with small_hub(tmp_path, store=open_store()) as small:
         files = dict(small.hub.river.documents.catalog.files["violation-recorded"])
         changed = {**files, "zh.sms.j2": files["zh.sms.j2"].replace("，", "；", 1)}
         wording = await small.commands.publish_wording("violation-recorded", changed, "staff:li")
@@ -148,7 +151,7 @@ async def test_published_wording_is_in_force_here_and_after_a_restart(tmp_path: 
         assert made.wording == "violation-recorded@2"
         assert "；" in made.content.text
         now_ms = small.hub.clock.now_ms()
-    async with small_hub(tmp_path, now_ms) as small:
+    async with small_hub(tmp_path, now_ms, store=open_store()) as small:
         assert small.hub.river.documents.wordings["violation-recorded"].version == 2
 
 
@@ -174,8 +177,10 @@ async def test_a_declaration_that_contradicts_another_notice_is_refused(small: S
     assert "violation.paid" in found[0].en
 
 
-async def test_the_next_policy_is_in_force_and_no_other(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_the_next_policy_is_in_force_and_no_other(
+    tmp_path: Path, open_store: Callable[[], Store]
+) -> None:
+    async with small_hub(tmp_path, store=open_store()) as small:
         text = policy_text(version=2)
         policy = await small.commands.publish_policy(text, "staff:li")
         assert small.hub.river.documents.policy is policy
@@ -185,7 +190,7 @@ async def test_the_next_policy_is_in_force_and_no_other(tmp_path: Path) -> None:
         fault = await small.commands.publish_policy("version = 3", "staff:li")
         assert isinstance(fault, Fault)
         now_ms = small.hub.clock.now_ms()
-    async with small_hub(tmp_path, now_ms) as small:
+    async with small_hub(tmp_path, now_ms, store=open_store()) as small:
         assert small.hub.river.documents.policy.version == 2
 
 

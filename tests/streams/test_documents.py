@@ -6,6 +6,7 @@ import pytest
 
 from streams.core.policy import DEFAULT
 from streams.documents import Published, Refresher, load, with_wordings
+from streams.journal.base import Store
 from templates.errors import CatalogRefused
 from tests.streams.small_hub import SmallHub, small_hub
 
@@ -19,8 +20,10 @@ async def publish(small: SmallHub, old: str, new: str) -> None:
     assert not isinstance(found, list), found
 
 
-async def test_another_process_takes_over_what_was_published(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_another_process_takes_over_what_was_published(
+    tmp_path: Path, hub_store: Store
+) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         river = small.hub.river
         seed = river.documents
         other = Refresher(small.hub.store, river, seed)
@@ -35,15 +38,17 @@ async def test_another_process_takes_over_what_was_published(tmp_path: Path) -> 
         assert not other.refresh(), "nothing new"
 
 
-async def test_the_seed_is_in_force_until_something_is_published(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_the_seed_is_in_force_until_something_is_published(
+    tmp_path: Path, hub_store: Store
+) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         seed = small.hub.river.documents
         assert load(small.hub.store, small.hub.river.index, seed) == seed
         assert seed.policy is DEFAULT
 
 
-async def test_other_notices_keep_their_wording(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_other_notices_keep_their_wording(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         before = small.hub.river.documents
         await publish(small, "，", "；")
         after = small.hub.river.documents
@@ -52,7 +57,7 @@ async def test_other_notices_keep_their_wording(tmp_path: Path) -> None:
         assert after.catalog.notices.keys() == before.catalog.notices.keys()
 
 
-async def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         with pytest.raises(CatalogRefused):
             with_wordings(small.hub.river.documents, [Published(NOTICE, 2, {"zh.sms.j2": "x"})])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.journal.base import Store
 from streams.reading import POINTS_MAX
 from streams.recount import recount
 from streams.views import CaseEvent, Timeline
@@ -29,8 +30,8 @@ async def one_day(small: SmallHub) -> None:
     await small.pass_time(DAY_MS)
 
 
-async def test_the_accounts_add_up_and_equal_a_recount(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_the_accounts_add_up_and_equal_a_recount(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await one_day(small)
         report = small.reading.report()
         assert report == recount(small.hub.store)
@@ -47,8 +48,8 @@ async def test_the_accounts_add_up_and_equal_a_recount(tmp_path: Path) -> None:
         assert list(standing.categories)[:2] == ["held", "sending"]
 
 
-async def test_rates_by_every_name_and_over_any_span(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_rates_by_every_name_and_over_any_span(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await one_day(small)
         reading, until_ms = small.reading, MORNING + 2 * DAY_MS
         total = reading.report().total
@@ -67,8 +68,8 @@ async def test_rates_by_every_name_and_over_any_span(tmp_path: Path) -> None:
         assert reading.delivery("channel", until_ms, until_ms + HOUR_MS) == []
 
 
-async def test_a_series_has_every_point(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_a_series_has_every_point(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await one_day(small)
         reading, until_ms = small.reading, MORNING + DAY_MS
         minutes = reading.minutes(MORNING, until_ms, HOUR_MS)
@@ -81,8 +82,8 @@ async def test_a_series_has_every_point(tmp_path: Path) -> None:
             reading.minutes(MORNING, MORNING + (POINTS_MAX + 1) * MINUTE_MS)
 
 
-async def test_the_newest_are_those_that_moved_last(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_the_newest_are_those_that_moved_last(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await one_day(small)
         newest = small.reading.newest(10)
         assert len({change.stream for change in newest}) == 10
@@ -95,8 +96,8 @@ async def test_the_newest_are_those_that_moved_last(tmp_path: Path) -> None:
         assert +Counter(small.reading.standing().categories) == found
 
 
-async def test_a_timeline_tells_every_step(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_a_timeline_tells_every_step(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await small.register("P1")
         await small.violation("P1")
         await small.pass_time(20 * MINUTE_MS)
@@ -121,8 +122,8 @@ async def test_a_timeline_tells_every_step(tmp_path: Path) -> None:
         assert small.reading.timeline("00" * 16) is None
 
 
-async def test_what_is_held_says_until_when_and_why(tmp_path: Path) -> None:
-    async with small_hub(tmp_path, MORNING + 13 * HOUR_MS) as small:
+async def test_what_is_held_says_until_when_and_why(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, MORNING + 13 * HOUR_MS, store=hub_store) as small:
         await small.register("P1")
         await small.violation("P1")
         await small.pass_time(MINUTE_MS)
@@ -133,8 +134,8 @@ async def test_what_is_held_says_until_when_and_why(tmp_path: Path) -> None:
         assert held.until_ms == held.numbers["until_ms"] > held.at_ms
 
 
-async def test_a_payment_that_comes_too_late_shows_so(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_a_payment_that_comes_too_late_shows_so(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await small.register("P1")
         await small.violation("P1", "77")
         await small.pass_time(100)
@@ -154,8 +155,8 @@ async def test_a_payment_that_comes_too_late_shows_so(tmp_path: Path) -> None:
         assert [e.stops for e in case.entries if isinstance(e, CaseEvent)] == [False, True]
 
 
-async def test_a_case_shows_its_events_with_its_messages(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_a_case_shows_its_events_with_its_messages(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await small.register("P1")
         await small.tell(RECEIVED, "P1", {**CASE, "promised_date": "2026-12-10"})
         await small.pass_time()
@@ -183,8 +184,8 @@ async def test_a_case_shows_its_events_with_its_messages(tmp_path: Path) -> None
         assert small.reading.case("case_no=none") is None
 
 
-async def test_personal_fields_stay_out_unless_unsealed(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_personal_fields_stay_out_unless_unsealed(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await small.register("P1")
         await small.violation("P1", "77")
         await small.pass_time()
@@ -198,8 +199,8 @@ async def test_personal_fields_stay_out_unless_unsealed(tmp_path: Path) -> None:
         assert open_.entries[0].data["plate"] == "闽A12345"
 
 
-async def test_a_history_is_paged_by_stream(tmp_path: Path) -> None:
-    async with small_hub(tmp_path) as small:
+async def test_a_history_is_paged_by_stream(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
         await small.register("P1", aliases=["old-1"])
         for n in range(5):
             await small.violation("P1", f"{n}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from channels.sandbox_model import Faults
 from streams.core.policy import DAY_MS, MINUTE_MS
+from streams.journal.base import Store
 from streams.projections import following
 from streams.recount import counted, folded, recount
 from tests.streams.small_hub import SmallHub, small_hub
@@ -39,8 +40,8 @@ async def bad_days(small: SmallHub) -> None:
     await small.pass_time(3 * DAY_MS)
 
 
-async def test_a_bad_day_is_accounted_for(tmp_path: Path) -> None:
-    async with small_hub(tmp_path, faults=BAD) as small:
+async def test_a_bad_day_is_accounted_for(tmp_path: Path, hub_store: Store) -> None:
+    async with small_hub(tmp_path, faults=BAD, store=hub_store) as small:
         await bad_days(small)
         store, report = small.hub.store, small.reading.report()
         assert report == recount(store)

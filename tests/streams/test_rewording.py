@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.journal.base import Store
 from streams.rewording import Reworded, Rewording, Summary, Text
 from tests.streams.small_hub import SmallHub, small_hub
 
@@ -12,9 +13,9 @@ NOTICE = "violation-recorded"
 
 
 @pytest.fixture
-async def small(tmp_path: Path) -> AsyncIterator[SmallHub]:
+async def small(tmp_path: Path, hub_store: Store) -> AsyncIterator[SmallHub]:
     """A hub that told two people of a violation each, by text message."""
-    async with small_hub(tmp_path) as small:
+    async with small_hub(tmp_path, store=hub_store) as small:
         for number, ref in enumerate(("r-1", "r-2")):
             await small.register(ref)
             await small.violation(ref, f"350100000000000{number}")

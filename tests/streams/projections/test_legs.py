@@ -2,13 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -16,22 +17,39 @@ from streams.core import codec
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Journalled, State, apply, fold
 from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.journal.base import Entry, Group, Row, Unit
+from streams.journal.base import Entry, Group, Row, Store, Unit
+from streams.journal.postgres import PostgresStore
 from streams.journal.sqlite import SqliteStore
 from streams.projections import following, moves
 from streams.projections.moves import AFTER, CATEGORIES, Place
 from streams.projections.rates import COUNTED, MINUTES_KEPT_MS, NAMES, RATES
 from streams.projections.standing import REASONS, STANDING
 from streams.recount import counted, folded, recount
+from tests.cluster.native_postgres import NativePostgres
+from tests.conftest import DATABASES
 from tests.streams.histories import life
 
 AT = 1_790_000_000_000
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller seed is no smaller case
+REUSED = [HealthCheck.function_scoped_fixture]  # it opens another journal for each example
 TABLES = (STANDING, REASONS, RATES)
 
 
+Opened = Callable[[], AbstractContextManager[Store]]
+
+
+@pytest.fixture(params=DATABASES)
+def opened(request: pytest.FixtureRequest) -> Opened:
+    """A new journal each time it is called."""
+    if request.param == "sqlite":
+        return _on_sqlite
+    server: NativePostgres = request.getfixturevalue("postgres")
+    numbers = count(1)
+    return lambda: _on_postgres(server, f"legs_{next(numbers)}")
+
+
 @contextmanager
-def opened() -> Iterator[SqliteStore]:
+def _on_sqlite() -> Iterator[Store]:
     with TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "hub.db")
         following.create(store)
@@ -39,7 +57,16 @@ def opened() -> Iterator[SqliteStore]:
         store.close()
 
 
-def write(store: SqliteStore, seed: int, legs: int, pace_ms: int = 700) -> None:
+@contextmanager
+def _on_postgres(server: NativePostgres, name: str) -> Iterator[Store]:
+    store = PostgresStore(server.create_database(name))
+    following.create(store)
+    yield store
+    store.close()
+    server.drop_database(name)
+
+
+def write(store: Store, seed: int, legs: int, pace_ms: int = 700) -> None:
     """The lives of ``legs`` legs, their rows shuffled into each other, some to a commit."""
     rng = random.Random(seed)
     lives = {n: life(rng, n.to_bytes(16, "big"), rng.randint(1, 12)) for n in range(legs)}
@@ -60,20 +87,20 @@ def write(store: SqliteStore, seed: int, legs: int, pace_ms: int = 700) -> None:
         assert all(answer.won)
 
 
-def follow(store: SqliteStore, limits: Iterator[int]) -> None:
+def follow(store: Store, limits: Iterator[int]) -> None:
     follower = following.Follower(store)
     while follower.follow(next(limits)):
         pass
 
 
-def tables(store: SqliteStore) -> list[list[tuple[object, ...]]]:
+def tables(store: Store) -> list[list[tuple[object, ...]]]:
     with store.readers.connect() as connection:
         return [sorted(map(tuple, connection.execute(select(t)))) for t in TABLES]
 
 
-@settings(max_examples=15, deadline=None, phases=PHASES)
+@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=REUSED)
 @given(seed=st.integers(0, 2**32), cut=st.integers(1, 200))
-def test_counts_equal_a_recount(seed: int, cut: int) -> None:
+def test_counts_equal_a_recount(opened: Opened, seed: int, cut: int) -> None:
     with opened() as store:
         write(store, seed, legs=60)
         rng = random.Random(seed)
@@ -86,9 +113,9 @@ def test_counts_equal_a_recount(seed: int, cut: int) -> None:
         assert tables(store) == by_batches, "a rebuild comes to the same rows"
 
 
-@settings(max_examples=5, deadline=None, phases=PHASES)
+@settings(max_examples=5, deadline=None, phases=PHASES, suppress_health_check=REUSED)
 @given(seed=st.integers(0, 2**32))
-def test_rates_count_each_event_where_its_attempt_went(seed: int) -> None:
+def test_rates_count_each_event_where_its_attempt_went(opened: Opened, seed: int) -> None:
     with opened() as store:
         write(store, seed, legs=60)
         follow(store, iter(lambda: 50, 0))
@@ -126,7 +153,7 @@ def events_of(rows: Sequence[Row]) -> Counter[tuple[object, ...]]:
     return counts
 
 
-def test_a_journal_of_many_lives_adds_up() -> None:
+def test_a_journal_of_many_lives_adds_up(opened: Opened) -> None:
     with opened() as store:
         write(store, seed=7, legs=1_500)
         follow(store, iter(lambda: 2_000, 0))
@@ -143,7 +170,7 @@ def test_a_journal_of_many_lives_adds_up() -> None:
         assert suppressed.keys() <= {"expired", "opted_out", "no_contact"}
 
 
-def test_old_minutes_become_hours() -> None:
+def test_old_minutes_become_hours(opened: Opened) -> None:
     with opened() as store:
         write(store, seed=3, legs=600, pace_ms=100 * HOUR_MS)
         follow(store, iter(lambda: 7, 0))
@@ -178,7 +205,9 @@ def test_rows_that_say_it_themselves_agree_with_the_fold() -> None:
                     assert CATEGORY[state.status] == AFTER[type(last)]
 
 
-def test_rows_of_an_older_schema_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_an_older_schema_count_alike(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As they would if today's were another: by way of the upcasters."""
     for name in list(moves._TODAY):
         monkeypatch.delitem(moves._TODAY, name)
