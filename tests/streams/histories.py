@@ -1,14 +1,18 @@
 """Random legal lives of legs, as the steps write them."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
+from streams.core import codec
 from streams.core import events as e
 from streams.core.lifecycle import Journalled, State, Status, apply, moved
 from streams.core.routing_facts import Facts
+from streams.journal.base import Entry, Group, Store, Unit
 
+AT = 1_790_000_000_000
 LANES = {"sms": ("sms-cmcc", "cmcc"), "email": ("email-a", ""), "inbox": ("inbox", "")}
 FACTS = Facts(notice="n", cls="notice", category="c", event_ms=0, expiry_ms=1)
 _OF_ATTEMPTS = (
@@ -33,6 +37,28 @@ def life(rng: random.Random, event: bytes, length: int) -> list[e.Base]:
                 one = replace(one, moved=None)  # it changed nothing, and so moves nothing
             events.append(one)
     return events
+
+
+def write_lives(store: Store, seed: int, legs: range) -> None:
+    """Random lives of legs, their rows shuffled into each other, some to a commit."""
+    rng = random.Random(seed)
+    lives = {n: life(rng, n.to_bytes(16, "big"), rng.randint(1, 12)) for n in legs}
+    turns = [n for n, events in lives.items() for _ in events]
+    rng.shuffle(turns)
+    done: Counter[int] = Counter()
+    while turns:
+        units = []
+        for n in dict.fromkeys(turns[:20]):
+            count = turns[:20].count(n)
+            events = lives[n][done[n] : done[n] + count]
+            entries = [
+                Entry(n.to_bytes(16, "big"), version, *codec.encode(event))
+                for version, event in enumerate(events, done[n] + 1)
+            ]
+            done[n] += count
+            units.append(Unit(tuple(entries)))
+        store.commit([Group(units)], AT)
+        del turns[:20]
 
 
 Make = Callable[[State], e.Base]

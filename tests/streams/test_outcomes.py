@@ -1,8 +1,6 @@
 """What is told back upstream: each end once, by the event's own key, and nobody's name."""
 
 import json
-import random
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -10,10 +8,9 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
-from streams.core import codec
 from streams.core.identity import event_key
 from streams.core.lifecycle import BUCKETS, CATEGORY
-from streams.journal.base import Entry, Group, Store, Unit
+from streams.journal.base import Store
 from streams.journal.group import at_once
 from streams.outcomes import (
     FIELDS,
@@ -26,32 +23,8 @@ from streams.outcomes import (
 )
 from streams.pipeline.river import state_of
 from streams.topics import EVENTS, OUTCOMES, Record
-from tests.streams.histories import life
+from tests.streams.histories import write_lives
 from tests.streams.small_hub import SmallHub, small_hub
-
-AT = 1_790_000_000_000
-
-
-def write(store: Store, seed: int, legs: range) -> None:
-    """Random lives of legs, their rows shuffled into each other, some to a commit."""
-    rng = random.Random(seed)
-    lives = {n: life(rng, n.to_bytes(16, "big"), rng.randint(1, 12)) for n in legs}
-    turns = [n for n, events in lives.items() for _ in events]
-    rng.shuffle(turns)
-    done: Counter[int] = Counter()
-    while turns:
-        units = []
-        for n in dict.fromkeys(turns[:20]):
-            count = turns[:20].count(n)
-            events = lives[n][done[n] : done[n] + count]
-            entries = [
-                Entry(n.to_bytes(16, "big"), version, *codec.encode(event))
-                for version, event in enumerate(events, done[n] + 1)
-            ]
-            done[n] += count
-            units.append(Unit(tuple(entries)))
-        store.commit([Group(units)], AT)
-        del turns[:20]
 
 
 def all_told(store: Store, scan: int = 5_000) -> list[Outcome]:
@@ -66,7 +39,7 @@ def all_told(store: Store, scan: int = 5_000) -> list[Outcome]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_last_told_of_a_leg_is_what_a_fold_of_it_comes_to(store: Store, seed: int) -> None:
-    write(store, seed, legs=range(150))
+    write_lives(store, seed, legs=range(150))
     last = {one.notification: (one.event, one.state) for one in all_told(store)}
     ended = {}
     for n in range(150):
@@ -84,7 +57,7 @@ def test_the_last_told_of_a_leg_is_what_a_fold_of_it_comes_to(store: Store, seed
 
 @pytest.mark.parametrize("scan", [1, 7, 100])
 def test_it_does_not_matter_where_a_stretch_ends(store: Store, scan: int) -> None:
-    write(store, 1, legs=range(60))
+    write_lives(store, 1, legs=range(60))
     told = all_told(store)
     assert all_told(store, scan) == told
     assert [one.pos for one in told] == sorted({one.pos for one in told})
@@ -92,7 +65,7 @@ def test_it_does_not_matter_where_a_stretch_ends(store: Store, scan: int) -> Non
 
 def test_behind_the_journal_there_is_nothing_yet(store: Store) -> None:
     assert outcomes_after(store, 0) == Told([], 0, False)
-    write(store, 1, legs=range(3))
+    write_lives(store, 1, legs=range(3))
     assert outcomes_after(store, store.head() + 5) == Told([], store.head() + 5, False)
 
 
@@ -168,7 +141,7 @@ class DiesBehind(Taken):
 
 
 async def test_everything_is_told_once_in_records_of_a_hundred(store: Store) -> None:
-    write(store, 3, legs=range(400))
+    write_lives(store, 3, legs=range(400))
     topics = Taken()
     teller = Teller(store, topics, at_once)
     while await teller.tell(scan=1_000):
@@ -178,13 +151,13 @@ async def test_everything_is_told_once_in_records_of_a_hundred(store: Store) -> 
     assert max(sizes) == RECORD_MAX
     assert {record.key for record in topics.records} == {b"0"}, "one partition, so in order"
     assert await teller.tell() == 0
-    write(store, 4, legs=range(400, 440))
+    write_lives(store, 4, legs=range(400, 440))
     assert await teller.tell() > 40
     assert topics.outcomes == all_told(store)
 
 
 async def test_what_was_not_noted_is_told_again_under_the_same_positions(store: Store) -> None:
-    write(store, 3, legs=range(100))
+    write_lives(store, 3, legs=range(100))
     dying, topics = DiesBehind(), Taken()
     with pytest.raises(ConnectionError):
         await Teller(store, dying, at_once).tell()
@@ -207,7 +180,7 @@ class Overtaken(Taken):
 
 
 async def test_of_two_tellers_at_once_neither_passes_over_anything(store: Store) -> None:
-    write(store, 3, legs=range(200))
+    write_lives(store, 3, legs=range(200))
     fast = Taken()
     slow = Overtaken(Teller(store, fast, at_once))
     while await Teller(store, slow, at_once).tell(scan=100):
