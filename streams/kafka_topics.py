@@ -8,6 +8,7 @@ whoever else keys records by recipient lands in the same partition.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
@@ -58,6 +59,7 @@ class KafkaTopics:
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._narrow: set[str] = set()  # topics that take less than our batches
 
     async def close(self) -> None:
         """Let what is being published be answered, then let go of the brokers."""
@@ -133,7 +135,7 @@ class KafkaTopics:
         except BaseException:
             await producer.stop()
             raise
-        return _Line(producer)
+        return _Line(producer, self._narrow)
 
     def _replace(self, line: "_Line | None") -> None:
         """The next publication starts another; what others have in this one ends with it."""
@@ -146,39 +148,116 @@ class KafkaTopics:
 
 
 class _Line:
-    """A producer, and the publications that wait for its answers."""
+    """A producer, and for each partition what waits to go out by it."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: AIOKafkaProducer, narrow: set[str]) -> None:
         self.producer = producer
-        self._sending: set[asyncio.Future[list[BaseException | None]]] = set()
+        self._narrow = narrow
+        self._outlets: dict[tuple[str, int], _Outlet] = {}
 
     async def send(self, parts: Sequence[Part]) -> list[BaseException | None]:
         """What hindered each part; None: it is safe."""
-        sending = asyncio.gather(
-            *(_send(self.producer, *part) for part in parts), return_exceptions=True
-        )
-        self._sending.add(sending)
-        try:
-            return await sending
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return [ProducerClosed() for _ in parts]  # by `stop`, not by our caller
-        finally:
-            self._sending.discard(sending)
+        answers = [self._outlet(topic, number).bring(some) for topic, number, some in parts]
+        return await asyncio.gather(*answers, return_exceptions=True)
+
+    def _outlet(self, topic: str, partition: int) -> "_Outlet":
+        outlet = self._outlets.get((topic, partition))
+        if outlet is None:
+            outlet = _Outlet(self.producer, topic, partition, self._narrow)
+            self._outlets[topic, partition] = outlet
+        return outlet
 
     async def stop(self) -> None:
         """What is on its way is answered, or after a while failed."""
+        outlets = self._outlets.values()
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self.producer.stop()
+                await asyncio.gather(*(outlet.finish() for outlet in outlets))
         except TimeoutError:
-            # it waits for brokers that are away as long as they are: the rest of it, without that
+            for outlet in outlets:
+                outlet.give_up()
+            # or `stop` would wait for brokers that are away as long as they are
             await self.producer.client.close()
             await self.producer._sender.close()
-            for sending in list(self._sending):
-                sending.cancel()
+        await self.producer.stop()
+
+
+class _Outlet:
+    """One partition. What callers bring while a batch is on its way goes out together in the next:
+    of a partition, one is on its way at a time in any case, since it numbers them."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, topic: str, partition: int, narrow: set[str]
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._partition = partition
+        self._narrow = narrow
+        self._waiting: dict[asyncio.Future[None], Sequence[Record]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def bring(self, records: Sequence[Record]) -> asyncio.Future[None]:
+        """Done when they are safe. Whoever cancels it takes back what has not gone out."""
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = records
+        answer.add_done_callback(lambda answer: self._waiting.pop(answer, None))
+        if self._task is None or self._task.done():
+            name = f"outlet {self._topic}/{self._partition}"
+            self._task = asyncio.create_task(self._work(), name=name)
+        return answer
+
+    async def finish(self) -> None:
+        """Everything that was brought is answered, or failed."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def give_up(self) -> None:
+        """Whatever waits is not known to be safe."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        going: list[asyncio.Future[None]] = []
+        try:
+            while self._waiting:
+                going = list(self._waiting)[: 1 if self._topic in self._narrow else None]
+                records = [record for answer in going for record in self._waiting.pop(answer)]
+                try:
+                    await self._send(records)
+                except KafkaError as error:
+                    _fail(going, self._judged(error, len(going)))
+                else:
+                    for answer in going:
+                        if not answer.done():
+                            answer.set_result(None)
+        finally:
+            _fail([*going, *self._waiting], ProducerClosed())
+
+    def _judged(self, error: KafkaError, callers: int) -> KafkaError:
+        """A record that is too large is the fault of one of them: the next try is one by one."""
+        if isinstance(error, MessageSizeTooLargeError) and callers > 1:
+            self._narrow.add(self._topic)
+            return ProducerClosed()
+        return error
+
+    async def _send(self, records: Sequence[Record]) -> None:
+        """In order; returns when all of them are safe."""
+        batch = self._producer.create_batch()
+        for record in records:
+            if batch.append(key=record.key, value=record.value, timestamp=None) is None:
+                await self._deliver(batch)  # it is full
+                batch = self._producer.create_batch()
+                batch.append(key=record.key, value=record.value, timestamp=None)
+        await self._deliver(batch)
+
+    async def _deliver(self, batch: Any) -> None:
+        await (await self._producer.send_batch(batch, self._topic, partition=self._partition))
+
+
+def _fail(answers: Sequence[asyncio.Future[None]], error: KafkaError) -> None:
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(error)
 
 
 async def _by_partition(producer: AIOKafkaProducer, batches: Batches) -> list[Part]:
@@ -190,20 +269,6 @@ async def _by_partition(producer: AIOKafkaProducer, batches: Batches) -> list[Pa
             here.setdefault(partition_of(record.key, count), []).append(record)
         parts += [(topic, partition, part) for partition, part in here.items()]
     return parts
-
-
-async def _send(
-    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
-) -> None:
-    """In order; returns when all of them are safe."""
-    batch = producer.create_batch()
-    for record in records:
-        if batch.append(key=record.key, value=record.value, timestamp=None) is None:  # it is full
-            # awaited: of a partition, one batch at a time is on its way in any case
-            await (await producer.send_batch(batch, topic, partition=partition))
-            batch = producer.create_batch()
-            batch.append(key=record.key, value=record.value, timestamp=None)
-    await (await producer.send_batch(batch, topic, partition=partition))
 
 
 def _refuse_large(batches: Batches) -> None:

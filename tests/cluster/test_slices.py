@@ -242,7 +242,7 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(
     workers = Workers(broker, tmp_path)
     try:
         publish(workers, range(1_000))
-        worker = workers.start(part_ms=20)
+        worker = workers.start(part_ms=100)
         wait_for(lambda: sum(workers.committed().values()) > 100, "some to be acknowledged")
         broker.kill()
         broker.start()
