@@ -6,6 +6,7 @@ from itertools import permutations
 from streams.core import events as e
 from streams.core.identity import event_key
 from streams.core.lifecycle import CATEGORY, NOT_SENT, Journalled, Status, fold
+from streams.outcomes import outcomes_after
 from streams.projections import following
 from tests.simulation.book import Line
 from tests.simulation.catalog import ASKED, LEGS, OCCASIONS, POLICY
@@ -28,8 +29,8 @@ def judge_all(watch: Watch, *, quiet: bool) -> None:
         watch.wrong("I1", "the river never comes to rest")
     for check in (
         one_each, no_silent_loss, too_late_is_said, emergencies, caps, paced, reports_joined,
-        reports_commute, standing_is_replay, read_models_are_replay, chain, nothing_personal,
-        not_by_the_sweep, escalated_in_time,
+        reports_commute, standing_is_replay, read_models_are_replay, told_back, chain,
+        nothing_personal, not_by_the_sweep, escalated_in_time,
     ):  # fmt: skip
         check(watch)
 
@@ -270,6 +271,23 @@ def _read_models(watch: Watch) -> dict[str, list[str]]:
         name: sorted(map(repr, watch.world.store.execute(f"SELECT * FROM {name}")))
         for name in names
     }
+
+
+def told_back(watch: Watch) -> None:
+    """I2 for who asked: what upstream was told last of a leg is how it ended, under the key of its
+    event."""
+    store = watch.world.store
+    told = outcomes_after(store, 0, store.head()).outcomes
+    last = {one.notification: (one.event, one.state) for one in told if one.notification}
+    ended = {
+        stream.hex(): (head.event.hex(), CATEGORY[state.status])
+        for stream, head, state in watch.book.legs()
+        if state.terminal
+    }
+    watch.hits["I2 told back"] += len(ended)
+    for name in last.keys() | ended.keys():
+        if last.get(name) != ended.get(name):
+            watch.wrong("I2", f"{name} told as {last.get(name)}, ended as {ended.get(name)}")
 
 
 _TAMPERINGS = {
