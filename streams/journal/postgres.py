@@ -48,6 +48,7 @@ from streams.journal.proof import (
     path,
     seal,
 )
+from streams.journal.tail import Tail
 from streams.journal.tops import CAREFUL_COMMITS, Tops
 from streams.postgres import Names
 from streams.sqlite import Trouble
@@ -102,6 +103,7 @@ class PostgresStore:
         self.shard = shard
         self.engine = postgres.engine(url, connections=WRITERS)
         self.readers = postgres.engine(url, connections=READERS, read_only=True)
+        self._tail = Tail()
         self._tops = Tops()
         self._careful = CAREFUL_COMMITS
         try:
@@ -150,6 +152,7 @@ class PostgresStore:
             looked = [writing.look(group) for group in groups]
             pos = writing.seal()
         self._tops.learn(writing.tops)
+        self._tail.add(writing.written)
         return [
             Committed(tuple(islice(won, len(group.units))), kept, seen, pos)
             for group, kept, seen in zip(groups, archived, looked, strict=True)
@@ -229,7 +232,7 @@ class PostgresStore:
 
     def since(self, pos: int, limit: int) -> list[Row]:
         with self._reading() as reads:
-            return reads.since(pos, limit)
+            return self._tail.since(pos, limit, reads.since)
 
     def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
         with self._reading() as reads:
@@ -313,6 +316,7 @@ class _Transaction:
         self._head = self._lock()
         self._pos, self._archived = self._head[:2]
         self.tops: dict[bytes, int] = {}
+        self.written: list[Row] = []
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
 
@@ -351,7 +355,7 @@ class _Transaction:
         """Insert the units that win among those that may, and say which did."""
         self._learn([unit.rows[0] for unit, _ in offered if unit.rows])
         won: list[bool] = []
-        rows: list[Stored] = []
+        rows: list[Row] = []
         lookups: list[tuple[bytes, bytes, bytes, int]] = []
         timers: list[Timer] = []
         effects: list[Callable[[Connection], None]] = []
@@ -363,6 +367,7 @@ class _Transaction:
                 timers += unit.timers
                 effects += unit.effects
         self._insert(rows, lookups, timers)
+        self.written += rows
         for effect in effects:
             effect(self._connection)
         self._careful = True  # what follows is decided on what is there, so it can be asked for
@@ -386,7 +391,7 @@ class _Transaction:
             tops.update(self._reads.versions(set(asked).difference(tops)))
         check_names([entry.stream for entry in firsts])
 
-    def _place(self, unit: Unit, rows: list[Stored]) -> bool:
+    def _place(self, unit: Unit, rows: list[Row]) -> bool:
         """Give a unit's rows their positions, if the first of them is the next of its stream."""
         if not unit.rows:
             if unit.lookups:  # without a position nobody who looks later would see them
@@ -399,7 +404,7 @@ class _Transaction:
             if stream != first or claimed != version:
                 raise JournalRefused("the rows of a unit are consecutive versions of one stream")
             self._pos += 1
-            rows.append((self._pos, stream, version, type_, self._at_ms, data))
+            rows.append(Row(self._pos, stream, version, type_, self._at_ms, data))
             version += 1
         self.tops[first] = version - 1
         return True

@@ -27,6 +27,7 @@ from streams.journal.proof import (
     seal,
 )
 from streams.journal.sqlite_reads import Reads
+from streams.journal.tail import Tail
 from streams.journal.tops import CAREFUL_COMMITS, Tops
 from streams.sqlite import Trouble
 
@@ -177,11 +178,8 @@ class SqliteStore:
         return self.standing().pos
 
     def since(self, pos: int, limit: int) -> list[Row]:
-        rows = self._tail.since(pos, limit)
-        if len(rows) < limit:  # from before, or another process's
-            with self._reading() as reads:
-                rows += reads.since(rows[-1].pos if rows else pos, limit - len(rows))
-        return rows
+        with self._reading() as reads:
+            return self._tail.since(pos, limit, reads.since)
 
     def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
         with self._reading() as reads:
@@ -239,34 +237,6 @@ class SqliteStore:
             self._lent.append(raw)
             reads = self._own.reads = Reads(raw)
         return reads
-
-
-class Tail:
-    """The rows this process committed last, for who follows close behind: read back from the file
-    they cost as much as they did to write."""
-
-    KEPT = 40_000
-    """Some twenty MB: what a busy second writes, and more than a follower falls behind by."""
-
-    def __init__(self) -> None:
-        self._rows: list[Row] = []
-
-    def add(self, rows: Sequence[Row]) -> None:
-        """Rows that were committed, in order. After another process's, those before count no
-        more: the positions have no gaps."""
-        kept = self._rows
-        if kept and rows and rows[0].pos != kept[-1].pos + 1:
-            kept = []
-        elif len(kept) > 2 * self.KEPT:
-            kept = kept[-self.KEPT :]
-        kept += rows
-        self._rows = kept
-
-    def since(self, pos: int, limit: int) -> list[Row]:
-        """Rows that follow a position; none when the first of them is not here."""
-        rows = self._rows
-        start = pos + 1 - rows[0].pos if rows else -1
-        return rows[start : start + limit] if start >= 0 else []
 
 
 class _Transaction:

@@ -13,8 +13,9 @@ from streams import lane_owner
 from streams.journal import schema
 from streams.journal.base import Archived, Committed, Group, Row, Timer
 from streams.journal.proof import GENESIS
-from streams.journal.sqlite import SHARD, SqliteStore, Tail
+from streams.journal.sqlite import SHARD, SqliteStore
 from streams.journal.sqlite_reads import Reads
+from streams.journal.tail import Tail
 from streams.journal.tops import CAREFUL_COMMITS, Tops
 from streams.lane_owner import LaneLost
 from tests.simulation.scheduler import Scheduler, point
