@@ -21,6 +21,7 @@ from hub.commands import (
     replaying,
     secrets,
     serving,
+    topics,
     working,
 )
 from hub.commands.console import Commands, settings_file
@@ -62,6 +63,7 @@ app.add_typer(publishing.wording, name="wording")
 app.add_typer(publishing.policy, name="policy")
 app.command()(replaying.replay)
 app.command()(migrating.migrate)
+app.command()(topics.topics)
 app.command()(keeping.verify)
 app.command()(keeping.rebuild)
 app.command()(playing.simulate)
