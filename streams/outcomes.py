@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, insert, select, update
 
 from streams.core import codec
 from streams.core import events as e
@@ -105,9 +105,16 @@ def outcomes_after(store: Store, pos: int, scan: int = SCAN) -> Told:
     end = min(pos + scan, head)
     if end <= pos:
         return Told([], pos, False)
+    last = rows_of(store).alias("last")
+    found = _found(store, last, and_(last.c.pos > pos, last.c.pos <= end, last.c.type.in_(_TYPES)))
+    return Told(_outcomes(store, found), end, end < head)
+
+
+def _outcomes(store: Store, rows: Sequence["_Found"]) -> list[Outcome]:
+    """What these rows have to tell, in the order of the journal."""
     outcomes: list[Outcome] = []
     rest: list[_Found] = []
-    for found in _found(store, pos, end):
+    for found in rows:
         one = _plainly(found)
         if one is None:
             rest.append(found)
@@ -115,7 +122,7 @@ def outcomes_after(store: Store, pos: int, scan: int = SCAN) -> Told:
             outcomes.append(one)
     outcomes += _by_folding(store, rest)
     outcomes.sort(key=attrgetter("pos"))
-    return Told(outcomes, end, end < head)
+    return outcomes
 
 
 class Teller:
@@ -125,6 +132,7 @@ class Teller:
     """
 
     def __init__(self, store: Store, topics: Publishing, aside: Aside) -> None:
+        self._heads = _Heads()
         self._store = store
         self._topics = topics
         self._aside = aside
@@ -135,12 +143,19 @@ class Teller:
         """Tell of up to ``scan`` rows; how many there were. The checkpoint moves when what was
         told is durable. Raises what the journal and the topics raise; then it is told again."""
         pos = await self._aside(_standing, self._store)
-        told = await self._aside(outcomes_after, self._store, pos, scan)
+        told = await self._aside(self._after, pos, scan)
         if told.outcomes:
             await self._topics.publish({OUTCOMES: list(self._records(told.outcomes))})
         if told.pos > pos:
             await self._aside(_move, self._store, pos, told.pos)
         return told.pos - pos
+
+    def _after(self, pos: int, scan: int) -> Told:
+        """As :func:`outcomes_after`. Whoever follows closely has seen what most rows are about."""
+        rows = self._store.since(pos, scan)
+        found = self._heads.found(self._store, rows)
+        end = rows[-1].pos if rows else pos
+        return Told(_outcomes(self._store, found), end, len(rows) == scan)
 
     def _records(self, outcomes: Sequence[Outcome]) -> Iterator[Record]:
         for start in range(0, len(outcomes), RECORD_MAX):
@@ -205,13 +220,20 @@ _ENDS: list[type[e.Base]] = [
 ]  # fmt: skip
 _TYPES = [f"{kind.__name__}.{version}" for kind in _ENDS for version in range(1, kind.SCHEMA + 1)]
 _FIRST: list[type[e.Base]] = [e.Routed, e.Held]
+_ENDING = frozenset(_TYPES)
+_OPENING = frozenset(
+    f"{kind.__name__}.{version}"
+    for kind in (e.Routed, e.Held, e.Suppressed)
+    for version in range(1, kind.SCHEMA + 1)
+)
 _TODAY = frozenset(codec.type_name(kind) for kind in (*_ENDS, *_FIRST))
 _DELIVERED = codec.type_name(e.Delivered)
 _QUARANTINED = f"{e.Quarantined.__name__}."
 
 
 class _Found(NamedTuple):
-    """A row that may end something, and its stream's first row, which says what it is about."""
+    """A row that may end something, and the head of its stream, which says what it is about; a
+    stream about no notification has none."""
 
     pos: int
     stream: bytes
@@ -219,8 +241,7 @@ class _Found(NamedTuple):
     type: str
     at_ms: int
     data: bytes
-    first_type: str
-    first: bytes
+    head: "_Head | None"
 
 
 class _Moved(msgspec.Struct, gc=False):
@@ -244,7 +265,44 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class _First(msgspec.Struct, gc=False):
-    head: _Head
+    head: _Head | None = None
+
+
+class _Heads:
+    """What streams are about, of those that were opened last: nearly all end within minutes."""
+
+    KEPT = 100_000
+    """Twice: some fifty MB."""
+
+    def __init__(self) -> None:
+        self._young: dict[bytes, _Head] = {}
+        self._old: dict[bytes, _Head] = {}
+
+    def found(self, store: Store, rows: Sequence[Row]) -> list[_Found]:
+        """Those of these rows, which follow all rows seen before, that may end something."""
+        found: list[_Found] = []
+        unknown: list[int] = []
+        for row in rows:
+            if row.version == 1 and row.type in _OPENING:
+                self._see(row)
+            if row.type in _ENDING:
+                head = self._young.get(row.stream) or self._old.get(row.stream)
+                if head is None:
+                    unknown.append(row.pos)
+                else:
+                    found.append(_Found(*row, head))
+        if unknown:
+            last = rows_of(store).alias("last")
+            found += _found(store, last, last.c.pos.in_(unknown))
+        return found
+
+    def _see(self, row: Row) -> None:
+        head = _part(_first, row.type, row.data).head
+        if head is None:
+            return
+        if len(self._young) >= self.KEPT:
+            self._young, self._old = {}, self._young
+        self._young[row.stream] = head
 
 
 P = TypeVar("P", _Last, _First)
@@ -261,20 +319,23 @@ def _part(of: "msgspec.json.Decoder[P]", type_: str, data: bytes) -> P:
     return msgspec.convert(codec.decode(type_, data), of.type, from_attributes=True)
 
 
-def _found(store: Store, pos: int, end: int) -> list[_Found]:
+def _found(store: Store, last: FromClause, these: ColumnElement[bool]) -> list[_Found]:
     """In one statement: read one by one, first rows cost more than all the rest."""
-    last, first = rows_of(store).alias("last"), rows_of(store).alias("first")
+    first = rows_of(store).alias("first")
     query = (
         select(
             last.c.pos, last.c.stream, last.c.version, last.c.type, last.c.at_ms, last.c.data,
             first.c.type, first.c.data,
         )
         .join(first, and_(first.c.stream == last.c.stream, first.c.version == 1))
-        .where(last.c.pos > pos, last.c.pos <= end, last.c.type.in_(_TYPES))
+        .where(these)
         .order_by(last.c.pos)
     )  # fmt: skip
     with store.readers.connect() as connection:
-        return list(map(_Found._make, connection.execute(query)))
+        return [
+            _Found(*row[:6], _part(_first, row[6], row[7]).head)
+            for row in connection.execute(query)
+        ]
 
 
 def _plainly(found: _Found) -> Outcome | None:
@@ -311,7 +372,8 @@ def _by_folding(store: Store, rest: Sequence[_Found]) -> Iterator[Outcome]:
 
 
 def _outcome(found: _Found, state: OutcomeState, channel: str, last: _Last = _LAST) -> Outcome:
-    head = _part(_first, found.first_type, found.first).head
+    head = found.head
+    assert head is not None, "what moves is a leg"
     return Outcome(
         found.pos, head.event.hex(), state, found.at_ms, head.notice, found.stream.hex(), channel,
         head.occasion, last.reason or last.code,
