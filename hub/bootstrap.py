@@ -14,6 +14,13 @@ from channels.email_smtp import EmailChannel, Smtp
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes, load_lanes
 from channels.sandbox import SandboxChannel
+from hub.failpoints import (
+    around_channels,
+    around_followed,
+    around_journal,
+    around_topics,
+    point_of,
+)
 from hub.folder import JOURNAL, TOPICS
 from hub.migrating import migrate_folder
 from hub.settings import Settings
@@ -169,7 +176,8 @@ def open_hub(
     store = store or open_store(settings, synced=synced)
     journal = GroupCommit(store, clock)
     topics = SqliteTopics(settings.data_dir / TOPICS, synced=synced)
-    bells = Bells(topics)
+    point = point_of(settings.failpoint)
+    bells = Bells(around_topics(topics, point))
     vault = open_vault(settings)
     people = SqlPeople(store.readers, vault, journal, at_once)
     index = Index(settings.key("index_key"))
@@ -177,9 +185,11 @@ def open_hub(
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
     if carriers is None:
         carriers = carriers_of(settings, clock)
-    channels = {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}
+    channels = around_channels(
+        {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}, point
+    )
     river = River(
-        journal,
+        around_journal(journal, point),
         bells,
         people,
         vault,
@@ -188,7 +198,8 @@ def open_hub(
         load(store, index, seed),
         hub_key(settings),
     )
-    follower = following.Follower(store, Refresher(store, river, seed).refresh)
+    followed = around_followed(store, point)
+    follower = following.Follower(followed, Refresher(store, river, seed).refresh)
     swept = sweeps.SqlSweeps(store)
     owned = lane_owner.Ownership(store.transaction)
     bed = LocalBed(

@@ -10,6 +10,7 @@ from typing import Any
 from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
 from hub.bootstrap import carriers_of, documents, hub_key, inbox_seals, open_vault
+from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
@@ -26,7 +27,6 @@ from streams.people import SqlPeople
 from streams.pipeline.river import River
 from streams.pipeline.sweep import Swept
 from streams.reading import Reading
-
 
 ANSWER_S = 10
 """How long a page or a door waits for brokers that are away, before it says so."""
@@ -52,6 +52,7 @@ class ClusterHub:
     lag: Lag
     patience: Patience
     reads: Aside
+    point: FailPoint | None
     threads: ThreadPoolExecutor
 
     @property
@@ -102,10 +103,12 @@ async def open_cluster(
     index = Index(settings.key("index_key"))
     seed = documents(settings)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
-    channels = {**carriers_of(settings, clock), "inbox": InboxChannel(clock, inbox, call=reads)}
+    point = point_of(settings.failpoint)
+    carriers = {**carriers_of(settings, clock), "inbox": InboxChannel(clock, inbox, call=reads)}
+    channels = around_channels(carriers, point)
     river = River(
-        journal,
-        topics,
+        around_journal(journal, point),
+        around_topics(topics, point),
         SqlPeople(store.readers, vault, journal, reads),
         vault,
         index,
@@ -122,5 +125,5 @@ async def open_cluster(
     return ClusterHub(
         settings, clock, store, journal, topics, vault, river, inbox, channels,
         Commands(river, inbox, nobody, aside), reading, Refresher(store, river, seed), os.urandom,
-        lag, patience, reads, threads,
+        lag, patience, reads, point, threads,
     )  # fmt: skip

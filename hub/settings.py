@@ -123,6 +123,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, description="Partitions of a topic: so many workers of a kind can share it."),
     ] = 12
+    session_ms: Annotated[
+        int,
+        Meta(ge=1_000, le=15_000, description="A worker silent for so long loses its partitions."),
+    ] = 12_000
     worker_port: Annotated[
         Port,
         Meta(description="Port where a worker says on `host` how it is; 0: it does not."),
@@ -136,6 +140,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="File of a rehearsal's time, which all processes share; none: real time."),
     ] = None
+    failpoint: Annotated[
+        str,
+        Meta(description="For tests: name:n, a point whose n-th passing kills the process."),
+    ] = ""
 
     smtp_host: Annotated[
         str,
@@ -185,6 +193,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{name} must be set where database is: all processes share it")
         if self.env == "production" and self.clock:
             raise SettingsError("clock must not be set in production: messages go by real time")
+        if self.failpoint:
+            self._check_failpoint()
         if self.env == "production" and not self.public_url.startswith("https://"):
             raise SettingsError("public_url must begin with https:// in production")
         if bool(self.database) != bool(self.kafka):
@@ -192,6 +202,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{missing} must be set where {there} is: set both or neither")
         if self.database:
             self._check_database()
+
+    def _check_failpoint(self) -> None:
+        from hub.failpoints import FailPoint  # only then: it knows parts of the river
+
+        if self.env == "production":
+            raise SettingsError("failpoint must not be set in production: it kills the process")
+        try:
+            FailPoint(self.failpoint)
+        except ValueError as error:
+            raise SettingsError(f"failpoint: {error}") from error
 
     def _check_database(self) -> None:
         try:
