@@ -58,7 +58,7 @@ class Rehearsal:
     """Time that several processes share by a file: it begins at a moment, runs ``factor`` times as
     fast as the machine's, and may be moved on by whoever directs the rehearsal."""
 
-    _FORM = struct.Struct("<qqd")  # start and origin in ms, factor
+    _FORM = struct.Struct("<qqdd")  # start and origin in ms, factor, seconds between two looks
     LOOK_S = 0.02
     """A sleeper looks so often whether time was moved on."""
 
@@ -67,22 +67,23 @@ class Rehearsal:
             self._shared = mmap.mmap(file.fileno(), self._FORM.size, access=mmap.ACCESS_READ)
 
     @classmethod
-    def set(cls, path: Path, now_ms: int, factor: float) -> None:
-        """It is ``now_ms``, for everybody who has this file or opens it later."""
-        told = cls._FORM.pack(now_ms, Real().now_ms(), factor)
+    def set(cls, path: Path, now_ms: int, factor: float, look_s: float = LOOK_S) -> None:
+        """It is ``now_ms``, for everybody who has this file or opens it later. ``look_s`` is longer
+        where time is not moved on again, and looking would cost more than is measured."""
+        told = cls._FORM.pack(now_ms, Real().now_ms(), factor, look_s)
         with path.open("r+b" if path.exists() else "x+b", buffering=0) as file:
             file.write(told)
 
     def now_ms(self) -> int:
-        start_ms, origin_ms, factor = self._FORM.unpack(self._shared[:])
+        start_ms, origin_ms, factor, _ = self._FORM.unpack(self._shared[:])
         return int(start_ms + (Real().now_ms() - origin_ms) * factor)
 
     async def sleep_ms(self, ms: int) -> None:
         until_ms = self.now_ms() + ms
         await asyncio.sleep(0)
         while (left_ms := until_ms - self.now_ms()) > 0:
-            factor = self._FORM.unpack(self._shared[:])[2]
-            await asyncio.sleep(min(left_ms / 1000 / factor, self.LOOK_S))
+            _, _, factor, look_s = self._FORM.unpack(self._shared[:])
+            await asyncio.sleep(min(left_ms / 1000 / factor, look_s))
 
     async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
         return await _first(event, self.sleep_ms(timeout_ms))

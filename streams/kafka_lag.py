@@ -4,10 +4,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping
 
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-GROUPS = ("hub-router", "hub-dispatcher", "hub-receiver")
+from streams.topics import EVENTS, PARKED, dispatch_topic
+
+GROUPS = {"hub-router": EVENTS, "hub-dispatcher": dispatch_topic(""), "hub-receiver": PARKED}
+"""What each group serves: topics whose names begin so."""
 
 LOOK_S = 2.0
 """How old the answer is at most: brokers are asked beside the pages, not by each of them."""
@@ -64,12 +67,19 @@ class Lag:
 
 def _behind(admin: KafkaAdminClient, reader: KafkaConsumer) -> dict[str, tuple[int, int]]:
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for group in GROUPS:
-        done = admin.list_consumer_group_offsets(group)
-        ends = reader.end_offsets(list(done))
-        for tp, end in ends.items():
-            if end > done[tp].offset:
-                found[tp.topic].append((end - done[tp].offset, done[tp].offset))
+    topics = reader.topics()
+    for group, committed in admin.list_group_offsets(list(GROUPS)).items():
+        # of all its partitions: one that nobody has served yet has no offset, and may hold much
+        served = [
+            TopicPartition(topic, number)
+            for topic in topics
+            if topic.startswith(GROUPS[group])
+            for number in reader.partitions_for_topic(topic) or ()
+        ]
+        for tp, end in reader.end_offsets(served).items():
+            done = committed[tp].offset if tp in committed else 0
+            if end > done:
+                found[tp.topic].append((end - done, done))
     return {
         topic: (sum(count for count, _ in some), min(first for _, first in some))
         for topic, some in found.items()

@@ -20,9 +20,9 @@ LOAD_S = 60
 T = TypeVar("T")
 
 
-def make_topic(broker: NativeKafka, partitions: int, **configs: str) -> str:
+def make_topic(broker: NativeKafka, partitions: int, name: str = "", **configs: str) -> str:
     """A new topic; underscores in names of configurations are dots."""
-    name = f"test-{uuid4().hex}"
+    name = name or f"test-{uuid4().hex}"
     wanted = {
         "num_partitions": partitions,
         "replication_factor": 1,

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.clock import Real, Scaled, Virtual
+from hub.clock import Real, Rehearsal, Scaled, Virtual
 from streams.clock import Clock
 
 
@@ -183,3 +184,21 @@ async def test_virtual_time_says_when_everybody_rests() -> None:
         assert seen == [0, 1_000]
         for task in tasks:
             task.cancel()
+
+
+class TestRehearsal:
+    async def test_a_sleeper_notices_that_time_was_moved_on(self, tmp_path: Path) -> None:
+        Rehearsal.set(tmp_path / "clock", 0, 1.0)
+        clock = Rehearsal(tmp_path / "clock")
+        sleeping = asyncio.create_task(clock.sleep_ms(3_600_000))
+        await turns()
+        Rehearsal.set(tmp_path / "clock", 3_600_000, 1.0)
+        async with asyncio.timeout(60):
+            await sleeping
+
+    async def test_who_seldom_looks_wakes_in_time_all_the_same(self, tmp_path: Path) -> None:
+        Rehearsal.set(tmp_path / "clock", 0, 1000.0, look_s=3600.0)
+        clock = Rehearsal(tmp_path / "clock")
+        async with asyncio.timeout(60):
+            await clock.sleep_ms(1_000)
+        assert clock.now_ms() >= 1_000
