@@ -1,0 +1,100 @@
+"""A lane's owner hands over, until another has claimed its partition."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from channels.base import Accepted, Message, Outcome
+from channels.lanes import Breaker, Pacer
+from streams.core import events as e
+from streams.journal.base import Store
+from streams.lane_owner import Ownership
+from streams.pipeline.dispatch import LaneWork, dispatch
+from streams.pipeline.river import River
+from streams.pipeline.route import route
+from streams.topics import Record
+from tests.streams.small_hub import SmallHub, small_hub
+
+LEGS = 3
+
+
+class Kept:
+    """Topics that hold what is published, for whoever takes it by hand."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, list[Record]] = {}
+
+    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
+        for topic, records in batches.items():
+            self.records.setdefault(topic, []).extend(records)
+
+
+class Overtaken:
+    """A carrier that takes all; another worker claims the lane while it answers."""
+
+    def __init__(self, ownership: Ownership, lane: str) -> None:
+        self.called: list[str] = []
+        self._ownership = ownership
+        self._lane = lane
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        self.called += [message.attempt for message in messages]
+        self._ownership.claim(self._lane, 0, "another", 0)
+        return [Accepted(message.attempt) for message in messages]
+
+
+def fine(n: int) -> dict[str, object]:
+    return {
+        "violation_no": f"{n:016d}", "plate": "闽A12345", "place": "五四路", "fine": 20000,
+        "occurred_at": "2026-11-20T08:30:00+08:00", "offence": "违反禁止标线指示", "points": 1,
+    }  # fmt: skip
+
+
+async def ready(small: SmallHub) -> tuple[River, str, list[Record]]:
+    """Messages that are ready on one lane, which no dispatcher of the hub's sees."""
+    refs = [f"P{n}" for n in range(LEGS)]
+    for ref in refs:
+        await small.register(ref)
+    await small.pass_time(1)
+    river = copy.copy(small.hub.river)
+    river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+    kind = "gov.traffic.violation.recorded.v1"
+    raws = [small.event(kind, ref, fine(n)) for n, ref in enumerate(refs)]
+    await route(river, [Record(b"", raw, n) for n, raw in enumerate(raws)])
+    [(topic, records)] = kept.records.items()
+    assert len(records) == LEGS
+    return river, topic, records
+
+
+def intents(store: Store) -> int:
+    return sum(row.type.startswith(e.AttemptIntended.__name__) for row in store.since(0, 1_000))
+
+
+async def test_a_claim_between_two_intents_stops_the_former_owner(
+    tmp_path: Path, hub_store: Store
+) -> None:
+    ownership = Ownership(hub_store.transaction)
+    async with small_hub(tmp_path, store=hub_store) as small:
+        river, topic, records = await ready(small)
+        carrier = Overtaken(ownership, topic)
+        former, successor = (lane(river, topic, carrier) for _ in range(2))
+        former.claim = ownership.claim(topic, 0, "former", 0)
+
+        assert await dispatch(river, former, records[:1]), "it was intended before the claim"
+        assert not await dispatch(river, former, records[1:])
+        assert former.leaving
+        assert (len(carrier.called), intents(hub_store)) == (1, 1)
+
+        successor.claim = ownership.claim(topic, 0, "successor", 0)
+        assert await dispatch(river, successor, records)
+        assert len(set(carrier.called)) == len(carrier.called) == LEGS
+        assert list(hub_store.verify()) == []
+
+
+def lane(river: River, topic: str, carrier: Overtaken) -> LaneWork:
+    """A lane whose bucket is full."""
+    name = topic.split(".")[1]
+    pacer = Pacer(100, urgent=False, partitions=1, now_ms=river.clock.now_ms() - 60_000)
+    return LaneWork(name, carrier, pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
