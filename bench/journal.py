@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from bench.world import START_MS
+from hub import bootstrap
 from streams.core.identity import digest, stream_id
 from streams.journal.base import Archived, Entry, Group, Lookup, Store, Unit
 from streams.journal.postgres import PostgresStore
@@ -80,6 +81,7 @@ def _open(url: str, folder: Path, shard: int) -> Store:
 
 def measure(store: Store, commits: int, alone: bool) -> Cost:
     """Commit after commit; what was prepared for them is not counted."""
+    bootstrap.settle()  # as every process of the hub does
     source = random.Random(1)
     work = _commits(source, alone, store.head())
     for _ in range(WARM):

@@ -233,7 +233,10 @@ class TestLocks:
             assert working.exception(DEADLINE_S) is not None
         assert commit(ours, unit(1, 1)).won == (True,)
 
-    def test_who_was_stopped_in_the_middle_stops_nobody(self, opened: Opened) -> None:
+    @pytest.mark.parametrize("copying", [False, True], ids=["between statements", "in a COPY"])
+    def test_who_was_stopped_in_the_middle_stops_nobody(
+        self, opened: Opened, copying: bool
+    ) -> None:
         heads_held = (
             "SELECT count(*) FROM pg_locks"
             " WHERE relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock'"
@@ -241,6 +244,15 @@ class TestLocks:
         ours, stopped = opened(), opened()
         with stopped.engine.connect() as connection:
             connection.execute(text("UPDATE journal_head SET pos = 99 WHERE shard = 0"))
+            if copying:
+                server = database_of.driver_of(connection).pgconn
+                server.send_query(b"COPY timer FROM STDIN")
+                until(lambda: server.flush() == 0)
+                waits = (
+                    f"wait_event = 'ClientRead' AND state = 'active' AND pid = {server.backend_pid}"
+                )
+                query = f"SELECT count(*) FROM pg_stat_activity WHERE {waits}"
+                until(lambda: ask(ours, query) == 1)
             with pytest.raises(JournalLocked):  # and its session is ended
                 commit(ours, unit(1, 1))
             until(lambda: ask(ours, heads_held) == 0)
