@@ -363,9 +363,12 @@ class _Transaction:
             wins = may_win and self._place(unit, rows)
             won.append(wins)
             if wins:
-                lookups += [(*lookup, self._pos) for lookup in unit.lookups]
-                timers += unit.timers
-                effects += unit.effects
+                if unit.lookups:  # most have none of these
+                    lookups += [(*lookup, self._pos) for lookup in unit.lookups]
+                if unit.timers:
+                    timers += unit.timers
+                if unit.effects:
+                    effects += unit.effects
         self._insert(rows, lookups, timers)
         self.written += rows
         for effect in effects:

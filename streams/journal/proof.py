@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -25,6 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The first bytes of each leaf are kept with its commit, only to name the row that was altered;
 # what proves it is the root. Four miss one alteration in four thousand million.
 MARK_BYTES = 4
+KINDS_KEPT = 256  # names of types, versions included
 
 Stored = tuple[int, bytes, int, str, int, bytes]
 """A `streams.journal.base.Row`, or the plain tuple of its fields: faster to make."""
@@ -79,9 +81,14 @@ class Inclusion(NamedTuple):
 def leaf(row: Stored) -> bytes:
     """The RFC 6962 leaf of a row as it is stored."""
     pos, stream, version, type_, at_ms, data = row
-    kind = type_.encode(errors="surrogatepass")  # an altered row need not be UTF-8
+    kind = _bytes_of(type_)
     head = _row_head(b"\0", pos, version, at_ms, len(stream), len(kind))
     return _sha256(head + stream + kind + data).digest()
+
+
+@lru_cache(KINDS_KEPT)
+def _bytes_of(kind: str) -> bytes:
+    return kind.encode(errors="surrogatepass")  # an altered row need not be UTF-8
 
 
 def archive_leaf(number: int, row: Archived) -> bytes:

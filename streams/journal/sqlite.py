@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 from sqlalchemy import Connection, PoolProxiedConnection
@@ -272,9 +272,12 @@ class _Transaction:
             wins = may_win and self._place(unit, self._rows)
             won.append(wins)
             if wins:
-                self._lookups += [(*lookup, self._pos) for lookup in unit.lookups]
-                self._timers += unit.timers
-                self._effects += unit.effects
+                if unit.lookups:  # most have none of these
+                    self._lookups += [(*lookup, self._pos) for lookup in unit.lookups]
+                if unit.timers:
+                    self._timers += unit.timers
+                if unit.effects:
+                    self._effects += unit.effects
         self._leaves += map(leaf, self._rows[placed:])
         return won
 
@@ -379,8 +382,11 @@ def _offered(
     groups: Sequence[Group], archived: Sequence[Sequence[bool]]
 ) -> list[tuple[Unit, bool]]:
     """Every group's units; those given by an event that somebody else archived first lose."""
-    offered = []
+    offered: list[tuple[Unit, bool]] = []
     for group, kept in zip(groups, archived, strict=True):
+        if all(kept):
+            offered += zip(group.units, repeat(True))
+            continue
         lost = {row.key for row, won in zip(group.archive, kept, strict=True) if not won}
         offered += [(unit, unit.given not in lost) for unit in group.units]
     return offered

@@ -93,9 +93,11 @@ def open_event(river: River, row: Archived, owner: Known | None) -> Upstream | N
 
 
 def judge(
-    river: River, leg: Leg, known: Known | None, event: Upstream | None, now_ms: int
-) -> Judged:
-    """Decide on one leg: the unit that records the decision at the leg's next version."""
+    river: River, leg: Leg, known: Known | None, event: Upstream | None, now_ms: int,
+    given: bytes = b"",
+) -> Judged:  # fmt: skip
+    """Decide on one leg: the unit that records the decision at the leg's next version. ``given`` is
+    the key of the event that opens it, where it is just being archived."""
     documents = river.documents
     notice = documents.catalog.notices[leg.head.notice]
     who = known.recipient if known else None
@@ -116,7 +118,7 @@ def judge(
         timers = (Timer(verdict.until_ms, leg.stream, RELEASE),)
     version = leg.state.version + 1 if leg.state else 1
     lookups = _lookups(river, leg, verdict, facts, now_ms)
-    unit = Unit((entry(leg.stream, version, recorded),), lookups, timers)
+    unit = Unit((entry(leg.stream, version, recorded),), lookups, timers, (), given)
     return Judged(unit, verdict, recorded)
 
 

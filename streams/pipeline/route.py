@@ -344,8 +344,8 @@ def _decide(river: River, batch: _Batch, found: Found) -> None:
         )
         leg = Leg(planned.stream, head, None, history)
         known = batch.people.get(head.recipient)
-        judged = judge(river, leg, known, events[head.event], batch.now_ms)
-        batch.units.append(judged.unit._replace(given=head.event))
+        judged = judge(river, leg, known, events[head.event], batch.now_ms, head.event)
+        batch.units.append(judged.unit)
         batch.legs[planned.stream] = judged.event
         if cap and judged.verdict.kind == "send":
             sent[cap] += 1

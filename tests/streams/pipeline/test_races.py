@@ -85,7 +85,7 @@ async def test_an_intent_whose_worker_died_is_unknown_in_minutes(tmp_path: Path)
         await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
         [records] = kept.batches.values()
         name = decode_dispatch(records[0].value).lane
-        pacer = Pacer(100, urgent=False, partitions=1, now_ms=here.clock.now_ms() - 60_000)
+        pacer = Pacer(100, urgent=False, partitions=1, now_ms=here.hub.clock.now_ms() - 60_000)
         lane = LaneWork(name, DiesAtTheCall(), pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
         with suppress(ConnectionError):
             await dispatch(river, lane, records)
