@@ -108,10 +108,12 @@ class NativePostgres:
         self.stop("immediate")
         self._held.close()
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database; its address."""
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Make a copy of a database nobody is connected to, by default an empty one; its
+        address."""
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         with self._connect() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:

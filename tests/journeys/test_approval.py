@@ -1,11 +1,10 @@
 """Services 4 and 6: approve first, come once; and the audit of every approval step."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from streams.views import CaseEvent, Timeline
-from tests.journeys.town import SHANGHAI, Town, town
+from tests.journeys.town import SHANGHAI, OpenTown, Town
 
 CASE = "ZA-FJ-20261120-0042"
 BY = "福州市公安局鼓楼分局"
@@ -21,8 +20,8 @@ async def take(here: Town, name: str, **more: Any) -> None:
     await here.post(kind, "P1", data)
 
 
-async def test_an_approval_is_one_timeline_with_its_messages(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_an_approval_is_one_timeline_with_its_messages(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", name="黄美玲", phones=["17712340001"])
         await take(here, "received", promised_date="2026-11-27")
         await here.pass_(days=1)
@@ -48,14 +47,14 @@ async def test_an_approval_is_one_timeline_with_its_messages(tmp_path: Path) -> 
         assert events[0].data["promised_date"] == "2026-11-27"
         messages = [entry for entry in case.entries if isinstance(entry, Timeline)]
         assert [message.leg.status for message in messages] == ["delivered"] * 3
-        here.books_agree()
+        await here.books_agree()
 
 
 async def test_papers_that_are_missing_are_asked_for_and_replace_the_progress(
-    tmp_path: Path,
+    town: OpenTown,
 ) -> None:
     night = datetime(2026, 11, 24, 22, 0, tzinfo=SHANGHAI)
-    async with town(tmp_path, night) as here:
+    async with town(night) as here:
         await here.register("P1", name="黄美玲", phones=["17712340001"])
         await take(here, "examined")
         await here.pass_(minutes=30)
@@ -69,28 +68,22 @@ async def test_papers_that_are_missing_are_asked_for_and_replace_the_progress(
         }  # fmt: skip
         [asked] = here.told("P1", "material-missing")
         assert "房屋租赁合同" in asked.text
-        here.books_agree()
+        await here.books_agree()
 
 
-async def test_every_row_of_an_approval_is_proved_by_the_chain(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_every_row_of_an_approval_is_proved_by_the_chain(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", name="黄美玲", phones=["17712340001"])
         await take(here, "received", promised_date="2026-11-27")
         await here.pass_(hours=1)
         assert list(here.hub.store.verify()) == []
-        with here.hub.store.transaction() as connection:
-            names = connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'"
-            ).scalars()
-            for name in list(names):
-                connection.exec_driver_sql(f"DROP TRIGGER {name}")
-            connection.exec_driver_sql("UPDATE journal SET data = x'7b7d' WHERE pos = 2")
+        here.forge(2)
         [fault] = here.hub.store.verify()
         assert "2" in fault
 
 
-async def test_a_report_answered_tells_the_citizen(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_a_report_answered_tells_the_citizen(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", name="黄美玲", phones=["17712340001"])
         sample = here.hub.river.documents.catalog.samples["report-answered"].data
         notice = here.hub.river.documents.catalog.notices["report-answered"]

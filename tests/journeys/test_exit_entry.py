@@ -1,9 +1,8 @@
 """Service 3, exit and entry: appointments and their reminders, documents ready, surveys."""
 
 from datetime import datetime
-from pathlib import Path
 
-from tests.journeys.town import SHANGHAI, town
+from tests.journeys.town import SHANGHAI, OpenTown
 
 BOOKED = {
     "appointment_no": "CRJ-3501-26120217",
@@ -17,8 +16,8 @@ CANCELLED = {
 }  # fmt: skip
 
 
-async def test_an_appointment_is_confirmed_and_recalled_the_day_before(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_an_appointment_is_confirmed_and_recalled_the_day_before(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", name="张敏", phones=["18612340001"])
         await here.post("gov.exit-entry.appointment.confirmed.v1", "P1", BOOKED)
         await here.until(datetime(2026, 12, 1, 12, 0, tzinfo=SHANGHAI))
@@ -26,11 +25,11 @@ async def test_an_appointment_is_confirmed_and_recalled_the_day_before(tmp_path:
         assert told["appointment-confirmed"].status == "delivered"
         assert told["appointment-reminder"].status == "delivered"
         assert told["appointment-reminder"].intended[0].date().isoformat() == "2026-12-01"
-        here.books_agree()
+        await here.books_agree()
 
 
-async def test_a_changed_appointment_is_recalled_on_its_new_day_only(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_a_changed_appointment_is_recalled_on_its_new_day_only(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", name="张敏", phones=["18612340001"])
         await here.post("gov.exit-entry.appointment.confirmed.v1", "P1", BOOKED)
         await here.pass_(days=1)
@@ -41,8 +40,8 @@ async def test_a_changed_appointment_is_recalled_on_its_new_day_only(tmp_path: P
         assert reminders[1].intended[0].date().isoformat() == "2026-12-02"
 
 
-async def test_a_cancelled_appointment_is_not_recalled(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_a_cancelled_appointment_is_not_recalled(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", name="张敏", phones=["18612340001"])
         await here.post("gov.exit-entry.appointment.confirmed.v1", "P1", BOOKED)
         await here.pass_(days=2)
@@ -51,4 +50,4 @@ async def test_a_cancelled_appointment_is_not_recalled(tmp_path: Path) -> None:
         [reminder] = here.told("P1", "appointment-reminder")
         assert (reminder.status, reminder.intended) == ("cancelled", [])
         assert here.told("P1", "appointment-changed")[0].status == "delivered"
-        here.books_agree()
+        await here.books_agree()

@@ -1,11 +1,10 @@
 """Service 5, the fire service: tips to who agreed, never more than one a day."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from preferences.changes import GiveConsent
-from tests.journeys.town import SHANGHAI, town
+from tests.journeys.town import SHANGHAI, OpenTown
 
 
 def tip(number: int) -> dict[str, Any]:
@@ -16,8 +15,8 @@ def tip(number: int) -> dict[str, Any]:
     }
 
 
-async def test_tips_go_to_who_agreed_and_to_nobody_else(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_tips_go_to_who_agreed_and_to_nobody_else(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", phones=["13312340001"])
         await here.register("P2", phones=["13312340002"])
         await here.choose("P1", GiveConsent("fire-safety", "柜台签字单 2026-0017"))
@@ -29,8 +28,8 @@ async def test_tips_go_to_who_agreed_and_to_nobody_else(tmp_path: Path) -> None:
         assert (refused.status, refused.state.reason) == ("suppressed", "no_consent")
 
 
-async def test_the_second_tip_of_a_day_waits_for_the_next(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_the_second_tip_of_a_day_waits_for_the_next(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("P1", phones=["13312340001"])
         await here.choose("P1", GiveConsent("fire-safety", "柜台签字单 2026-0017"))
         for number in (1, 2):
@@ -43,4 +42,4 @@ async def test_the_second_tip_of_a_day_waits_for_the_next(tmp_path: Path) -> Non
         second = here.told("P1")[1]
         assert second.status == "delivered"
         assert second.intended[0].date().isoformat() == "2026-11-25"
-        here.books_agree()
+        await here.books_agree()

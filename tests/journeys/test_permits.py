@@ -1,10 +1,9 @@
 """Service 2, precursor chemicals: permit status, promised dates, filing reminders."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from tests.journeys.town import SHANGHAI, TUESDAY, Town, town
+from tests.journeys.town import SHANGHAI, TUESDAY, OpenTown, Town
 
 ENTERPRISE: dict[str, Any] = {
     "kind": "enterprise",
@@ -38,8 +37,8 @@ def day(month: int, of_month: int, hour: int = 9) -> datetime:
     return datetime(2026, month, of_month, hour, 0, tzinfo=SHANGHAI)
 
 
-async def test_filing_is_reminded_on_four_days_until_it_is_filed(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_filing_is_reminded_on_four_days_until_it_is_filed(town: OpenTown) -> None:
+    async with town() as here:
         await enterprise(here)
         await here.post("gov.permit.precursor.sold.v1", "E1", SOLD)
         told = here.told("P-filing")
@@ -52,11 +51,11 @@ async def test_filing_is_reminded_on_four_days_until_it_is_filed(tmp_path: Path)
         assert {t.occasion: t.status for t in here.told("P-filing")} == {
             "T-15": "delivered", "T-7": "delivered", "T-3": "cancelled", "T-1": "cancelled",
         }  # fmt: skip
-        here.books_agree()
+        await here.books_agree()
 
 
-async def test_filed_before_the_sale_is_known_means_no_reminder_at_all(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_filed_before_the_sale_is_known_means_no_reminder_at_all(town: OpenTown) -> None:
+    async with town() as here:
         await enterprise(here)
         await here.post("gov.permit.precursor.filed.v1", "E1", FILED)
         earlier = TUESDAY - timedelta(hours=1)
@@ -67,9 +66,9 @@ async def test_filed_before_the_sale_is_known_means_no_reminder_at_all(tmp_path:
 
 
 async def test_an_enterprise_registered_late_hands_over_to_its_contact_person(
-    tmp_path: Path,
+    town: OpenTown,
 ) -> None:
-    async with town(tmp_path) as here:
+    async with town() as here:
         await here.post("gov.permit.precursor.sold.v1", "E1", SOLD)
         assert {t.state.reason for t in here.told("E1")} == {"recipient_unknown"}
         await here.pass_(days=1)
@@ -77,12 +76,12 @@ async def test_an_enterprise_registered_late_hands_over_to_its_contact_person(
         await here.until(day(12, 30))
         assert {t.status for t in here.told("E1")} == {"cancelled"}
         assert [t.status for t in here.told("P-filing")] == ["delivered"] * 4
-        here.books_agree()
+        await here.books_agree()
 
 
-async def test_a_newer_status_supersedes_the_older_that_still_waits(tmp_path: Path) -> None:
+async def test_a_newer_status_supersedes_the_older_that_still_waits(town: OpenTown) -> None:
     night = datetime(2026, 11, 24, 22, 0, tzinfo=SHANGHAI)
-    async with town(tmp_path, night) as here:
+    async with town(night) as here:
         await here.register("E1", **ENTERPRISE, phones=["13912340001"])
         await here.post(case("examined")[0], "E1", case("examined")[1])
         await here.pass_(hours=1)
@@ -94,8 +93,8 @@ async def test_a_newer_status_supersedes_the_older_that_still_waits(tmp_path: Pa
         assert approved.status == "delivered"
 
 
-async def test_an_older_status_that_arrives_late_is_not_sent(tmp_path: Path) -> None:
-    async with town(tmp_path) as here:
+async def test_an_older_status_that_arrives_late_is_not_sent(town: OpenTown) -> None:
+    async with town() as here:
         await here.register("E1", **ENTERPRISE, phones=["13912340001"])
         await here.post(case("approved")[0], "E1", case("approved")[1])
         earlier = TUESDAY - timedelta(hours=2)
@@ -106,9 +105,9 @@ async def test_an_older_status_that_arrives_late_is_not_sent(tmp_path: Path) -> 
         }  # fmt: skip
 
 
-async def test_later_than_promised_is_said_the_day_after_and_only_then(tmp_path: Path) -> None:
+async def test_later_than_promised_is_said_the_day_after_and_only_then(town: OpenTown) -> None:
     received = case("received", promised_date="2026-12-04")
-    async with town(tmp_path) as here:
+    async with town() as here:
         await here.register("E1", **ENTERPRISE, phones=["13912340001"])
         await here.post(*received[:1], "E1", received[1])
         await here.until(day(12, 4, 23))
@@ -116,13 +115,13 @@ async def test_later_than_promised_is_said_the_day_after_and_only_then(tmp_path:
         await here.until(day(12, 5, 11))
         [late] = here.told("E1", "permit-later-than-promised")
         assert (late.status, late.occasion) == ("delivered", "T+1")
-        here.books_agree()
+        await here.books_agree()
 
 
-async def test_a_permit_issued_in_time_says_nothing_of_being_late(tmp_path: Path) -> None:
+async def test_a_permit_issued_in_time_says_nothing_of_being_late(town: OpenTown) -> None:
     received = case("received", promised_date="2026-12-04")
     issued = case("issued", permit_no="闽G350100200088", valid_until="2027-12-01")
-    async with town(tmp_path) as here:
+    async with town() as here:
         await here.register("E1", **ENTERPRISE, phones=["13912340001"])
         await here.post(received[0], "E1", received[1])
         await here.pass_(days=3)

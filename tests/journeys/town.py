@@ -1,29 +1,33 @@
-"""A town for journeys: the whole hub in one process on virtual time, the carrier on a real socket.
+"""A town for journeys: a whole hub, its people, and time that passes as a journey wants it.
 
 A journey registers people, lets upstream systems report, lets time pass, and reads what everybody
 was told. Nothing is patched: the door, the steps, the journal and the carrier are the real ones.
+`town` is a hub of one process on virtual time; `tests.journeys.cluster_town` is a cluster, on the
+time of a rehearsal. A journey does not know in which of the two it is.
 """
 
 import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy import text
 
 from channels.sandbox import SandboxChannel, serve
 from channels.sandbox_model import Faults
 from hub import bootstrap
 from hub.clock import Virtual
+from hub.cluster import ClusterHub
 from hub.settings import load
 from hub.virtual_time import Drive
 from preferences.changes import Choice
 from preferences.fault import Fault
 from preferences.store import load_many
-from streams.commands import Commands
 from streams.core.events import Head, Route
 from streams.core.lifecycle import State
 from streams.local import Pace
@@ -62,14 +66,26 @@ class Told:
         return self.state.route
 
 
-class Town:
-    """A hub, its clock and its people."""
+class Director(Protocol):
+    """Lets time pass for a hub; it stands still only when nothing is left to do now."""
 
-    def __init__(self, hub: bootstrap.Hub, clock: Virtual, drive: Drive) -> None:
+    async def to(self, ms: int) -> None:
+        """Let time pass until ``ms``."""
+
+    async def settle(self) -> None:
+        """Until nothing is left to do now."""
+
+    async def follow(self) -> None:
+        """Until the read models have come to the end of the journal."""
+
+
+class Town:
+    """A hub, its people, and who lets time pass for them."""
+
+    def __init__(self, hub: bootstrap.Hub | ClusterHub, director: Director) -> None:
         self.hub = hub
-        self.clock = clock
-        self._drive = drive
-        self.commands = Commands(hub.river, hub.inbox, hub.bed.ring, asyncio.to_thread)
+        self.commands = hub.commands
+        self._director = director
         self._number = 0
 
     # What upstream does
@@ -97,26 +113,27 @@ class Town:
         }
         [answer] = await self.commands.accept([json.dumps(event, ensure_ascii=False).encode()])
         assert answer.status == "accepted", answer
-        await self._drive.settle()
+        await self._director.settle()
         return str(event["id"])
 
     async def choose(self, ref: str, choice: Choice) -> None:
         """A recipient changes a preference."""
         done = await self.commands.change_preferences(ref, choice, "citizen")
         assert not isinstance(done, Fault), done
-        await self._drive.settle()
+        await self._director.settle()
 
     # Time
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now_ms() / 1000, SHANGHAI)
+        return datetime.fromtimestamp(self.hub.clock.now_ms() / 1000, SHANGHAI)
 
     async def pass_(self, **time: float) -> None:
         """Let time pass (hours=1, days=2, …)."""
-        await self._drive.to(self.clock.now_ms() + int(timedelta(**time).total_seconds() * 1000))
+        passing_ms = int(timedelta(**time).total_seconds() * 1000)
+        await self._director.to(self.hub.clock.now_ms() + passing_ms)
 
     async def until(self, moment: datetime) -> None:
-        await self._drive.to(int(moment.timestamp() * 1000))
+        await self._director.to(int(moment.timestamp() * 1000))
 
     # What was told
 
@@ -162,14 +179,48 @@ class Town:
         with self.hub.store.readers.connect() as connection:
             return load_many(connection, self.hub.vault, [ref])[ref].key
 
-    def books_agree(self) -> None:
+    async def books_agree(self) -> None:
         """The projections, brought up to date, say what a recount of the journal says."""
-        follower = Follower(self.hub.store)
-        while follower.follow(1_000):
-            pass
+        await self._director.follow()
         with self.hub.store.readers.connect() as connection:
             assert report(counted(connection)) == recount(self.hub.store)
         assert list(self.hub.store.verify()) == []
+
+    def forge(self, pos: int) -> None:
+        """Somebody who owns the database writes something else into a row of the journal."""
+        with self.hub.store.transaction() as connection:
+            for statement in _UNGUARDED[connection.dialect.name]:
+                connection.exec_driver_sql(statement)
+            change = text("UPDATE journal SET data = :data WHERE pos = :pos")
+            connection.execute(change, {"data": b"{}", "pos": pos})
+
+
+_UNGUARDED = {
+    "sqlite": ["DROP TRIGGER journal_no_update"],
+    "postgresql": ["SET LOCAL session_replication_role = replica"],
+}
+"""So that the triggers let an owner of the tables do what nobody may."""
+
+
+class OpenTown(Protocol):
+    """How a journey is given its town."""
+
+    def __call__(
+        self, start: datetime = TUESDAY, faults: Faults | None = None
+    ) -> AbstractAsyncContextManager[Town]:
+        """A town at ``start``; its carrier has no faults unless given."""
+
+
+class _Alone(Drive):
+    """The director of a hub of one process."""
+
+    def __init__(self, hub: bootstrap.Hub, clock: Virtual, running: asyncio.Task[None]) -> None:
+        super().__init__(clock, hub.bed, running)
+        self._follower = Follower(hub.store)
+
+    async def follow(self) -> None:
+        while self._follower.follow(1_000):
+            pass
 
 
 @asynccontextmanager
@@ -193,10 +244,10 @@ async def town(
         pace=Pace(rest_ms=DAY_MS, project_pause_ms=60_000),
     )  # fmt: skip
     running = asyncio.create_task(hub.bed.run())
-    drive = Drive(clock, hub.bed, running)
+    director = _Alone(hub, clock, running)
     try:
-        yield Town(hub, clock, drive)
-        await drive.end()
+        yield Town(hub, director)
+        await director.end()
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
