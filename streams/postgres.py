@@ -4,6 +4,7 @@ how many rows and many keys travel at once."""
 import select
 import struct
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
@@ -65,7 +66,8 @@ def engine(url: str, *, connections: int, read_only: bool = False) -> Engine:
 
     @event.listens_for(made, "connect")
     def _connected(driver: psycopg.Connection[Any], _: object) -> None:
-        driver.adapters.register_dumper(Names, _NamesDumper)
+        for many, dumper in _DUMPERS.items():
+            driver.adapters.register_dumper(many, dumper)
 
     @event.listens_for(made, "checkout")
     def _lent(driver: psycopg.Connection[Any], *_: object) -> None:
@@ -133,6 +135,8 @@ def trouble(error: BaseException) -> Trouble | None:
 # Many at once
 
 _BYTEA, _BYTEA_ARRAY = 17, 1001
+_INT8, _INT8_ARRAY = 20, 1016
+_TEXT, _TEXT_ARRAY = 25, 1009
 _array_head = struct.Struct(">iiiii").pack
 
 
@@ -149,11 +153,42 @@ class _NamesDumper(Dumper):
     oid = _BYTEA_ARRAY
 
     def dump(self, obj: Names) -> bytes:
-        if not obj:
-            return struct.pack(">iii", 0, 0, _BYTEA)
-        width = len(obj[0])
-        head = _array_head(1, 0, _BYTEA, len(obj), 1)
-        return width.to_bytes(4, "big").join((head, *obj))
+        head = _array_of(_BYTEA, len(obj))
+        return len(obj[0]).to_bytes(4, "big").join((head, *obj)) if obj else head
+
+
+class Words(list[str]):
+    """Texts, many of them the same, sent as one text[]."""
+
+
+class _WordsDumper(Dumper):
+    format = Format.BINARY
+    oid = _TEXT_ARRAY
+
+    def dump(self, obj: Words) -> bytes:
+        raws = {word: word.encode() for word in set(obj)}
+        packed = {word: len(raw).to_bytes(4, "big") + raw for word, raw in raws.items()}
+        return _array_of(_TEXT, len(obj)) + b"".join([packed[word] for word in obj])
+
+
+class Numbers(list[int]):
+    """Integers, sent as one bigint[]."""
+
+
+class _NumbersDumper(Dumper):
+    format = Format.BINARY
+    oid = _INT8_ARRAY
+
+    def dump(self, obj: Numbers) -> bytes:
+        packed = struct.pack(f">{'iq' * len(obj)}", *chain.from_iterable(zip(repeat(8), obj)))
+        return _array_of(_INT8, len(obj)) + packed
+
+
+_DUMPERS: dict[type, Any] = {Names: _NamesDumper, Words: _WordsDumper, Numbers: _NumbersDumper}
+
+
+def _array_of(oid: int, count: int) -> bytes:
+    return _array_head(1, 0, oid, count, 1) if count else struct.pack(">iii", 0, 0, oid)
 
 
 # PostgreSQL's binary COPY: a signature, flags, the length of an extension; rows; an end

@@ -7,7 +7,16 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from streams.postgres import ROWS_AT_ONCE, Names, driver_of, engine, insert_rows, trouble
+from streams.postgres import (
+    ROWS_AT_ONCE,
+    Names,
+    Numbers,
+    Words,
+    driver_of,
+    engine,
+    insert_rows,
+    trouble,
+)
 from streams.sqlite import Trouble
 from tests.cluster.native_postgres import NativePostgres
 
@@ -124,6 +133,20 @@ def test_names_arrive_as_they_are(opened: Engine, names: list[bytes]) -> None:
     with opened.connect() as connection:
         [found] = driver_of(connection).execute("SELECT %s", (Names(names),)).fetchone() or ()
     assert found == names
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        Words(), Words(["", "烽火", "a", "烽火"]), Words(map(str, range(300))),
+        Numbers(), Numbers([0, -1, 2**63 - 1, -(2**63)]), Numbers(range(300)),
+    ],
+    ids=lambda many: f"{type(many).__name__} {len(many)}",
+)  # fmt: skip
+def test_words_and_numbers_arrive_as_they_are(opened: Engine, many: list[object]) -> None:
+    with opened.connect() as connection:
+        [found] = driver_of(connection).execute("SELECT %s", (many,)).fetchone() or ()
+    assert found == many
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1])
