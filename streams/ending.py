@@ -7,7 +7,7 @@ from typing import NoReturn
 EXIT_BROKEN = 70
 """EX_SOFTWARE: whoever supervises the process starts it again."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("fenghuo.ending")
 
 
 def end_process(sentence: str, error: BaseException | None = None) -> NoReturn:

@@ -77,8 +77,7 @@ class KafkaBed:
     async def run(self) -> None:
         """Until :meth:`stop`: then what is begun is finished and said, and the group is left.
 
-        Raises `aiokafka.errors.KafkaConnectionError` when no broker answers at the start; one that
-        goes away later is waited for.
+        Brokers that are away are waited for, at the start and later.
         """
         starting = asyncio.create_task(self.app.start(), name="start of the bed")
         ending = asyncio.create_task(self._ending.wait(), name="end of the bed")
@@ -90,6 +89,7 @@ class KafkaBed:
         finally:
             ending.cancel()
             await self.app.stop()
+            await asyncio.wait({starting})
 
     def stop(self) -> None:
         """Have :meth:`run` end."""

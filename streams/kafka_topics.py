@@ -35,7 +35,7 @@ CLOSE_S = 10
 """How long the end waits for brokers that are away, before it gives up what is being published:
 nobody was told that it is safe."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("fenghuo.kafka")
 
 Batches = Mapping[str, Sequence[Record]]
 Part = tuple[str, int, list[Record]]

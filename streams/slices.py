@@ -17,7 +17,12 @@ from typing import Any, Protocol, cast
 import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaConnectionError,
+)
 from faust.transport import base
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import TRANSPORTS
@@ -44,10 +49,16 @@ POLLED_NEVER_MS = 2**31 - 1
 """aiokafka makes a member leave that has not polled for so long. A paced lane may rightly be full
 for hours, and a loop that hangs does not send heartbeats either: they come from the same loop."""
 
-COMMIT_S = 10
+METADATA_MS = 30_000
+"""A topic that is made after its readers were started is found so soon."""
+
+RETRY_S = 0.5
+"""Between two tries to reach a broker at the start."""
+
+COMMIT_S = 5
 """A worker that leaves waits so long for its last commit. What it could not say comes again."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("fenghuo.kafka")
 
 
 class SliceApp(Protocol):
@@ -101,8 +112,21 @@ class SliceConsumer(base.Consumer):
     # Coming and going
 
     async def on_start(self) -> None:
+        """Returns when a broker has answered, or the app is stopping."""
+        while self._kafka is None and not self.should_stop:
+            kafka = self._member()
+            try:
+                await kafka.start()
+            except KafkaConnectionError as error:
+                _log.warning("no broker at %s: %s", self._slices.brokers, error)
+                await kafka.stop()
+                await self.sleep(RETRY_S)
+            else:
+                self._kafka = kafka
+
+    def _member(self) -> AIOKafkaConsumer:
         session_ms = self._slices.session_ms
-        self._kafka = AIOKafkaConsumer(
+        return AIOKafkaConsumer(
             bootstrap_servers=self._slices.brokers,
             group_id=self._slices.conf.id,
             enable_auto_commit=False,
@@ -110,12 +134,12 @@ class SliceConsumer(base.Consumer):
             isolation_level="read_committed",
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             max_partition_fetch_bytes=FETCH_BYTES,
+            metadata_max_age_ms=METADATA_MS,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 4,
             rebalance_timeout_ms=REBALANCE_MS,
             max_poll_interval_ms=POLLED_NEVER_MS,
         )
-        await self._kafka.start()
 
     async def on_stop(self) -> None:
         """Finish what is in hand, say how far that was, and leave the group."""

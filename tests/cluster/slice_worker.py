@@ -88,16 +88,24 @@ def now_ms() -> float:
     return time.monotonic_ns() / 1e6
 
 
-async def main(orders: Orders) -> None:
-    bed = KafkaBed(
+def orders_of(text: str) -> Orders:
+    return msgspec.convert(json.loads(text), Orders, dec_hook=lambda kind, value: kind(value))
+
+
+def bed_of(orders: Orders) -> KafkaBed:
+    return KafkaBed(
         orders.brokers,
         orders.group,
         {orders.topic: Handler(Step(orders).serve, orders.slice_records)},
         session_ms=orders.session_ms,
     )
+
+
+async def main(orders: Orders) -> None:
+    bed = bed_of(orders)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, bed.stop)
     await bed.run()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(msgspec.convert(json.loads(sys.argv[1]), Orders, dec_hook=lambda k, v: k(v))))
+    uvloop.run(main(orders_of(sys.argv[1])))

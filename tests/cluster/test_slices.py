@@ -2,6 +2,7 @@
 worker, to the group or to the broker."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -45,10 +46,11 @@ class Worker:
             "brokers": group.broker.bootstrap, "group": group.name, "topic": group.topic,
             "notes": str(self._notes), **orders,
         }  # fmt: skip
+        text = msgspec.json.encode(given).decode()
+        command = [sys.executable, "-m", *(group.command or ("tests.cluster.slice_worker", text))]
         with self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.cluster.slice_worker", msgspec.json.encode(given)],
-                stderr=errors,
+                command, stdout=errors, stderr=errors, env={**os.environ, "ORDERS": text}
             )
 
     def notes(self) -> list[Note]:
@@ -61,9 +63,14 @@ class Worker:
     def errors(self) -> str:
         return self._errors.read_text()
 
-    def end(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(PATIENCE_S)
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Cleanly, which it says by its exit code."""
+        self.process.terminate()
+        assert self.process.wait(PATIENCE_S) == 0, self.errors()[-5_000:]
 
 
 class Workers:
@@ -74,6 +81,9 @@ class Workers:
         self.folder = folder
         self.topic = make_topic(broker, PARTITIONS)
         self.name = f"group-{uuid4().hex}"
+        self.command: Sequence[str] = ()
+        """Starts a worker in another way than its own script."""
+
         self._workers: list[Worker] = []
 
     def start(self, **orders: object) -> Worker:
@@ -83,8 +93,7 @@ class Workers:
 
     def end(self) -> None:
         for worker in self._workers:
-            worker.process.kill()
-            worker.process.wait()
+            worker.kill()
 
     def notes(self) -> list[Note]:
         return [note for worker in self._workers for note in worker.notes()]
@@ -119,6 +128,23 @@ def workers(kafka: NativeKafka, tmp_path: Path) -> Iterator[Workers]:
     workers.end()
 
 
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeKafka]:
+    """A broker of this module's own, to be killed."""
+    broker = NativeKafka(tmp_path_factory.mktemp("mortal"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def bereaved(mortal: NativeKafka, tmp_path: Path) -> Iterator[Workers]:
+    """Workers whose broker is killed."""
+    workers = Workers(mortal, tmp_path)
+    yield workers
+    workers.end()
+
+
 def publish(workers: Workers, numbers: Sequence[int]) -> None:
     async def bring() -> None:
         topics = KafkaTopics(workers.broker.bootstrap, Real())
@@ -141,22 +167,35 @@ def test_a_clean_stop_acknowledges_what_was_served_and_no_more(workers: Workers)
     publish(workers, range(1_000))
     first = workers.start(part_ms=20)
     wait_for(lambda: len(first.notes()) > 10, "the worker to be in the middle")
-    assert first.end(signal.SIGTERM) == 0
+    first.stop()
     assert workers.acknowledged_unserved() == []
     assert sum(workers.committed().values()) > 0
     second = workers.start()
     wait_for(lambda: workers.numbers().keys() == {*range(1_000)}, "the rest to be served")
-    assert second.end(signal.SIGTERM) == 0
+    second.stop()
     assert workers.lag() == 0
     # twice: at most the slice of each partition that was given up between two parts
     assert sum(count - 1 for count in workers.numbers().values()) < 100 * PARTITIONS
+
+
+def test_the_command_of_faust_runs_the_bed_as_well(workers: Workers) -> None:
+    workers.command = ("faust", "-A", "tests.cluster.faust_app", "--loop", "uvloop", "worker")
+    publish(workers, range(500))
+    first = workers.start(part_ms=20)
+    wait_for(lambda: len(first.notes()) > 4, "the worker to be in the middle")
+    first.stop()
+    assert workers.acknowledged_unserved() == []
+    second = workers.start()
+    wait_for(lambda: workers.lag() == 0, "the rest to be acknowledged")
+    assert workers.numbers().keys() == {*range(500)}
+    second.stop()
 
 
 def test_kill_9_loses_nothing(workers: Workers) -> None:
     publish(workers, range(6_000))
     first = workers.start(part_ms=20, session_ms=BRIEF_MS)
     wait_for(lambda: sum(workers.committed().values()) > 300, "some to be acknowledged")
-    first.end(signal.SIGKILL)
+    first.kill()
     assert workers.acknowledged_unserved() == []
     assert workers.numbers().keys() < {*range(6_000)}
     workers.start(session_ms=BRIEF_MS)
@@ -207,7 +246,8 @@ def test_a_second_worker_takes_its_share_and_no_partition_is_served_twice_at_onc
         spans.sort()
         for (_, ended_ms, who), (begun_ms, _, then) in pairwise(spans):
             assert who == then or ended_ms <= begun_ms, f"partition {number} had two owners"
-    assert first.end(signal.SIGTERM) == second.end(signal.SIGTERM) == 0
+    first.stop()
+    second.stop()
 
 
 def test_markers_of_transactions_do_not_hold_up_acknowledgement(workers: Workers) -> None:
@@ -231,28 +271,34 @@ def test_markers_of_transactions_do_not_hold_up_acknowledgement(workers: Workers
     worker = workers.start()
     wait_for(lambda: workers.lag() == 0, "everything to be acknowledged, markers too")
     assert workers.numbers() == Counter([*range(200), *range(250, 500)])
-    assert worker.end(signal.SIGTERM) == 0
+    worker.stop()
 
 
-def test_a_broker_that_dies_and_comes_back_is_waited_for(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> None:
-    broker = NativeKafka(tmp_path_factory.mktemp("mortal"))
-    broker.start()
-    workers = Workers(broker, tmp_path)
+def test_a_broker_that_dies_and_comes_back_is_waited_for(bereaved: Workers) -> None:
+    publish(bereaved, range(1_000))
+    worker = bereaved.start(part_ms=100)
+    wait_for(lambda: sum(bereaved.committed().values()) > 100, "some to be acknowledged")
+    bereaved.broker.kill()
+    early = bereaved.start()  # begins while there is none
+    wait_for(lambda: "no broker at" in early.errors(), "the second to look for the broker")
+    bereaved.broker.start()
+    publish(bereaved, range(1_000, 1_100))
+    wait_for(lambda: bereaved.members() == 2, "the second to join")
+    wait_for(lambda: bereaved.lag() == 0, "the rest to be acknowledged")
+    assert bereaved.numbers().keys() == {*range(1_100)}
+    worker.stop()
+    early.stop()
+
+
+def test_a_worker_ends_although_the_broker_is_away(bereaved: Workers) -> None:
+    publish(bereaved, range(1_000))
+    worker = bereaved.start(part_ms=50)
+    wait_for(worker.notes, "the worker to be in the middle")
+    bereaved.broker.kill()
     try:
-        publish(workers, range(1_000))
-        worker = workers.start(part_ms=100)
-        wait_for(lambda: sum(workers.committed().values()) > 100, "some to be acknowledged")
-        broker.kill()
-        broker.start()
-        publish(workers, range(1_000, 1_100))
-        wait_for(lambda: workers.lag() == 0, "the rest to be acknowledged")
-        assert workers.numbers().keys() == {*range(1_100)}
-        assert worker.end(signal.SIGTERM) == 0
+        worker.stop()
     finally:
-        workers.end()
-        broker.stop()
+        bereaved.broker.start()
 
 
 def test_a_slow_partition_holds_up_no_other(workers: Workers, tmp_path: Path) -> None:
@@ -269,7 +315,7 @@ def test_a_slow_partition_holds_up_no_other(workers: Workers, tmp_path: Path) ->
     gate.touch()
     wait_for(lambda: workers.lag() == 0, "the slow one to be served")
     assert workers.numbers() == Counter(range(3_300))
-    assert worker.end(signal.SIGTERM) == 0
+    worker.stop()
 
 
 def test_a_worker_that_sleeps_through_its_session_does_no_harm_when_it_wakes(
@@ -292,4 +338,5 @@ def test_a_worker_that_sleeps_through_its_session_does_no_harm_when_it_wakes(
     assert workers.numbers().keys() == {*range(1_300)}
     assert all(end >= done[number] for number, end in workers.committed().items())
     assert workers.acknowledged_unserved() == []
-    assert sleeper.end(signal.SIGTERM) == other.end(signal.SIGTERM) == 0
+    sleeper.stop()
+    other.stop()
