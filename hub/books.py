@@ -34,19 +34,25 @@ class Books(NamedTuple):
 @contextmanager
 def open_books(settings: Settings) -> Iterator[Books]:
     """Open the journal, beside a running hub or alone; the read models are as of now, unless a
-    running hub is moving them along. Raises :class:`NoJournal`."""
-    if not (settings.data_dir / JOURNAL).is_file():
-        raise NoJournal(f"no hub has run on {settings.data_dir} yet; `hub up` starts one")
+    running hub is moving them along. Raises :class:`NoJournal`, and of a cluster what
+    `hub.migrating.check_postgres` does."""
+    check_there(settings)
     store = open_store(settings)
     try:
         index = Index(settings.key("index_key"))
         known = load(store, index, documents(settings))
-        if owner(settings.data_dir) is None:
+        if not settings.database and owner(settings.data_dir) is None:
             catch_up(store)
         reading = Reading(store, open_vault(settings), index, lambda: known)
         yield Books(settings, store, index, known, reading)
     finally:
         store.close()
+
+
+def check_there(settings: Settings) -> None:
+    """Raises :class:`NoJournal` rather than have one made by whoever only asks."""
+    if not settings.database and not (settings.data_dir / JOURNAL).is_file():
+        raise NoJournal(f"no hub has run on {settings.data_dir} yet; `hub up` starts one")
 
 
 def catch_up(store: Store) -> None:

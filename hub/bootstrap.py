@@ -22,7 +22,7 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
-from hub.migrating import migrate_folder
+from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
@@ -35,6 +35,7 @@ from streams.documents import Refresher, load
 from streams.event_record import rules_of
 from streams.journal.base import Store
 from streams.journal.group import GroupCommit, at_once
+from streams.journal.postgres import PostgresStore
 from streams.journal.sqlite import SqliteStore
 from streams.local import PACE, Bells, LocalBed, Pace
 from streams.local_topics import SqliteTopics
@@ -109,8 +110,12 @@ def settle() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def open_store(settings: Settings, *, synced: bool = True) -> SqliteStore:
-    """The journal's database, with every table as this hub needs it."""
+def open_store(settings: Settings, *, synced: bool = True) -> Store:
+    """The journal's database, with every table as this hub needs it: the cluster's, which somebody
+    has migrated, or the folder's."""
+    if settings.database:
+        check_postgres(settings.database_url())
+        return PostgresStore(settings.database_url())
     migrate_folder(settings.data_dir)
     return SqliteStore(settings.data_dir / JOURNAL, synced=synced)
 

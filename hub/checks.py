@@ -1,6 +1,7 @@
 """What ``hub doctor`` looks at: everything that has to be right before a hub can run well.
 
-Each check answers with what it found; none changes anything but a file it removes again.
+Each check answers with what it found; none changes anything but a file it removes again. What only
+a cluster has is imported by its checks: `hub health sandbox` asks here every few seconds.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from channels.sandbox import LineDown, LineLost, SandboxChannel
 from hub.carrier import CHECKOUT
 from hub.clock import Real
 from hub.folder import JOURNAL, owner
+from hub.health import ask
 from hub.settings import KEYS, Settings, SettingsError
 
 PACKAGES = ("streams", "templates", "channels", "preferences", "web", "hub")
@@ -49,7 +51,7 @@ class Check(NamedTuple):
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Every check, in the order in which they build on each other."""
-    for check in CHECKS:
+    for check in OF_A_CLUSTER if settings.database else OF_A_FOLDER:
         yield check(settings)
 
 
@@ -99,7 +101,7 @@ def _clock(settings: Settings) -> Check:
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     if not CLOCK_FROM <= now.year < CLOCK_TO:
         return Check("clock", "bad", f"says {now:%Y-%m-%d}")
-    newest_ms = _newest_ms(settings.data_dir / JOURNAL)
+    newest_ms = 0 if settings.database else _newest_ms(settings.data_dir / JOURNAL)
     if newest_ms > now_ms + SKEW_MS:
         ahead = datetime.fromtimestamp(newest_ms / 1000, UTC)
         return Check("clock", "bad", f"{now:%F %T} UTC, behind the journal's {ahead:%F %T}")
@@ -115,6 +117,52 @@ def _newest_ms(journal: Path) -> int:
     except sqlite3.Error:
         return 0
     return row[0] or 0
+
+
+def _database(settings: Settings) -> Check:
+    from hub.bootstrap import open_store
+    from hub.migrating import SchemaNew, SchemaOld
+    from streams.journal.errors import JournalError
+    from streams.journal.postgres_partitions import missing_partitions
+
+    where = settings.database.rpartition("@")[2]
+    try:
+        store = open_store(settings)
+    except (SchemaOld, SchemaNew, JournalError) as error:
+        return Check("database", "bad", f"{where}: {error}")
+    try:
+        head = store.head()
+        with store.transaction() as connection:
+            missing = missing_partitions(connection, Real().now_ms())
+    finally:
+        store.close()
+    says = f"{where}, {head:,} rows"
+    if missing:
+        return Check("database", "note", f"{says}; `hub migrate` makes {', '.join(missing)}")
+    return Check("database", "good", says)
+
+
+def _topics(settings: Settings) -> Check:
+    from hub.topics import wrong
+    from streams.topic_admin import TopicAdmin
+    from streams.topics import TopicsUnavailable
+
+    try:
+        with TopicAdmin(settings.kafka) as brokers:
+            found = wrong(settings, brokers)
+    except TopicsUnavailable as error:
+        return Check("topics", "bad", str(error))
+    told = [f"{name}: {sentence}" for name, those in found.items() for sentence in those]
+    if told:
+        return Check("topics", "bad", f"{'; '.join(told)}. `hub topics` mends what it can")
+    return Check("topics", "good", f"{len(found)} at {settings.kafka}, as they must be")
+
+
+def _pages(settings: Settings) -> Check:
+    """They may well be on another machine."""
+    wrong = ask(settings.host, settings.port)
+    says = "; ".join(wrong) or f"ready at {settings.host}:{settings.port}"
+    return Check("pages", "note" if wrong else "good", says)
 
 
 def _port(settings: Settings) -> Check:
@@ -163,7 +211,7 @@ def _fonts(settings: Settings) -> Check:
     return Check("display", "note", f"{chinese}; {browser or 'no browser found'}")
 
 
-CHECKS: tuple[Callable[[Settings], Check], ...] = (
+OF_A_FOLDER: tuple[Callable[[Settings], Check], ...] = (
     _python,
     _packages,
     _folder,
@@ -172,4 +220,15 @@ CHECKS: tuple[Callable[[Settings], Check], ...] = (
     _port,
     _sandbox,
     _fonts,
+)
+
+OF_A_CLUSTER: tuple[Callable[[Settings], Check], ...] = (
+    _python,
+    _packages,
+    _keys,
+    _clock,
+    _database,
+    _topics,
+    _pages,
+    _sandbox,
 )

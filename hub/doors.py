@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from hub.bootstrap import Hub, open_hub, open_store
-from hub.clock import Real
+from hub.clock import Real, clock_of
 from hub.folder import held, owner
 from hub.settings import Settings
 from streams.commands import Received
@@ -176,7 +176,7 @@ def _own_key(settings: Settings) -> str:
 
 def make_key(settings: Settings, name: str, scope: Scope, good_for_ms: int) -> str:
     """A new key, made beside a running hub or without one; its text cannot be read again."""
-    now_ms = Real().now_ms()
+    now_ms = clock_of(settings.clock).now_ms()
     store = open_store(settings)
     try:
         with store.transaction() as connection:

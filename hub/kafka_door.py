@@ -8,10 +8,9 @@ where it came from. What was brought before is brought again: the router knows i
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hub.bootstrap import documents, hub_key, open_vault
+from hub.bootstrap import documents, hub_key, open_store, open_vault
 from hub.clock import clock_of
 from hub.doors import DoorShut
-from hub.migrating import check_postgres
 from hub.settings import Settings
 from streams.admission import partition_key
 from streams.commands import Received
@@ -19,7 +18,6 @@ from streams.core.codec import Refusal
 from streams.core.identity import Index
 from streams.documents import load
 from streams.door import Incoming, examine
-from streams.journal.postgres import PostgresStore
 from streams.pipeline.river import Documents
 from streams.topics import EVENTS
 from streams.upstream_client import Checked, UpstreamClient, UpstreamError
@@ -68,8 +66,7 @@ class KafkaDoor:
 
 
 def _in_force(settings: Settings) -> Documents:
-    check_postgres(settings.database_url())
-    store = PostgresStore(settings.database_url())
+    store = open_store(settings)
     try:
         return load(store, Index(settings.key("index_key")), documents(settings))
     finally:

@@ -50,11 +50,12 @@ def list_(json: Json = False) -> None:
 def revoke(key_id: Annotated[str, typer.Argument(help="Its id: the part after fh_live_.")]) -> None:
     """End a key now."""
     from hub.books import open_books
-    from hub.clock import Real
+    from hub.clock import clock_of
     from web.keys import revoke_key
 
-    with open_books(settings()) as books, books.store.transaction() as connection:
-        ended = revoke_key(connection, key_id, Real().now_ms())
+    told = settings()
+    with open_books(told) as books, books.store.transaction() as connection:
+        ended = revoke_key(connection, key_id, clock_of(told.clock).now_ms())
     if not ended:
         fail(f"no key in use has the id {key_id}")
 

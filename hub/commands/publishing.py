@@ -13,6 +13,7 @@ from hub.commands.console import Json, fail, say, say_json, settings, table
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
+    from hub.cluster import ClusterHub
     from templates.lint import Finding
 
 Language = Annotated[Literal["zh", "en"], typer.Option(help="Of what is found wrong.")]
@@ -27,14 +28,21 @@ def me() -> str:
 
 
 @contextmanager
-def beside() -> Iterator[tuple["Hub", asyncio.Runner]]:
-    """The hub of the folder, opened beside one that may be running: it follows what is published
-    here within a second."""
+def beside() -> Iterator[tuple["Hub | ClusterHub", asyncio.Runner]]:
+    """The hub of the folder or the cluster, opened beside those that may be running: they follow
+    what is published here within a second."""
     from hub.bootstrap import open_hub
-    from hub.clock import Real
+    from hub.clock import Real, clock_of
+    from hub.cluster import open_cluster
 
+    told = settings()
     with asyncio.Runner() as runner:
-        hub = open_hub(settings(), Real())
+        hub: Hub | ClusterHub
+        if told.database:
+            clock, ending = clock_of(told.clock), asyncio.Event()
+            hub = runner.run(open_cluster(told, clock, ending, patient=False))
+        else:
+            hub = open_hub(told, Real())
         try:
             yield hub, runner
         finally:

@@ -1,6 +1,7 @@
 """``hub quarantine``: what could not be understood; mended, brought in again, or dropped."""
 
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +11,13 @@ from hub.commands.console import Json, an_id, fail, say, say_json, settings, tab
 from hub.commands.publishing import beside, me
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from hub.bootstrap import Hub
+    from hub.cluster import ClusterHub
     from hub.settings import Settings
+
+    Opened = AbstractContextManager[tuple[Hub | ClusterHub, asyncio.Runner]]
 
 Id = Annotated[str, typer.Argument(help="Its id, as the list shows it.")]
 
@@ -66,7 +73,6 @@ def replay(
     json: Json = False,
 ) -> None:
     """Bring an item in again, mended or as it came; the original is kept."""
-    from hub.doors import own_hub
     from preferences.fault import Fault
 
     told = settings()
@@ -74,8 +80,7 @@ def replay(
     if file is not None and not file.is_file():
         fail(f"{file}: there is no such file", 2)
     raw = file.read_bytes().strip() if file else None
-    _must_not_run(told, item)
-    with own_hub(told) as (hub, runner):
+    with _bringing(told, item) as (hub, runner):
         answer = runner.run(hub.commands.replay_quarantined(item, raw, me()))
     if isinstance(answer, Fault):
         fail(f"{item}: expected {answer.expected}")
@@ -114,10 +119,15 @@ def _must_exist(told: "Settings", item: str) -> None:
             fail(f"nothing in quarantine has the id {item}")
 
 
-def _must_not_run(told: "Settings", item: str) -> None:
-    """A running hub's topics are its own: its page does the same."""
+def _bringing(told: "Settings", item: str) -> "Opened":
+    """A hub with a door. The topics of a folder are those of the hub that runs on it, if one does:
+    its page does the same."""
+    from hub.doors import own_hub
     from hub.folder import owner
 
+    if told.database:
+        return beside()
     running = owner(told.data_dir)
     if running:
         fail(f"the hub is running: do it on {running.url}/quarantine/{item}, or stop it first")
+    return own_hub(told)

@@ -13,6 +13,7 @@ from hub.commands.console import MISUSED, Json, fail, say, say_json, settings, t
 if TYPE_CHECKING:
     from hub.books import Books
     from hub.bootstrap import Hub
+    from hub.cluster import ClusterHub
     from streams.core.policy import Policy
     from streams.replaying import Difference
     from streams.replaying import Summary as Decided
@@ -120,13 +121,11 @@ def _draft(file: Path | None, books: "Books") -> "Policy":
 
 
 def _reword(folder: Path, since_ms: int, file: IO[bytes] | None, json: bool) -> None:
-    from hub.books import NoJournal
+    from hub.books import check_there
     from hub.commands.publishing import beside, files_of
-    from hub.folder import JOURNAL
 
-    files, place = files_of(folder), settings().data_dir
-    if not (place / JOURNAL).is_file():
-        raise NoJournal(f"no hub has run on {place} yet; `hub up` starts one")
+    files = files_of(folder)
+    check_there(settings())
     with beside() as (hub, runner):
         notice = folder.resolve().name
         summary, shown = runner.run(_worded(hub, notice, files, since_ms, file))
@@ -139,7 +138,11 @@ def _reword(folder: Path, since_ms: int, file: IO[bytes] | None, json: bool) -> 
 
 
 async def _worded(
-    hub: "Hub", notice: str, files: dict[str, str], since_ms: int, file: IO[bytes] | None
+    hub: "Hub | ClusterHub",
+    notice: str,
+    files: dict[str, str],
+    since_ms: int,
+    file: IO[bytes] | None,
 ) -> "tuple[Worded, list[Reworded]]":
     from streams.rewording import Rewording
 

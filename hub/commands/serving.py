@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.commands.console import fail, say, settings
+from hub.commands.console import MISUSED, fail, say, settings
 
 if TYPE_CHECKING:
     from channels.sandbox_model import Faults
@@ -32,7 +32,10 @@ def up(
 
     from hub.serving import serve
 
-    uvloop.run(serve(settings(), events_per_second if sample else None, own_sandbox, say))
+    told = settings()
+    if told.database:
+        fail("HUB_DATABASE names a cluster; there it is `hub web` and `hub worker`", MISUSED)
+    uvloop.run(serve(told, events_per_second if sample else None, own_sandbox, say))
 
 
 def sandbox(

@@ -16,30 +16,26 @@ def topics(
     Ends with 1 while something is: the number of partitions cannot be mended, since a recipient's
     partition depends on it.
     """
-    from hub.bootstrap import documents
+    from hub.topics import planned, wrong
     from streams.topic_admin import TopicAdmin
-    from streams.topic_plan import differences, plan, shortcomings
+    from streams.topic_plan import shortcomings
 
     told = settings()
     if not told.kafka:
         fail("HUB_KAFKA names the brokers; a hub without them has no topics to make", MISUSED)
-    seed = documents(told)
-    longest_ms = max(notice.expiry_ms for notice in seed.catalog.notices.values())
-    planned = plan([lane.name for lane in seed.lanes], longest_ms)
-    names = [topic.name for topic in planned]
+    wanted = planned(told)
     with TopicAdmin(told.kafka) as brokers:
-        found = brokers.found(names)
         if not check:
-            brokers.make([topic for topic in planned if topic.name not in found], told.partitions)
-            for topic in planned:
-                if topic.name in found and (wanted := shortcomings(topic, found[topic.name])):
-                    brokers.configure(topic.name, wanted)
-            found = brokers.found(names)
-    wrong = {t.name: differences(t, told.partitions, found.get(t.name)) for t in planned}
+            found = brokers.found([topic.name for topic in wanted])
+            brokers.make([topic for topic in wanted if topic.name not in found], told.partitions)
+            for topic in wanted:
+                if topic.name in found and (better := shortcomings(topic, found[topic.name])):
+                    brokers.configure(topic.name, better)
+        left = wrong(told, brokers)
     if json:
-        say_json({"ok": not any(wrong.values()), "topics": wrong})
+        say_json({"ok": not any(left.values()), "topics": left})
     else:
-        rows = [(name, "; ".join(sentences) or "right") for name, sentences in wrong.items()]
+        rows = [(name, "; ".join(sentences) or "right") for name, sentences in left.items()]
         table("", ("topic", "is"), rows)
-    if any(wrong.values()):
+    if any(left.values()):
         raise typer.Exit(REFUSED)
