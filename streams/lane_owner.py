@@ -9,7 +9,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 _Int = BigInteger().with_variant(Integer(), "sqlite")
@@ -26,6 +36,14 @@ LANE_OWNER = Table(
     Column("at_ms", _Int, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
+)
+
+
+# Locked and shared: shards do not wait for each other, and a claim waits for all of them.
+_MINE = (
+    select(LANE_OWNER.c.epoch)
+    .where(*(LANE_OWNER.c[name] == bindparam(name) for name in ("topic", "partition", "epoch")))
+    .with_for_update(read=True)
 )
 
 
@@ -47,12 +65,7 @@ class Claim(NamedTuple):
 
     def check(self, connection: Connection) -> None:
         """The effect that rides with intents. Raises :class:`LaneLost`."""
-        c = LANE_OWNER.c
-        mine = select(c.epoch).where(
-            c.topic == self.topic, c.partition == self.partition, c.epoch == self.epoch
-        )
-        # shared, so that shards do not wait for each other; a claim waits for all of them
-        if connection.scalar(mine.with_for_update(read=True)) is None:
+        if connection.scalar(_MINE, self._asdict()) is None:
             raise LaneLost(self.topic, self.partition)
 
 

@@ -19,12 +19,13 @@ def migrate(
     On PostgreSQL this also makes the months ahead, so run it once a month, and before a newer hub
     is started. A folder's database is brought along by itself when a hub opens it.
     """
-    from hub.clock import Real
+    from hub.clock import clock_of
     from hub.migrating import migrate_folder, migrate_postgres
 
     told = settings()
     if told.database:
-        done = migrate_postgres(told.database_url(), Real().now_ms(), role)
+        now_ms = clock_of(told.clock).now_ms()
+        done = migrate_postgres(told.database_url(), now_ms, role)
     else:
         done = migrate_folder(told.data_dir)
     if json:

@@ -279,8 +279,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "no epoch check",
         "streams.lane_owner",
-        "        if connection.scalar(mine.with_for_update(read=True)) is None:\n",
-        "        if connection.scalar(mine.with_for_update(read=True)) == -1:\n",
+        "        if connection.scalar(_MINE, self._asdict()) is None:\n",
+        "        if connection.scalar(_MINE, self._asdict()) == -1:\n",
     ),
     _one(
         "rate ÷ partitions owned",
