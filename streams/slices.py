@@ -22,6 +22,7 @@ from aiokafka.errors import (
     ConsumerStoppedError,
     IllegalStateError,
     KafkaConnectionError,
+    KafkaError,
 )
 from faust.transport import base
 from faust.transport.consumer import ensure_TPset
@@ -166,17 +167,34 @@ class SliceConsumer(base.Consumer):
 
     async def _drain_messages(self, fetcher: faust.ServiceT) -> None:
         """What Faust runs from an assignment to the next, or to the end."""
+        while not (self.should_stop or fetcher.should_stop):
+            # held before anything is awaited: from here on a commit must not pass them
+            slices = [
+                one
+                for tp, records in (await self._fetch()).items()
+                for one in self._hold(tp, records)
+            ]
+            for slice_ in slices:
+                await self._pass_on(slice_)
+
+    async def _fetch(self) -> Mapping[TopicPartition, list[Any]]:
         assert self._kafka is not None
         try:
-            while not (self.should_stop or fetcher.should_stop):
-                fetched = await self._kafka.getmany(timeout_ms=POLL_MS)
-                # held before anything is awaited: from here on a commit must not pass them
-                slices = [one for tp, records in fetched.items() for one in self._hold(tp, records)]
-                for slice_ in slices:
-                    await self._pass_on(slice_)
+            return cast(
+                Mapping[TopicPartition, list[Any]], await self._kafka.getmany(timeout_ms=POLL_MS)
+            )
         except ConsumerStoppedError:
             if not self.app.should_stop:
                 raise
+        except KafkaError as error:
+            coordinator = self._kafka._coordinator
+            if type(error) is not KafkaError or coordinator._coordination_task.done():
+                raise  # the brokers refuse us, or nothing is left to go on with
+            # What aiokafka did not foresee: a heartbeat, say, that a broker answers while it still
+            # reads its groups after a start. It sends no more of them until it has joined anew.
+            _log.warning("joining the group again: %s", error)
+            coordinator.request_rejoin()
+        return {}
 
     def _hold(self, tp: TopicPartition, records: list[Any]) -> list[Slice]:
         partition = self._held.get(tp)

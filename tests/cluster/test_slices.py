@@ -16,10 +16,14 @@ from uuid import uuid4
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import KafkaError
 
 from hub.clock import Real
 from streams.ending import EXIT_BROKEN
+from streams.kafka_bed import KafkaBed
 from streams.kafka_topics import KafkaTopics
+from streams.partition import Handler, Partition
 from streams.partitioner import partition_of
 from streams.topics import Record
 from tests.cluster.kafka_topics import committed, ends, make_topic, members
@@ -340,3 +344,40 @@ def test_a_worker_that_sleeps_through_its_session_does_no_harm_when_it_wakes(
     assert workers.acknowledged_unserved() == []
     sleeper.stop()
     other.stop()
+
+
+async def test_a_heartbeat_that_aiokafka_did_not_expect_makes_it_join_again(
+    kafka: NativeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that still reads its groups after a start answers one so."""
+    failed = asyncio.Event()
+    beat = GroupCoordinator._do_heartbeat
+
+    async def fail_once(coordinator: GroupCoordinator) -> bool:
+        if failed.is_set():
+            return await beat(coordinator)
+        failed.set()
+        raise KafkaError("Unexpected exception in heartbeat task: GroupLoadInProgressError()")
+
+    served: list[int] = []
+
+    async def serve(partition: Partition, records: Sequence[Record]) -> bool:
+        served.extend(int.from_bytes(record.value, "big") for record in records)
+        return True
+
+    monkeypatch.setattr(GroupCoordinator, "_do_heartbeat", fail_once)
+    topic = make_topic(kafka, PARTITIONS)
+    topics = KafkaTopics(kafka.bootstrap, Real())
+    bed = KafkaBed(kafka.bootstrap, uuid4().hex, {topic: Handler(serve)}, session_ms=BRIEF_MS)
+    running = asyncio.create_task(bed.run())
+    async with asyncio.timeout(PATIENCE_S):
+        await failed.wait()
+        while bed.app.consumer_generation_id < 2:  # noqa: ASYNC110 - it rings no bell
+            await asyncio.sleep(0.05)
+        await topics.publish({topic: [Record(b"r-1", bytes([0, n])) for n in range(100)]})
+        while len(served) < 100:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        bed.stop()
+        await running
+    await topics.close()
+    assert sorted(served) == [*range(100)]
