@@ -6,7 +6,7 @@ Synchronous, and never in the way of a writer; call it in a thread from an event
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, RowMapping, func, select
+from sqlalchemy import BigInteger, ColumnElement, RowMapping, cast, func, select
 
 from preferences import store as preference_store
 from preferences.vault import SubjectKey, Vault
@@ -78,8 +78,8 @@ class Reading:
     def standing(self) -> Totals:
         """Where every leg stands now."""
         category, reason = STANDING.c.category, REASONS.c.reason
-        stands = select(category, func.sum(STANDING.c.count)).group_by(category)
-        why = select(reason, func.sum(REASONS.c.count)).group_by(reason).order_by(reason)
+        stands = select(category, _sum(STANDING.c.count)).group_by(category)
+        why = select(reason, _sum(REASONS.c.count)).group_by(reason).order_by(reason)
         with self._store.readers.connect() as connection:
             counts = dict(connection.execute(stands).all())
             reasons = dict(connection.execute(why).all())
@@ -278,7 +278,12 @@ class Reading:
             return preference_store.load_many(connection, self._vault, refs)
 
 
-_SUMS = tuple(func.sum(RATES.c[name]).label(name) for name in NAMES)
+def _sum(counts: ColumnElement[int]) -> ColumnElement[int]:
+    """As an integer: PostgreSQL adds them up to a number of any length, which is none."""
+    return cast(func.sum(counts), BigInteger)
+
+
+_SUMS = tuple(_sum(RATES.c[name]).label(name) for name in NAMES)
 _BUSY = ("routed", "escalated", "intended", "accepted", "held", "suppressed")
 
 

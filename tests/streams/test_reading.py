@@ -46,6 +46,7 @@ async def test_the_accounts_add_up_and_equal_a_recount(tmp_path: Path, hub_store
         standing = small.reading.standing()
         assert standing.notifications == sum(standing.categories.values()) == 41
         assert list(standing.categories)[:2] == ["held", "sending"]
+        assert {type(count) for count in standing.categories.values()} == {int}
 
 
 async def test_rates_by_every_name_and_over_any_span(tmp_path: Path, hub_store: Store) -> None:
@@ -57,6 +58,7 @@ async def test_rates_by_every_name_and_over_any_span(tmp_path: Path, hub_store: 
             lines = reading.delivery(by, MORNING - HOUR_MS, until_ms)
             assert sum(line.rates.delivered for line in lines) == total.delivered
             assert sum(line.rates.routed for line in lines) >= 40
+            assert {type(line.rates.routed) for line in lines} == {int}
             rates = [line.delivery_rate for line in lines if line.delivery_rate is not None]
             assert rates
             assert all(0 <= rate <= 1 for rate in rates)
