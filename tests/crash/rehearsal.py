@@ -1,0 +1,139 @@
+"""One death and what comes after it, for any bed: report, die, start again, settle.
+
+Upstream reports until the point is passed; what was not acknowledged it reports again to the next
+process. Then time is moved on, from one thing that falls due to the next, until nothing is left.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from hub.clock import Rehearsal
+from streams.core.policy import DAY_MS
+from streams.journal.base import Store
+from tests.crash.books import Books
+from tests.crash.upstream import START_MS, Reported, Upstream
+
+FACTOR = 5.0
+"""A carrier's second takes a fifth; a call's deadline is still two seconds, for a busy machine."""
+
+CHUNK = 20
+"""Events reported together."""
+
+CHUNKS_MAX = 100
+"""Reported before the point has to be passed: ten times what it takes."""
+
+AFTERWARDS = 3
+"""Chunks reported to whoever comes after."""
+
+EVENING_H, MORNING_H = 18, 10
+"""A load that begins late in the day would wait for the next morning in its midst."""
+
+DEADLINE_S = 90
+"""Hardly ever more than a few: a step waits for nothing but other processes of this machine."""
+
+QUIET_S = 0.4
+"""What stood still for so long waits for nothing but the clock."""
+
+KILLED = -9
+
+
+class Hub(Protocol):
+    """A hub whose process dies at a point."""
+
+    ledger: Path
+
+    @property
+    def store(self) -> Store: ...
+
+    def start(self, failpoint: str = "") -> None: ...
+
+    def bring(self, events: Sequence[Reported]) -> bool: ...
+
+    @property
+    def died(self) -> int | None: ...
+
+    @property
+    def log(self) -> str: ...
+
+
+class Director:
+    """Makes time pass for everybody who looks at ``clock``."""
+
+    def __init__(self, clock: Path) -> None:
+        self._file = clock
+        Rehearsal.set(clock, START_MS, FACTOR)
+        self._clock = Rehearsal(clock)
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def move_to(self, ms: int) -> None:
+        Rehearsal.set(self._file, max(ms, self.now_ms()), FACTOR)
+
+
+def die_and_recover(
+    hub: Hub, failpoint: str, upstream: Upstream, director: Director, size: int = CHUNK
+) -> list[str]:
+    """What is wrong with the books afterwards. ``size`` events are reported together."""
+    hub.start(failpoint)
+    books = Books(hub.store, hub.ledger, [], hub.store.head())
+
+    def report(repeated: Sequence[Reported] = ()) -> list[Reported]:
+        """The next chunk; those of it that were not acknowledged."""
+        chunk = [*repeated, *upstream.report(size, director.now_ms())]
+        if not hub.bring(chunk):
+            return chunk
+        books.accepted += chunk
+        return []
+
+    unanswered: list[Reported] = []
+    for _ in range(CHUNKS_MAX):
+        unanswered = report()
+        if not unanswered:
+            _await(lambda: hub.died is not None or not _missing(books), "a chunk to be routed")
+        if hub.died is not None:
+            break
+    assert hub.died == KILLED, f"{failpoint} was never passed"
+    assert hub.log.endswith(f"died at {failpoint}\n")
+
+    hub.start()
+    assert hub.bring(books.accepted[-size:])  # the answer may have been lost on its way
+    assert report(unanswered) == []
+    for _ in range(AFTERWARDS):
+        assert report() == []
+    settle(books, director)
+    return books.faults()
+
+
+def settle(books: Books, director: Director) -> None:
+    """Wait until nothing is left to come, moving time on where only that helps."""
+    stood, since_s = -1, time.monotonic()
+
+    def settled() -> bool:
+        nonlocal stood, since_s
+        pos = books.read_on()
+        if not books.unsettled() and not books.missing():
+            return not books.behind()
+        if pos != stood:
+            stood, since_s = pos, time.monotonic()
+        elif time.monotonic() - since_s > QUIET_S and (due_ms := books.next_due_ms()):
+            assert due_ms < director.now_ms() + DAY_MS, "something waits for another day"
+            director.move_to(due_ms)
+            since_s = time.monotonic()
+        return False
+
+    _await(settled, "everything to settle", lambda: str(books))
+
+
+def _missing(books: Books) -> bool:
+    books.read_on()
+    return bool(books.missing())
+
+
+def _await(true: Callable[[], bool], what: str, said: Callable[[], str] = str) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline_s, f"waited {DEADLINE_S} s for {what}: {said()}"
+        time.sleep(0.02)

@@ -1,0 +1,108 @@
+"""What upstream systems report while something dies: people they name inline, several services."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from itertools import count
+from typing import Any, NamedTuple
+
+from templates.catalog_files import SEED, read_catalog
+
+SHANGHAI = timezone(timedelta(hours=8))
+START_MS = 1_795_485_600_000
+"""2026-11-24 10:00 in Shanghai: a working day, far from quiet hours."""
+
+SOURCE = "upstream"
+
+NOTICES = (
+    "violation-recorded", "document-ready", "violation-recorded", "material-missing",
+    "violation-recorded", "weather-warning", "violation-recorded", "violation-paid",
+)  # fmt: skip
+"""In turn. What was recorded is paid now and then: by the event behind the next one of its kind, so
+that some is on its way by then."""
+
+PAID_AFTER = len(NOTICES) + 1
+
+PREFIXES = ("138", "130", "133", "186", "189", "150", "177", "192")
+"""Numbers of every carrier."""
+
+LANES = """
+[[lane]]
+name = "{name}"
+channel = "{channel}"
+provider = "{provider}"
+carriers = ["{carrier}"]
+rate_per_s = 2000
+weight = 10
+segments_max = 10
+"""
+
+_LANES = (
+    ("sms-cmcc", "sms", "sandbox", "cmcc"),
+    ("sms-cucc", "sms", "sandbox", "cucc"),
+    ("sms-ctcc", "sms", "sandbox", "ctcc"),
+    ("sms-cbn", "sms", "sandbox", "cbn"),
+    ("voice-a", "voice", "sandbox", "*"),
+    ("inbox", "inbox", "inbox", "*"),
+)
+
+FAULTS = json.dumps(
+    {
+        "throttled": 0.01, "transient": 0.06, "undelivered": 0.02, "receipt_repeated": 0.02,
+        "receipt_early": 0.02, "receipt_late": 0.02, "slow": 0.02, "receipt_ms": 1_000,
+    }
+)  # fmt: skip
+"""A carrier's usual day. No answer is lost but by those who die over it."""
+
+
+def lanes() -> str:
+    """Contracts far above what comes, so that nobody waits for a rate."""
+    names = ("name", "channel", "provider", "carrier")
+    return "".join(LANES.format(**dict(zip(names, lane, strict=True))) for lane in _LANES)
+
+
+class Reported(NamedTuple):
+    """One event: its id, its notice, and the bytes."""
+
+    id: str
+    notice: str
+    raw: bytes
+
+
+class Upstream:
+    """Reports one event after another, about somebody else each time; ``name`` makes them its own.
+
+    An event is repeated, byte for byte, until it is acknowledged.
+    """
+
+    def __init__(self, name: str, first: int = PAID_AFTER) -> None:
+        self._name = name
+        self._numbers = count()
+        self._first = first
+        self._catalog = read_catalog(SEED)
+
+    def report(self, many: int, now_ms: int) -> list[Reported]:
+        return list(self._events(many, now_ms))
+
+    def _events(self, many: int, now_ms: int) -> Iterator[Reported]:
+        at = datetime.fromtimestamp(now_ms / 1000, SHANGHAI).isoformat()
+        for _ in range(many):
+            i = next(self._numbers)
+            name = NOTICES[i % len(NOTICES)]
+            notice = self._catalog.notices[name]
+            kind = notice.triggers[0]
+            data: dict[str, Any] = dict(self._catalog.samples[name].data)
+            if field := self._catalog.event_types[kind].correlation:
+                case = i - PAID_AFTER if name == "violation-paid" else i
+                data[field] = f"{self._first + case:014d}"
+            ref = f"{self._name}-{i}"
+            data["recipient"] = {
+                "ref": ref, "kind": "person", "name": "王示例", "region": "350100",
+                "phones": [f"{PREFIXES[i % len(PREFIXES)]}{self._first + i:08d}"],
+            }  # fmt: skip
+            event = {
+                "specversion": "1.0", "id": ref, "source": SOURCE, "type": kind, "subject": ref,
+                "time": at, "data": data,
+            }  # fmt: skip
+            raw = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+            yield Reported(ref, name, raw)
