@@ -81,8 +81,8 @@ class Reading:
         stands = select(category, _sum(STANDING.c.count)).group_by(category)
         why = select(reason, _sum(REASONS.c.count)).group_by(reason).order_by(reason)
         with self._store.readers.connect() as connection:
-            counts: dict[str, int] = dict(connection.execute(stands).tuples().all())
-            reasons: dict[str, int] = dict(connection.execute(why).tuples().all())
+            counts: dict[str, int] = dict(connection.execute(stands).all())
+            reasons: dict[str, int] = dict(connection.execute(why).all())
         categories = {name: counts.get(name, 0) for name in CATEGORIES}
         return Totals(sum(categories.values()), categories, reasons)
 
