@@ -1,12 +1,13 @@
-"""``hub worker KIND``: one process of a cluster, doing one thing.
+"""``hub worker KIND…``: one process of a cluster, doing one thing, or several.
 
     router      events → decided legs on their lanes' topics
     dispatcher  lanes' topics → carriers, and what carriers report on the same lines
     receiver    reports that came before what they report on
     timer       what falls due, the hourly sweep, the read models, what is told back upstream
 
-A worker ends when it is told to, having finished what it has in hand, or at once when a step fails
-in a way nobody foresaw. What it had not acknowledged comes again to another.
+Several kinds in one process share its commits and what it has in mind; kinds apart share the work
+of several cores. A worker ends when it is told to, having finished what it has in hand, or at once
+when a step fails in a way nobody foresaw. What it had not acknowledged comes again to another.
 """
 
 import asyncio
@@ -21,12 +22,14 @@ from channels.base import Channel
 from channels.lanes import Breaker, Pacer
 from hub.bootstrap import settle
 from hub.cluster import ClusterHub, open_cluster
+from hub.failpoints import around_bed, around_followed, around_handlers
 from hub.health import HealthPort, Signs
 from hub.settings import Settings
 from streams.clock import Clock
 from streams.core.policy import HOUR_MS
 from streams.kafka_bed import KafkaBed
 from streams.lane_owner import Ownership
+from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
@@ -64,7 +67,9 @@ Step = Callable[[], Awaitable[int]]
 """Serves once; answers for how many ms there is nothing to do."""
 
 
-async def work(settings: Settings, clock: Clock, kind: Kind, say: Callable[[str], None]) -> None:
+async def work(
+    settings: Settings, clock: Clock, kinds: Sequence[Kind], say: Callable[[str], None]
+) -> None:
     """Be a worker until SIGTERM or SIGINT."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -73,7 +78,7 @@ async def work(settings: Settings, clock: Clock, kind: Kind, say: Callable[[str]
     hub = await open_cluster(settings, clock, ending, patient=True)
     settle()
     try:
-        await _Worker(hub, kind, ending).run(say)
+        await _Worker(hub, kinds, ending).run(say)
     finally:
         await hub.close()
 
@@ -81,20 +86,31 @@ async def work(settings: Settings, clock: Clock, kind: Kind, say: Callable[[str]
 class _Worker:
     """One worker: the topics it serves, and what it does by the clock."""
 
-    def __init__(self, hub: ClusterHub, kind: Kind, ending: asyncio.Event) -> None:
+    def __init__(self, hub: ClusterHub, kinds: Sequence[Kind], ending: asyncio.Event) -> None:
         self._hub = hub
-        self._kind = kind
+        self._name = ", ".join(kinds)
         self._ending = ending
         self.signs = Signs()
-        handlers, self._steps = _KINDS[kind](self)
-        self._steps["documents"] = self._refresh
-        self._bed = KafkaBed(hub.settings.kafka, f"hub-{kind}", handlers) if handlers else None
+        self._steps: dict[str, Step] = {"documents": self._refresh, "brokers": self._look}
+        self._beds: list[KafkaBed] = []
+        for kind in kinds:
+            handlers, steps = _KINDS[kind](self)
+            self._steps |= steps
+            if handlers:
+                self._beds.append(self._bed_of(kind, handlers))
         self._served: dict[Partition, tuple[int, float]] = {}
+
+    def _bed_of(self, kind: Kind, handlers: Mapping[str, Handler]) -> KafkaBed:
+        settings, point = self._hub.settings, self._hub.point
+        served = around_handlers(handlers, point)
+        bed = KafkaBed(settings.kafka, f"hub-{kind}", served, session_ms=settings.session_ms)
+        around_bed(bed, point)
+        return bed
 
     async def run(self, say: Callable[[str], None]) -> None:
         settings = self._hub.settings
         self.signs.expect("database", SEEN_S, "the database did not answer")
-        if self._bed:
+        if self._beds:
             self.signs.expect("group", SEEN_S, "no broker has given it partitions")
         async with asyncio.TaskGroup() as group:
             for name, step in self._steps.items():
@@ -103,14 +119,14 @@ class _Worker:
             port = HealthPort(settings.worker_port, self._wrong, settings.host)
             if settings.worker_port:
                 await port.open()
-            running = group.create_task(self._bed.run()) if self._bed else None
-            say(f"{self._kind} at work, process {os.getpid()}")
+            running = [group.create_task(bed.run()) for bed in self._beds]
+            say(f"{self._name} at work, process {os.getpid()}")
             await self._ending.wait()
-            if self._bed and running:
-                self._bed.stop()
-                await running
+            for bed in self._beds:
+                bed.stop()
+            await asyncio.gather(*running)
             await port.close()
-        say(f"{self._kind} ended")
+        say(f"{self._name} ended")
 
     async def _loop(self, step: Step) -> None:
         while not self._ending.is_set():
@@ -135,16 +151,18 @@ class _Worker:
     async def _watch(self) -> int:
         await self._hub.reads(self._hub.store.head)
         self.signs.see("database")
-        if self._bed:
-            if self._bed.joined:
-                self.signs.see("group")
-            now_s = asyncio.get_running_loop().time()
-            before = self._served
-            self._served = {}
-            for partition in self._bed.partitions:
-                served, since_s = before.get(partition, (-1, now_s))
-                moved = served != partition.served or not partition.held
-                self._served[partition] = (partition.served, now_s if moved else since_s)
+        if self._beds and all(bed.joined for bed in self._beds):
+            self.signs.see("group")
+        now_s = asyncio.get_running_loop().time()
+        before, self._served = self._served, {}
+        for partition in (one for bed in self._beds for one in bed.partitions):
+            served, since_s = before.get(partition, (-1, now_s))
+            moved = served != partition.served or not partition.held
+            self._served[partition] = (partition.served, now_s if moved else since_s)
+        return WATCH_MS
+
+    async def _look(self) -> int:
+        await self._hub.topics.look()
         return WATCH_MS
 
     async def _refresh(self) -> int:
@@ -184,8 +202,9 @@ class _Worker:
         return {PARKED: Handler(parked, ROUTE_BATCH)}, {}
 
     def timer(self) -> tuple[dict[str, Handler], dict[str, Step]]:
-        follower = Follower(self._hub.store)
+        follower = Follower(around_followed(self._hub.store, self._hub.point))
         sweeps = SqlSweeps(self._hub.store)
+        teller = Teller(self._hub.store, self._hub.topics, self._hub.reads)
 
         async def project() -> int:
             taken = await self._hub.reads(follower.follow, PROJECT_BATCH)
@@ -197,7 +216,12 @@ class _Worker:
         async def sweep_hour() -> int:
             return await _sweep_due(self._hub, sweeps)
 
-        return {}, {"ticker": serve_due, "projector": project, "sweeper": sweep_hour}
+        async def tell_back() -> int:
+            return 0 if await teller.tell() == SCAN else PAUSE_MS
+
+        return {}, {
+            "ticker": serve_due, "projector": project, "sweeper": sweep_hour, "teller": tell_back,
+        }  # fmt: skip
 
     def _collecting(self, channel: Channel) -> Step:
         async def step() -> int:

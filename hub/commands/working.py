@@ -1,6 +1,6 @@
 """``hub worker`` and ``hub web``: the processes of a cluster."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,7 +9,7 @@ from hub.commands.console import MISUSED, fail, say, settings
 from hub.settings import Settings
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What a worker does."""
 
     ROUTER = "router"
@@ -19,16 +19,16 @@ class Kind(str, Enum):
 
 
 def worker(
-    kind: Annotated[Kind, typer.Argument(help="What it does.", show_choices=True)],
+    kinds: Annotated[list[Kind], typer.Argument(help="What it does.", show_choices=True)],
 ) -> None:
-    """Run one worker of a cluster."""
+    """Run one worker of a cluster, of one kind or several."""
     import uvloop
 
     from hub.clock import clock_of
     from hub.workers import work
 
     told = _of_a_cluster()
-    uvloop.run(work(told, clock_of(told.clock), kind.value, say))
+    uvloop.run(work(told, clock_of(told.clock), [kind.value for kind in kinds], say))
 
 
 def web() -> None:
