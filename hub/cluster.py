@@ -66,7 +66,8 @@ class ClusterHub:
         """Whoever follows the journal is another process, and looks every second."""
 
     def wrong(self) -> Sequence[str]:
-        return [sentence for sentence in (self.lag.wrong, self.patience.wrong) if sentence]
+        found = (self.patience.wrong, self.topics.wrong, self.lag.wrong)
+        return [sentence for sentence in found if sentence]
 
     async def close(self) -> None:
         for channel in self.channels.values():

@@ -14,6 +14,7 @@ from streams.clock import Clock
 from streams.journal.errors import JournalError
 from web.app import create_app
 
+LOOK_MS = 5_000
 REFRESH_MS = 1_000
 """How late a document that another process published is taken up."""
 
@@ -40,11 +41,19 @@ async def serve_pages(settings: Settings, clock: Clock, say: Callable[[str], Non
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))
                 group.create_task(_refresh(hub, ending))
+                group.create_task(_look(hub, ending))
                 say(f"pages at http://{settings.host}:{listener.getsockname()[1]}/")
                 await ending.wait()
                 server.should_exit = True
         finally:
             await hub.close()
+
+
+async def _look(hub: ClusterHub, ending: asyncio.Event) -> None:
+    """Whether the brokers answer: the door needs them, no page does."""
+    while not ending.is_set():
+        await hub.topics.look()
+        await hub.clock.wait(ending, LOOK_MS)
 
 
 async def _refresh(hub: ClusterHub, ending: asyncio.Event) -> None:

@@ -31,6 +31,9 @@ ANSWER_MS = 20_000
 RETRY_MS = 200
 """Between two tries of what a broker did not take."""
 
+LOOK_S = 4
+"""A broker that says nothing for so long when it is asked how it is counts as away."""
+
 CLOSE_S = 10
 """How long the end waits for brokers that are away, before it gives up what is being published:
 nobody was told that it is safe."""
@@ -59,6 +62,9 @@ class KafkaTopics:
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.wrong = ""
+        """What :meth:`look` found."""
+
         self._narrow: set[str] = set()  # topics that take less than our batches
 
     async def close(self) -> None:
@@ -66,6 +72,19 @@ class KafkaTopics:
         self._closed = True
         self._replace(self._line)
         await asyncio.gather(*self._stopping)
+
+    async def look(self) -> None:
+        """Ask the brokers something; ``wrong`` says from then on whether nobody answered."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                line = await self._started()
+                await line.producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError):
+            self.wrong = "the brokers do not answer"
+        except TopicsClosed:
+            return
+        else:
+            self.wrong = ""
 
     async def publish(self, batches: Batches) -> None:
         left: Batches = {topic: records for topic, records in batches.items() if records}

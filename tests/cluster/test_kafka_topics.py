@@ -120,6 +120,21 @@ async def test_a_publication_waits_for_a_broker_that_is_away(mortal: NativeKafka
     assert {*numbers(found)} - {9_000} == {*range(300)}
 
 
+async def test_a_look_says_whether_the_brokers_answer(mortal: NativeKafka) -> None:
+    topics = KafkaTopics(mortal.bootstrap, Real())
+    await topics.look()
+    assert topics.wrong == ""
+    mortal.kill()
+    await topics.look()
+    assert topics.wrong == "the brokers do not answer"
+    await asyncio.to_thread(mortal.start)
+    async with asyncio.timeout(60):
+        while topics.wrong:
+            await topics.look()
+    await topics.close()
+    await topics.look()  # by whoever did not know
+
+
 async def test_a_publication_that_was_given_up_at_the_end_is_not_told_as_safe(
     mortal: NativeKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
