@@ -28,7 +28,9 @@ class TopicAdmin:
         self._brokers = brokers
         try:
             self._client = KafkaAdminClient(
-                bootstrap_servers=brokers.split(","), request_timeout_ms=ANSWER_MS
+                bootstrap_servers=brokers.split(","),
+                bootstrap_timeout_ms=ANSWER_MS,
+                request_timeout_ms=ANSWER_MS,
             )
         except KafkaError as error:
             raise TopicsUnavailable(f"no broker answers at {brokers}") from error
