@@ -39,8 +39,10 @@ TIERS: dict[str, Callable[[], str | None]] = {
 }
 
 
-SELECTED = {tier: tier for tier in TIERS} | {"crash": "crash and not cluster"}
-"""The tests of each tier by their marks: what needs a cluster is run with it, once."""
+SELECTED = {tier: f"{tier} and not soak" for tier in TIERS}
+SELECTED["crash"] += " and not cluster"
+"""The tests of each tier by their marks: what needs a cluster is run with it, once. What runs for
+hours has a command of its own."""
 
 
 def main() -> int:

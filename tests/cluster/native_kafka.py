@@ -99,6 +99,18 @@ class NativeKafka:
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def also_at(self, port: int) -> int:
+        """Before a start: be found at ``port`` as well, where a proxy stands. Whoever comes by it
+        is told no other address. The answer is where the proxy has to pass them on to."""
+        [behind] = free_ports(1)
+        for name, value in (
+            ("listeners", f"PROXIED://127.0.0.1:{behind}"),
+            ("advertised.listeners", f"PROXIED://127.0.0.1:{port}"),
+            ("listener.security.protocol.map", "PROXIED:PLAINTEXT"),
+        ):
+            self._properties[name] += f",{value}"
+        return behind
+
     @property
     def pid(self) -> int:
         assert self._process is not None, "it is not running"

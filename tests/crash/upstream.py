@@ -32,10 +32,13 @@ name = "{name}"
 channel = "{channel}"
 provider = "{provider}"
 carriers = ["{carrier}"]
-rate_per_s = 2000
+rate_per_s = {rate}
 weight = 10
 segments_max = 10
 """
+
+AMPLE = 2_000
+"""Far above what comes: nobody waits for a rate."""
 
 _LANES = (
     ("sms-cmcc", "sms", "sandbox", "cmcc"),
@@ -55,10 +58,11 @@ FAULTS = json.dumps(
 """A carrier's usual day. No answer is lost but by those who die over it."""
 
 
-def lanes() -> str:
-    """Contracts far above what comes, so that nobody waits for a rate."""
+def lanes(rate: int = AMPLE) -> str:
+    """The contracts of all carriers, for so many calls a second."""
     names = ("name", "channel", "provider", "carrier")
-    return "".join(LANES.format(**dict(zip(names, lane, strict=True))) for lane in _LANES)
+    contracts = (dict(zip(names, lane, strict=True)) for lane in _LANES)
+    return "".join(LANES.format(rate=rate, **contract) for contract in contracts)
 
 
 class Reported(NamedTuple):
