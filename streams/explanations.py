@@ -45,16 +45,18 @@ class Story(msgspec.Struct, frozen=True):
 
 
 def explain_stream(
-    reader: Reader, stream: bytes, policies: Mapping[int, Policy], language: Language
-) -> Story | None:
+    reader: Reader, stream: bytes, policies: Mapping[int, Policy], language: Language,
+    zone: str = "",
+) -> Story | None:  # fmt: skip
     """Tell one leg; None where the journal has no notification of that name. ``policies`` are
-    those of :func:`streams.policies.published`."""
+    those of :func:`streams.policies.published`. Times are by the clock of ``zone``, or by the
+    recipient's; the reasons of decisions always by the recipient's, and they say so."""
     rows = reader.read([stream]).get(stream, [])
     state, told = State(), []
     for row in rows:
         event = codec.decode(row.type, row.data)
         apply(state, Journalled(row.version, row.at_ms, event))
-        told.append(_told(row, event, state, policies, language))
+        told.append(_told(row, event, state, policies, language, zone))
     head = state.head
     if head is None:
         return None
@@ -84,9 +86,9 @@ def text(story: Story, language: Language) -> str:
 
 def _told(
     row: Row, event: JournalEvent, state: State, policies: Mapping[int, Policy],
-    language: Language,
+    language: Language, zone: str,
 ) -> Told:  # fmt: skip
-    zone = state.facts.zone if state.facts else CHINA
+    zone = zone or (state.facts.zone if state.facts else CHINA)
     too_late = bool(state.cancelled) and state.status is not Status.CANCELLED
     told = Told(
         row.version,

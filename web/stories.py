@@ -58,7 +58,7 @@ def _told(site: Site, stream: str, language: Language) -> dict[int, Told]:
     """Its rows in sentences, by version."""
     reader = site.hub.store
     policies = published(reader, site.hub.river.index)
-    story = explain_stream(reader, bytes.fromhex(stream), policies, language)
+    story = explain_stream(reader, bytes.fromhex(stream), policies, language, site.zone.key)
     return {one.version: one for one in story.told} if story else {}
 
 

@@ -84,7 +84,7 @@ def _sent(event: Any, language: Language, zone: str) -> Words:
 def _held(event: e.Held, language: Language, zone: str) -> Words:
     return {
         "why": reason_name(event.reason, language),
-        "until": moment(event.until_ms, event.facts.zone),
+        "until": moment(event.until_ms, zone),
         "failed": _failure(event.failed, language),
     }
 

@@ -81,6 +81,19 @@ def test_a_whole_life_reads_as_it_was_approved(store: SqliteStore, language: Lan
     golden.check(f"explanations/life.{language}.txt", story(store, language))
 
 
+def test_times_are_by_the_recipients_clock_or_by_the_readers(store: SqliteStore) -> None:
+    west = replace(NIGHTS, zone="Asia/Urumqi")
+    write(store, LEG, replace(held(opens=True), facts=west, until_ms=MORNING), at_ms=NIGHT)
+    for zone, at, until in (("", "20:30:00", "06:07"), ("Asia/Shanghai", "22:30:00", "08:07")):
+        told = explain_stream(store, LEG, {1: DEFAULT}, "en", zone)
+        assert told is not None
+        [first] = told.told
+        assert first.at.endswith(at)
+        assert until in first.sentence
+        assert first.explained is not None
+        assert "Asia/Urumqi time" in first.explained.heading
+
+
 def test_every_decision_is_explained_and_nothing_else(store: SqliteStore) -> None:
     write(store, LEG, *LIFE, at_ms=MORNING)
     told = explain_stream(store, LEG, published(store, INDEX), "en")

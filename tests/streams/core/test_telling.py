@@ -11,7 +11,7 @@ from streams.core.names import Language
 from streams.core.telling import tell
 from tests import golden
 from tests.streams.core.journal_samples import EVERY_EVENT
-from tests.streams.core.legs import accepted, cancelled, held
+from tests.streams.core.legs import accepted, cancelled
 from tests.streams.core.samples import NOON
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -47,20 +47,6 @@ def test_times_are_by_the_clock_of_the_recipient() -> None:
     event = e.Delivered(attempt=2, code="", at_ms=NOON)
     assert tell(event, "en", "America/New_York") == (
         "The carrier reports that it was delivered at 2026-11-23 23:00:00."
-    )
-
-
-def test_what_a_decision_knew_of_the_clock_wins() -> None:
-    in_new_york = e.Held(
-        until_ms=NOON, reason="quiet_hours", policy=1,
-        facts=telling_facts("America/New_York"),
-    )  # fmt: skip
-    assert "2026-11-23 23:00" in tell(in_new_york, "en")
-
-
-def telling_facts(zone: str) -> e.Facts:
-    return held().facts.__class__(
-        notice="n", cls="reminder", category="c", event_ms=NOON, expiry_ms=NOON, zone=zone
     )
 
 
