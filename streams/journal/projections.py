@@ -21,8 +21,10 @@ from sqlalchemy import (
     update,
 )
 
+from streams import postgres, sqlite
 from streams.journal.base import Row
 from streams.journal.schema import projection_checkpoint as checkpoint
+from streams.sqlite import Trouble
 
 _FRESH = "_fresh"
 
@@ -79,7 +81,8 @@ def follow(store: FollowedStore, projections: Sequence[Projection], limit: int) 
     """Take in up to ``limit`` rows per projection; returns how many the furthest behind took in.
 
     One that raises stays where it is and stops no other; afterwards what they raised is raised
-    together, as an ExceptionGroup. Of several followers at once one moves a projection.
+    together, as an ExceptionGroup. Of several followers at once one moves a projection. A database
+    that fails is told of as `streams.journal.errors` has it.
     """
     stands = checkpoints(store)
     together = defaultdict(list)
@@ -109,9 +112,16 @@ def _advance(
                     if _move(connection, projection.name, pos, rows[-1].pos):
                         projection.apply(connection, tables, rows, store.read)
             except Exception as error:
+                if _of_the_database(error):
+                    raise
                 error.add_note(f"projection {projection.name}, rows {pos + 1} to {rows[-1].pos}")
                 failures.append(error)
     return failures
+
+
+def _of_the_database(error: Exception) -> bool:
+    """Whether the database is away or locked: then it is no projection's fault."""
+    return bool({postgres.trouble(error), sqlite.trouble(error)} & {Trouble.AWAY, Trouble.LOCKED})
 
 
 def rebuild(store: FollowedStore, projection: Projection, limit: int) -> Iterator[int]:

@@ -1,14 +1,27 @@
 """A projection counts every row once, and equals its replay, on both databases."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Column, Connection, Index, Integer, MetaData, Table, Text, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from streams.journal.base import Group, Row, Store
+from streams.journal.errors import JournalUnavailable
+from streams.journal.postgres import PostgresStore
 from streams.journal.projections import Projection, Read, checkpoints, create, follow, rebuild
 from tests.contracts.journal_contract import AT, unit
 
@@ -27,12 +40,14 @@ class Kinds:
         )
         self.tables = [self.table]
         self.poisoned = False
+        self.before: Callable[[Connection], object] = lambda connection: None
         self.calls: list[int] = []
 
     def apply(
         self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row], read: Read
     ) -> None:
         self.calls.append(len(rows))
+        self.before(connection)
         table = tables[self.name]
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         upsert = dialect.insert(table)
@@ -101,6 +116,25 @@ def test_of_two_followers_one_moves_it(store: Store, kinds: Kinds) -> None:
 
     follow(Raced(), [kinds], 10)
     assert kinds.read(store) == {"Routed": 2, "Held": 2}
+
+
+@pytest.mark.cluster
+def test_a_database_that_goes_away_is_no_projection_s_fault(database: str) -> None:
+    store, kinds, other = PostgresStore(database), Kinds("kinds"), Kinds("other")
+    create(store, [kinds, other])
+    fill(store, range(4))
+
+    def shut_down(connection: Connection) -> None:
+        """As if an administrator had ended the session."""
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    kinds.before = shut_down
+    with pytest.raises(JournalUnavailable):
+        follow(store, [kinds, other], 10)
+    kinds.before = lambda connection: None
+    assert follow(store, [kinds, other], 10) == 4
+    assert kinds.read(store) == other.read(store) == {"Routed": 2, "Held": 2}
+    store.close()
 
 
 def test_many_followers_at_once_count_every_row_once(store: Store, kinds: Kinds) -> None:
