@@ -11,7 +11,7 @@ from hub.cluster import ClusterHub, open_cluster
 from hub.serving import GOODBYE_S, Server, listening
 from hub.settings import Settings
 from streams.clock import Clock
-from streams.journal.errors import JournalError
+from streams.patience import away
 from web.app import create_app
 
 LOOK_MS = 5_000
@@ -61,8 +61,10 @@ async def _refresh(hub: ClusterHub, ending: asyncio.Event) -> None:
     while not ending.is_set():
         try:
             await hub.reads(hub.refresher.refresh)
-        except JournalError as error:
-            hub.patience.wrong = str(error)
+        except Exception as error:
+            if not (said := away(error)):
+                raise
+            hub.patience.wrong = said
         else:
             hub.patience.wrong = ""
         await hub.clock.wait(ending, REFRESH_MS)

@@ -42,9 +42,9 @@ class Patience:
             try:
                 answer = await ask()
             except Exception as error:
-                if not _passes(error):
+                if not (said := away(error)):
                     raise
-                self.wrong = f"the database is away: {str(error).splitlines()[0]}"
+                self.wrong = said
             else:
                 self.wrong = ""
                 return answer
@@ -60,10 +60,12 @@ class Patience:
         raise Ended(self.wrong)
 
 
-def _passes(error: Exception) -> bool:
-    if isinstance(error, JournalUnavailable | JournalLocked):
-        return True
-    return trouble(error) in (Trouble.AWAY, Trouble.LOCKED)
+def away(error: Exception) -> str:
+    """What there is to say of a database that will be back; empty for any other error."""
+    passes = isinstance(error, JournalUnavailable | JournalLocked)
+    if not passes and trouble(error) not in (Trouble.AWAY, Trouble.LOCKED):
+        return ""
+    return f"the database is away: {str(error).partition(chr(10))[0]}"
 
 
 def patiently(aside: Aside, patience: Patience) -> Aside:

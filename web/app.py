@@ -22,6 +22,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
+from streams.patience import away
 from web import api, catalog, citizen, health, now, quarantine, staff, stories
 from web.site import STATIC, YEAR_S, HubContext, Site
 
@@ -166,11 +167,16 @@ _AT = {401: "authorization", 413: "body", 405: "method", 404: "path"}
 
 def _fail(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """What went wrong on our side is logged, and not told to strangers."""
-    log.error("%s %s", request.method, request.url.path, exc_info=error)
-    if _is_api(request):
-        return Response(api.Failed(api.Problem("hub", "no fault of ours")), status_code=500)
     site: Site = request.app.state.site
-    return site.page(request, "error.html", {"status": 500}, 500)
+    if said := away(error):
+        log.warning("%s %s: %s", request.method, request.url.path, said)
+        status, problem = 503, api.Problem("hub", "a database that answers")
+    else:
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        status, problem = 500, api.Problem("hub", "no fault of ours")
+    if _is_api(request):
+        return Response(api.Failed(problem), status_code=status)
+    return site.page(request, "error.html", {"status": status}, status)
 
 
 def _is_api(request: Request[Any, Any, Any]) -> bool:

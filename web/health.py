@@ -11,8 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
-from streams.journal.errors import JournalError
 from streams.journal.schema import projection_checkpoint
+from streams.patience import away
 from streams.reading import Reading
 from streams.views import Parts
 from web.site import Here, Site
@@ -35,8 +35,10 @@ async def ready(site: Here) -> Response[dict[str, Any]]:
     """Whether to send requests here: the journal is read, and the read models keep up."""
     try:
         behind = await asyncio.to_thread(_behind, site)
-    except JournalError as error:
-        return _not_ready(f"the journal cannot be read: {error}")
+    except Exception as error:
+        if not (said := away(error)):
+            raise
+        return _not_ready(said)
     if behind > BEHIND_MAX:
         return _not_ready(f"the read models are {behind:,} rows behind the journal")
     if wrong := site.hub.wrong():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hub.clock import Rehearsal
-from streams.core.policy import DAY_MS
+from streams.core.policy import DAY_MS, HOUR_MS
 from streams.journal.base import Store
 from tests.crash.books import Books
 from tests.crash.upstream import START_MS, Reported, Upstream
@@ -27,8 +27,8 @@ CHUNKS_MAX = 100
 AFTERWARDS = 3
 """Chunks reported to whoever comes after."""
 
-EVENING_H, MORNING_H = 18, 10
-"""A load that begins late in the day would wait for the next morning in its midst."""
+DAYLIGHT_H = 8
+"""After the morning's ten o'clock: a load that begins later would wait for the next one."""
 
 DEADLINE_S = 90
 """Hardly ever more than a few: a step waits for nothing but other processes of this machine."""
@@ -70,7 +70,14 @@ class Director:
         return self._clock.now_ms()
 
     def move_to(self, ms: int) -> None:
+        """Never back: whoever sleeps would sleep until then once more."""
         Rehearsal.set(self._file, max(ms, self.now_ms()), FACTOR)
+
+    def begin_by_day(self) -> None:
+        """Be far from quiet hours."""
+        passed_h = (self.now_ms() - START_MS) // HOUR_MS % 24
+        if passed_h >= DAYLIGHT_H:
+            self.move_to(self.now_ms() + (24 - passed_h) * HOUR_MS)
 
 
 def die_and_recover(

@@ -4,6 +4,10 @@ import json
 import re
 
 from channels.sandbox_model import Faults
+from hub.bootstrap import Hub
+from streams.journal.errors import JournalUnavailable
+from streams.journal.sqlite import SqliteStore
+from streams.reading import Reading
 from tests.web.world import World, paid, registered, violation, world
 
 PAGES = (
@@ -116,6 +120,24 @@ class TestNow:
         page = await there.client.get("/?lang=en")
         assert page.status_code == 200
         assert "POST /v1/events" in page.text
+
+    async def test_what_is_out_of_reach_is_an_alarm(self, still, monkeypatch):
+        monkeypatch.setattr(Hub, "wrong", lambda _: ["the brokers do not answer"])
+        for path in ("/?lang=en", "/?part=live&lang=en"):
+            assert "the brokers do not answer" in (await still.client.get(path)).text
+
+    async def test_a_database_that_is_away_is_no_fault_of_the_pages(self, still, monkeypatch):
+        def gone(_: object) -> None:
+            raise JournalUnavailable("gone\nand more of it")
+
+        monkeypatch.setattr(SqliteStore, "head", gone)
+        monkeypatch.setattr(Reading, "standing", gone)
+        page = await still.client.get("/?lang=en")
+        assert (page.status_code, "nothing was lost" in page.text) == (503, True)
+        answer = await still.client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["wrong"] == ["the database is away: gone"]
+        assert (await still.client.get("/metrics")).status_code == 503
 
     async def test_finding(self, still):
         for asked, address in (

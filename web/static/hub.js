@@ -26,16 +26,22 @@ function swap(text) {
   }
 }
 
+// What stands is old, and says so.
+function mark(old) {
+  document.querySelector("[data-stale]")?.toggleAttribute("hidden", !old);
+}
+
 async function refresh() {
   if (!busy()) {
     try {
       const answer = await fetch(address(), { redirect: "error" });
+      mark(!answer.ok);
       if (answer.ok) {
         const text = await answer.text();
         if (!busy()) swap(text);
       }
     } catch {
-      // the hub is away: what stands stays, and the next try may succeed
+      mark(true); // the hub is away: what stands stays, and the next try may succeed
     }
   }
   setTimeout(refresh, Number(live.dataset.live) * 1000);

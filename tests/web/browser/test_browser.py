@@ -171,6 +171,16 @@ def test_quarantine_is_mended_and_replayed(page: Page, served: Served, pages):
     expect(page.get_by_text("王*")).to_be_visible()
 
 
+def test_numbers_that_are_old_say_so(page: Page, served: Served, pages):
+    page.goto(served.address)
+    old = page.get_by_text("以下为最后一次的数据")
+    expect(old).to_be_hidden()
+    page.route("**/*part=live*", lambda asked: asked.fulfill(status=422))
+    expect(old).to_be_visible(timeout=15_000)
+    page.unroute("**/*part=live*")
+    expect(old).to_be_hidden(timeout=15_000)
+
+
 def test_the_first_page_keeps_itself_fresh(page: Page, served: Served, pages):
     page.goto(served.address)
     rows = page.get_by_role("region", name="最新动态").get_by_role("row")
