@@ -1,13 +1,14 @@
 """What the benchmark runs on: recipients, events of several services, lanes, the carrier."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from channels.lanes import Lanes, load_lanes
@@ -15,7 +16,7 @@ from channels.sandbox_model import Faults
 from preferences import store as preference_store
 from preferences.recipient import ContactPoint, Profile
 from preferences.vault import Vault
-from streams.journal.base import Group, Journal
+from streams.journal.base import Group, Journal, Store
 from templates.catalog_files import SEED, Catalog, read_catalog
 
 START_MS = 1_795_485_600_000
@@ -30,6 +31,8 @@ SERVICES: tuple[tuple[str, int], ...] = (
     ("material-missing", 10),
 )
 """Notices that go out at once, in the shares of a usual day (percent)."""
+
+REGISTERED_AT_ONCE = 1_000
 
 PREFIXES = ("138", "139", "130", "186", "133", "189", "150", "177")
 
@@ -55,6 +58,16 @@ weight = 1
 segments_max = 0
 """
 
+VOICE = """
+[[lane]]
+name = "voice"
+channel = "voice"
+provider = "sandbox"
+carriers = ["*"]
+rate_per_s = 40000
+weight = 1
+"""
+
 FAULTS = Faults(
     throttled=0.002, transient=0.003, undelivered=0.01, receipt_repeated=0.002, slow=0.01,
     receipt_ms=1_000,
@@ -78,44 +91,73 @@ def profiles(count: int) -> Iterator[Profile]:
 
 async def load_recipients(vault: Vault, journal: Journal, count: int) -> None:
     """Register everybody, in groups of 1,000."""
-    everybody = ((profile, START_MS) for profile in profiles(count))
-    while batch := list(islice(everybody, 1_000)):
+    for group in _registering(vault, 0, count):
+        await journal.append(group)
+
+
+def save_recipients(store: Store, vault: Vault, known: int, count: int) -> Iterator[int]:
+    """The same for those after the first ``known``, on the store itself; how many are known now,
+    as it goes on."""
+    for group in _registering(vault, known, count):
+        store.commit([group], START_MS)
+        known = min(known + REGISTERED_AT_ONCE, count)
+        yield known
+
+
+def _registering(vault: Vault, first: int, count: int) -> Iterator[Group]:
+    everybody = ((profile, START_MS) for profile in islice(profiles(count), first, None))
+    while batch := list(islice(everybody, REGISTERED_AT_ONCE)):
 
         def save(connection: Connection, rows: list[tuple[Profile, int]] = batch) -> None:
             preference_store.save_profiles(connection, vault, rows)
 
-        await journal.append(Group(effects=(save,)))
+        yield Group(effects=(save,))
 
 
-def events(count: int, recipients: int, catalog: Catalog | None = None) -> Iterator[bytes]:
-    """One event a recipient, of several services, as an upstream system would post it: five of
-    them happen in a millisecond."""
-    catalog = catalog or read_catalog(SEED)
-    start = datetime.fromtimestamp(START_MS / 1000, SHANGHAI)
-    shapes = []
-    for name, share in SERVICES:
-        notice = catalog.notices[name]
-        sample = dict(catalog.samples[name].data)
-        case = catalog.event_types[notice.triggers[0]].correlation
-        shapes += [(notice.triggers[0], sample, case)] * share
-    for i in range(count):
-        kind, sample, case = shapes[i * 7919 % len(shapes)]
+class Shapes:
+    """What upstream systems send, in their shares: (type, sample data, the field of the case)."""
+
+    def __init__(self, shapes: Sequence[tuple[str, dict[str, Any], str]]) -> None:
+        self._shapes = shapes
+
+    def event(self, number: int, subject: str, at_ms: int, case: int) -> bytes:
+        """One event, as an upstream system would write it."""
+        kind, sample, field = self._shapes[number * 7919 % len(self._shapes)]
         data = dict(sample)
-        if case:
-            data[case] = f"{i:0{min(len(str(sample[case])), 16)}d}"
-        yield json.dumps(
+        if field:
+            data[field] = f"{case:0{min(len(str(sample[field])), 16)}d}"
+        at = datetime.fromtimestamp(at_ms / 1000, SHANGHAI)
+        return msgspec.json.encode(
             {
                 "specversion": "1.0",
-                "id": f"e{i}",
+                "id": f"e{number}",
                 "source": "bench",
                 "type": kind,
-                "subject": f"B{i % recipients}",
-                "time": (start + timedelta(milliseconds=i // 5)).isoformat(),
+                "subject": subject,
+                "time": at.isoformat(timespec="milliseconds"),
                 "data": data,
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
+            }
+        )
+
+
+def shapes(
+    services: Sequence[tuple[str, int]] = SERVICES, catalog: Catalog | None = None
+) -> Shapes:
+    """Of notices of the catalog, each as often as its share says."""
+    catalog = catalog or read_catalog(SEED)
+    found = []
+    for name, share in services:
+        notice = catalog.notices[name]
+        case = catalog.event_types[notice.triggers[0]].correlation
+        found += [(notice.triggers[0], dict(catalog.samples[name].data), case)] * share
+    return Shapes(found)
+
+
+def events(count: int, recipients: int) -> Iterator[bytes]:
+    """One event a recipient, of several services: five of them happen in a millisecond."""
+    made = shapes()
+    for i in range(count):
+        yield made.event(i, f"B{i % recipients}", START_MS + i // 5, i)
 
 
 def start_carrier(ledger: Path) -> tuple[subprocess.Popen[str], int]:

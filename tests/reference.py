@@ -19,6 +19,7 @@ import msgspec
 import typer
 from litestar.routes import HTTPRoute
 
+from bench.cluster import report
 from channels.sandbox_model import FAULTS, SPECIAL
 from hub.__main__ import app as command_line
 from hub.bootstrap import open_hub
@@ -382,6 +383,38 @@ def speed() -> str:
     return f"{how}\n\n{table(['', 'measured', 'mark'], rows)}"
 
 
+CLUSTER = ROOT / "bench" / "results" / "cluster.json"
+CHART = DOCS / "internals" / "cluster.svg"
+
+
+def _of_cluster() -> dict[str, Any]:
+    return json.loads(CLUSTER.read_text(encoding="utf-8")) if CLUSTER.exists() else {}
+
+
+def cluster_speed() -> str:
+    """The last measurement of a cluster that was kept."""
+    found = _of_cluster()
+    if not found:
+        return "Nothing is measured yet: `make bench-cluster`, then `make docs`."
+    machine, sizes = found["machine"], found["sizes"]
+    how = (
+        f"{sizes['events']:,} events to {sizes['recipients']:,} recipients, everything on"
+        f" {machine['cores']} cores with Python {machine['python']}, {sizes['partitions']}"
+        " partitions a topic."
+    )
+    return f"{how}\n\n{table(['', 'measured', 'mark'], report.rows(found))}"
+
+
+def cluster_lines() -> str:
+    """Where a notification's CPU goes on a cluster, line by line."""
+    found = _of_cluster()
+    if not (by_line := report.lines(found)):
+        return "Nothing is measured yet: `make bench-cluster`, then `make docs`."
+    share = f"{found['lines']['attributed']:.1%} of the workers' CPU is attributed."
+    shown = table(["line", "µs"], [(name, f"{us:.1f}") for name, us in by_line])
+    return f"{share}\n\n![CPU by line]({CHART.name})\n\n{shown}"
+
+
 # Commands and routes ----------------------------------------------------------------------------
 
 
@@ -474,17 +507,21 @@ PARTS: dict[str, Callable[[], str]] = {
     "decision-reasons": decision_reasons,
     "sandbox-fates": sandbox_fates,
     "speed": speed,
+    "cluster-speed": cluster_speed,
+    "cluster-lines": cluster_lines,
     "csv-columns": csv_columns,
     "commands": commands,
     "routes": routes,
 }
 
 
-MEASURED = frozenset({"speed"})
+MEASURED = frozenset({"speed", "cluster-speed", "cluster-lines"})
 """Parts that are of a machine and not of the code: made by the same command, and not compared."""
 
 
 def main() -> int:
+    if by_line := report.lines(_of_cluster()):
+        CHART.write_text(report.chart(by_line[:-1]), encoding="utf-8")
     for page in pages():
         text = page.read_text(encoding="utf-8")
         if (now := remade(text)) != text:

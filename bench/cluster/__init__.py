@@ -1,0 +1,1 @@
+"""What a cluster costs and carries, measured on real processes: Kafka, PostgreSQL, every worker."""
