@@ -132,6 +132,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Port where a worker says on `host` how it is; 0: it does not."),
     ] = 0
 
+    worker_kind: Annotated[
+        Literal["router", "dispatcher", "receiver"],
+        Meta(description="What `faust -A streams.app worker` does; `hub worker` is told."),
+    ] = "router"
     lanes: Annotated[
         Path | None,
         Meta(description="TOML file of the contracts with carriers; none: those of the sandbox."),

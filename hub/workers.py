@@ -19,7 +19,7 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from channels.base import Channel
-from channels.lanes import Breaker, Pacer
+from channels.lanes import Breaker, Lanes, Pacer
 from hub.bootstrap import settle
 from hub.cluster import ClusterHub, open_cluster
 from hub.failpoints import around_bed, around_followed, around_handlers
@@ -30,7 +30,7 @@ from streams.core.policy import HOUR_MS
 from streams.kafka_bed import KafkaBed
 from streams.lane_owner import Ownership
 from streams.outcomes import SCAN, Teller
-from streams.partition import Handler, Partition
+from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
 from streams.pipeline.route import route
@@ -78,13 +78,13 @@ async def work(
     hub = await open_cluster(settings, clock, ending, patient=True)
     settle()
     try:
-        await _Worker(hub, kinds, ending).run(say)
+        await Worker(hub, kinds, ending).run(say)
     finally:
         await hub.close()
 
 
-class _Worker:
-    """One worker: the topics it serves, and what it does by the clock."""
+class Worker:
+    """One worker: the topics it serves, by kind, and what it does by the clock."""
 
     def __init__(self, hub: ClusterHub, kinds: Sequence[Kind], ending: asyncio.Event) -> None:
         self._hub = hub
@@ -93,21 +93,24 @@ class _Worker:
         self.signs = Signs()
         self._steps: dict[str, Step] = {"documents": self._refresh, "brokers": self._look}
         self._beds: list[KafkaBed] = []
+        self.handlers: dict[Kind, Mapping[str, Handler]] = {}
         for kind in kinds:
             handlers, steps = _KINDS[kind](self)
             self._steps |= steps
             if handlers:
-                self._beds.append(self._bed_of(kind, handlers))
+                self.handlers[kind] = around_handlers(handlers, hub.point)
         self._served: dict[Partition, tuple[int, float]] = {}
 
-    def _bed_of(self, kind: Kind, handlers: Mapping[str, Handler]) -> KafkaBed:
-        settings, point = self._hub.settings, self._hub.point
-        served = around_handlers(handlers, point)
-        bed = KafkaBed(settings.kafka, f"hub-{kind}", served, session_ms=settings.session_ms)
-        around_bed(bed, point)
-        return bed
-
     async def run(self, say: Callable[[str], None]) -> None:
+        """With beds of its own, until the process is to end."""
+        for kind, handlers in self.handlers.items():
+            bed = bed_of(self._hub.settings, kind, handlers)
+            around_bed(bed, self._hub.point)
+            self._beds.append(bed)
+        await self.beside(say)
+
+    async def beside(self, say: Callable[[str], None]) -> None:
+        """What it does by the clock, and its beds if it has any, until the process is to end."""
         settings = self._hub.settings
         self.signs.expect("database", SEEN_S, "the database did not answer")
         if self._beds:
@@ -176,16 +179,10 @@ class _Worker:
             await route(self._hub.river, records)
             return True
 
-        return {EVENTS: Handler(serve, ROUTE_BATCH)}, {}
+        return self._serving("router", serve), {}
 
     def dispatcher(self) -> tuple[dict[str, Handler], dict[str, Step]]:
-        lanes = _Lanes(self._hub)
-        handlers = {}
-        for lane in self._hub.river.documents.lanes:
-            share = lane.rate_per_s * SLICE_S // self._hub.settings.partitions
-            for urgent in (True, False):
-                topic = dispatch_topic(lane.name, urgent)
-                handlers[topic] = Handler(lanes.serve, max(min(share, SLICE_MAX), 1))
+        handlers = self._serving("dispatcher", _Lanes(self._hub).serve)
         lines = self._hub.channels.items()
         return handlers, {f"line {name}": self._collecting(line) for name, line in lines}
 
@@ -199,7 +196,12 @@ class _Worker:
                 await self._hub.clock.wait(self._ending, wait_ms)
             return True
 
-        return {PARKED: Handler(parked, ROUTE_BATCH)}, {}
+        return self._serving("receiver", parked), {}
+
+    def _serving(self, kind: Kind, serve: Serve) -> dict[str, Handler]:
+        lanes = self._hub.river.documents.lanes
+        slices = slices_of(kind, lanes, self._hub.settings.partitions)
+        return {topic: Handler(serve, records) for topic, records in slices.items()}
 
     def timer(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         follower = Follower(around_followed(self._hub.store, self._hub.point))
@@ -238,11 +240,35 @@ class _Worker:
         return step
 
 
-_KINDS: Mapping[Kind, Callable[[_Worker], tuple[dict[str, Handler], dict[str, Step]]]] = {
-    "router": _Worker.router,
-    "dispatcher": _Worker.dispatcher,
-    "receiver": _Worker.receiver,
-    "timer": _Worker.timer,
+def bed_of(settings: Settings, kind: Kind, handlers: Mapping[str, Handler]) -> KafkaBed:
+    """A bed in which all workers of a kind share its topics."""
+    return KafkaBed(settings.kafka, f"hub-{kind}", handlers, session_ms=settings.session_ms)
+
+
+def slices_of(kind: Kind, lanes: Lanes, partitions: int) -> dict[str, int]:
+    """The topics that a kind serves, and how many records of each are acknowledged together."""
+    match kind:
+        case "router":
+            return {EVENTS: ROUTE_BATCH}
+        case "receiver":
+            return {PARKED: ROUTE_BATCH}
+        case "dispatcher":
+            return {
+                dispatch_topic(lane.name, urgent): max(
+                    min(lane.rate_per_s * SLICE_S // partitions, SLICE_MAX), 1
+                )
+                for lane in lanes
+                for urgent in (True, False)
+            }
+        case "timer":
+            return {}
+
+
+_KINDS: Mapping[Kind, Callable[[Worker], tuple[dict[str, Handler], dict[str, Step]]]] = {
+    "router": Worker.router,
+    "dispatcher": Worker.dispatcher,
+    "receiver": Worker.receiver,
+    "timer": Worker.timer,
 }
 
 

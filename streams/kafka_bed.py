@@ -8,7 +8,7 @@ shares the partitions of its topics with the others.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import faust
@@ -115,6 +115,14 @@ class _App(faust.App):
     brokers: str
     handlers: Mapping[str, Handler]
     session_ms: int
+
+    closing: Callable[[], Awaitable[None]] | None = None
+    """Called when nothing is served any more."""
+
+    async def on_shutdown(self) -> None:
+        await super().on_shutdown()
+        if self.closing is not None:
+            await self.closing()
 
     async def on_first_start(self) -> None:
         """No folder: there are no tables to keep in one."""
