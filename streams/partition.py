@@ -109,7 +109,7 @@ class Partition:
                     self._bell.clear()
                     await self._bell.wait()
                     continue
-                slice_ = self._brought.popleft()
+                slice_ = self._next()
                 if not await self._handler.serve(self, slice_.records):
                     await self._wait_for_loss()
                     return
@@ -124,6 +124,15 @@ class Partition:
         except Exception as error:
             # Whatever came next could acknowledge the slice: Faust would, if this reached it.
             end_process(f"the step of {self!r} failed", error)
+
+    def _next(self) -> Slice:
+        """What came in several fetches while the last was served, as one slice: served one by one,
+        a few records each, they would never be caught up with."""
+        records = [*self._brought.popleft().records]
+        size = self._handler.slice_records
+        while self._brought and len(records) + len(self._brought[0].records) <= size:
+            records += self._brought.popleft().records
+        return Slice(self, records)
 
     async def _wait_for_loss(self) -> None:
         """Nothing is served until whoever took the partition is known to Kafka as well."""

@@ -11,11 +11,12 @@ from bench.cluster.bed import Bed
 ROWS_AT_ONCE = 5_000
 
 _ACCEPTED = text(
-    "SELECT taken.stream, first.at_ms, taken.at_ms, taken.data FROM journal AS taken"
+    "SELECT DISTINCT ON (taken.stream) taken.stream, first.at_ms, taken.at_ms, taken.data"
+    " FROM journal AS taken"
     " JOIN journal AS first ON first.shard = taken.shard AND first.stream = taken.stream"
     " AND first.version = 1"
     " WHERE taken.shard = 0 AND taken.stream >= :since AND taken.stream < :until"
-    " AND taken.type LIKE 'Accepted.%'"
+    " AND taken.type LIKE 'Accepted.%' ORDER BY taken.stream, taken.version"
 )
 
 MONTHS_END = b"\x03\xc0"
@@ -42,26 +43,28 @@ class Wait(NamedTuple):
 
 
 class _Moved(msgspec.Struct):
-    notice: str
-    channel: str
+    notice: str = ""
+    channel: str = ""
 
 
 class _Accepted(msgspec.Struct):
-    moved: _Moved
+    """It does not say where the leg was when something else had moved it meanwhile."""
+
+    moved: _Moved | None = None
 
 
 _decode = msgspec.json.Decoder(_Accepted).decode
 
 
 def accepted(bed: Bed, since_ms: int) -> Iterator[Wait]:
-    """Every acceptance of what happened since."""
+    """What happened since, by its first acceptance: one that did not arrive is sent again."""
     since = since_ms.to_bytes(6, "big")
     with bed.store.readers.connect() as connection:
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(
             _ACCEPTED, {"since": since, "until": MONTHS_END}
         )
         for stream, decided_ms, at_ms, data in rows:
-            moved = _decode(data).moved
+            moved = _decode(data).moved or _Moved()
             event_ms = int.from_bytes(stream[:6], "big")
             yield Wait(moved.notice, moved.channel, decided_ms - event_ms, at_ms - event_ms)
 

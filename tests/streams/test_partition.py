@@ -55,7 +55,29 @@ async def test_slices_are_served_in_order() -> None:
     await until(lambda: not partition.held)
     assert step.served == [*range(7, 32), 40]
     assert partition.served == 41
-    assert relieved == [partition] * 4
+    assert relieved == [partition] * 3
+    await partition.let_go()
+
+
+async def test_what_came_in_many_fetches_is_served_together_up_to_a_slice() -> None:
+    """Served one by one, small slices cost their records so much that they are never caught up."""
+    sizes: list[int] = []
+    step = Step()
+
+    async def serve(partition: Partition, records: Sequence[Record]) -> bool:
+        sizes.append(len(records))
+        return await step.serve(partition, records)
+
+    partition = Partition("events", 0, Handler(serve, 10), lambda _: None)
+    bring(partition, records(0, 1))
+    await step.begun.wait()
+    for first in range(1, 22, 3):
+        bring(partition, records(first, 3))
+    step.gate.set()
+    await until(lambda: not partition.held)
+    assert step.served == [*range(22)]
+    assert sizes == [1, 9, 9, 3]
+    assert partition.served == 22
     await partition.let_go()
 
 
