@@ -4,13 +4,15 @@ import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from channels.base import Accepted, Message, Outcome
 from channels.lanes import Breaker, Pacer
 from streams.core import events as e
 from streams.journal.base import Store
 from streams.lane_owner import Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.river import River
+from streams.pipeline.river import River, decode_dispatch, encode_dispatch
 from streams.pipeline.route import route
 from streams.topics import Record
 from tests.streams.small_hub import SmallHub, small_hub
@@ -34,6 +36,7 @@ class Overtaken:
 
     def __init__(self, ownership: Ownership, lane: str) -> None:
         self.called: list[str] = []
+        self.deadlines_ms: list[int] = []
         self._ownership = ownership
         self._lane = lane
 
@@ -41,6 +44,7 @@ class Overtaken:
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:
         self.called += [message.attempt for message in messages]
+        self.deadlines_ms += [message.call_before_ms for message in messages]
         self._ownership.claim(self._lane, 0, "another", 0)
         return [Accepted(message.attempt) for message in messages]
 
@@ -91,6 +95,22 @@ async def test_a_claim_between_two_intents_stops_the_former_owner(
         assert await dispatch(river, successor, records)
         assert len(set(carrier.called)) == len(carrier.called) == LEGS
         assert list(hub_store.verify()) == []
+
+
+async def test_no_call_starts_after_the_window_or_the_expiry(tmp_path: Path) -> None:
+    """A worker can be stopped for minutes between its look at the clock and its call."""
+    async with small_hub(tmp_path) as small:
+        river, topic, records = await ready(small)
+        now_ms = river.clock.now_ms()
+        windows = ({"window_end_ms": now_ms + 7}, {"expiry_ms": now_ms + 5}, {})
+        short = [
+            record._replace(value=encode_dispatch(replace(decode_dispatch(record.value), **window)))
+            for record, window in zip(records, windows, strict=True)
+        ]
+        carrier = Overtaken(Ownership(small.hub.store.transaction), topic)
+        assert await dispatch(river, lane(river, topic, carrier), short)
+        latest_ms = now_ms + river.documents.policy.call_before_ms
+        assert carrier.deadlines_ms == [now_ms + 6, now_ms + 4, latest_ms]
 
 
 def lane(river: River, topic: str, carrier: Overtaken) -> LaneWork:
