@@ -57,6 +57,7 @@ def test_flow_and_latency(tmp_path: Path) -> None:
     assert found.checks.archived == found.checks.events == QUICK.events + QUICK.paced
 
 
+@pytest.mark.soak
 def test_lines(tmp_path: Path) -> None:
     found = measured(tmp_path / "found.json", "lines")
     assert found.lines is not None
@@ -64,6 +65,7 @@ def test_lines(tmp_path: Path) -> None:
     assert found.lines.attributed > 0.9
 
 
+@pytest.mark.soak
 def test_emergency_and_fan_out(tmp_path: Path) -> None:
     found = measured(tmp_path / "found.json", "emergency", "fan-out")
     assert found.emergency is not None
@@ -73,6 +75,7 @@ def test_emergency_and_fan_out(tmp_path: Path) -> None:
     assert found.fan_out.legs == 4 * QUICK.fan_out
 
 
+@pytest.mark.soak
 def test_growth(tmp_path: Path) -> None:
     found = measured(tmp_path / "found.json", "growth")
     assert found.growth is not None
