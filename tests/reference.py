@@ -24,6 +24,7 @@ from channels.sandbox_model import FAULTS, SPECIAL
 from hub.__main__ import app as command_line
 from hub.bootstrap import open_hub
 from hub.clock import Virtual
+from hub.failpoints import POINTS
 from hub.settings import KEYS, Settings, describe
 from preferences.intake import Person
 from preferences.sheet import COLUMNS
@@ -344,6 +345,11 @@ def sandbox_fates() -> str:
     return table(["ends in", "meets"], rows) + f"\n\nFaults by name: {drawn}."
 
 
+def fail_points() -> str:
+    """Where a process can be told to die."""
+    return table(["point", "when it dies"], [(_code(n), doc) for n, doc in POINTS.items()])
+
+
 def csv_columns() -> str:
     """The columns of a file of recipients."""
     alike: dict[str, list[str]] = {}
@@ -509,6 +515,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "cluster-speed": cluster_speed,
     "cluster-lines": cluster_lines,
+    "fail-points": fail_points,
     "csv-columns": csv_columns,
     "commands": commands,
     "routes": routes,

@@ -71,15 +71,19 @@ class Books:
         known = {state.head.event for state in self.states.values() if state.head}
         return [one for one in self.accepted if event_key(SOURCE, one.id) not in known]
 
-    def unsettled(self) -> dict[bytes, State]:
-        """Legs that something has still to come of."""
-        return {stream: state for stream, state in self.states.items() if not state.terminal}
+    def unsettled(self, but: frozenset[Status] = frozenset()) -> dict[bytes, State]:
+        """Legs that something has still to come of, without those that stand at ``but``."""
+        return {
+            stream: state
+            for stream, state in self.states.items()
+            if not state.terminal and state.status not in but
+        }
 
-    def next_due_ms(self) -> int:
+    def next_due_ms(self, but: frozenset[Status] = frozenset()) -> int:
         """When the clock moves one of them on; 0: somebody has to do something first."""
         needs = [
             resume(state, DEFAULT).due_ms if state.status in TIMED else 0
-            for state in self.unsettled().values()
+            for state in self.unsettled(but).values()
         ]
         return min(needs, default=0)
 

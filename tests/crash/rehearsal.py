@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hub.clock import Rehearsal
+from streams.core.lifecycle import Status
 from streams.core.policy import DAY_MS, HOUR_MS
 from streams.journal.base import Store
 from tests.crash.books import Books
@@ -114,18 +115,19 @@ def die_and_recover(
     return books.faults()
 
 
-def settle(books: Books, director: Director) -> None:
-    """Wait until nothing is left to come, moving time on where only that helps."""
+def settle(books: Books, director: Director, but: frozenset[Status] = frozenset()) -> None:
+    """Wait until nothing is left to come, moving time on where only that helps. Legs that stand at
+    ``but`` are not waited for."""
     stood, since_s = -1, time.monotonic()
 
     def settled() -> bool:
         nonlocal stood, since_s
         pos = books.read_on()
-        if not books.unsettled() and not books.missing():
+        if not books.unsettled(but) and not books.missing():
             return not books.behind()
         if pos != stood:
             stood, since_s = pos, time.monotonic()
-        elif time.monotonic() - since_s > QUIET_S and (due_ms := books.next_due_ms()):
+        elif time.monotonic() - since_s > QUIET_S and (due_ms := books.next_due_ms(but)):
             assert due_ms < director.now_ms() + DAY_MS, "something waits for another day"
             director.move_to(due_ms)
             since_s = time.monotonic()
