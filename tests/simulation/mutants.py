@@ -332,6 +332,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "tick",
         "timers=(*unit.timers, own)",
         "timers=unit.timers",
+        known=335,
     ),
     _one(
         "who is handed over to may be settled",
@@ -350,6 +351,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "answers",
         "    if state.status is not before:\n        decision =",
         "    if state.head:\n        decision =",
+        known=267,
     ),
 )
 
