@@ -46,7 +46,7 @@ sim-mutants: .venv/test.stamp  ## does the simulator find what it must?
 bench: .venv/test.stamp  ## what a notification costs
 	$(BIN)/python -m bench
 
-bench-cluster: .venv/test.stamp  ## the same on Kafka and PostgreSQL, and what a cluster carries; an hour
+bench-cluster: .venv/test.stamp  ## the same on Kafka and PostgreSQL, and what a cluster carries; over an hour
 	$(BIN)/python -m bench.cluster
 
 cluster: .venv/test.stamp  ## Kafka, PostgreSQL and every worker, left running here

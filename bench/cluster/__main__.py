@@ -1,6 +1,6 @@
 """`make bench-cluster`: measure the cluster on this machine, part by part, and keep the JSON.
 
-    python -m bench.cluster                              # everything, about an hour
+    python -m bench.cluster                              # everything, over an hour
     python -m bench.cluster --parts latency --rate 2000  # one part; the others' results stay
     python -m bench.cluster --quick                      # whether it works
 

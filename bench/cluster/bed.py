@@ -32,7 +32,7 @@ from hub.settings import Settings, load
 from streams.journal.postgres import PostgresStore
 from streams.journal.postgres_partitions import ensure_partitions
 from streams.kafka_lag import GROUPS, Lag
-from tests.cluster.native import HERE, START_S, Cluster, lacks, surroundings
+from tests.cluster.native import HERE, START_S, Cluster, lacks, surroundings, told_by
 from tests.cluster.processes import until
 
 CARRIER = "sandbox"
@@ -85,8 +85,15 @@ class Bed:
         assert kafka is not None
         assert postgres is not None
         ours = {name: one.pid for name, one in self.cluster.workers.items() if one.alive}
-        sampled = {name: one.pid for name, one in self._sampled.items()}
+        sampled = {name: one.pid for name, one in self._sampled.items() if one.poll() is None}
         return {**ours, **sampled, "kafka": kafka.pid, "postgres": postgres.pid}
+
+    def look_after(self) -> None:
+        """Raises RuntimeError when a worker has ended: what follows would measure nothing."""
+        alive = self.pids()
+        if gone := [name for name in self.workers if name not in alive]:
+            logs = "\n".join(told_by(self.cluster.folder / "logs" / f"{x}.log") for x in gone)
+            raise RuntimeError(f"{', '.join(gone)} ended\n{logs}")
 
     def readings(self) -> dict[str, int]:
         """CPU so far, in µs, by process."""

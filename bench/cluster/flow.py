@@ -24,6 +24,10 @@ MEMORY_S = 10
 """Between two looks at the server's memory, which cost it a few milliseconds each."""
 
 
+STUCK_S = 180
+"""Nothing that is due in a flow takes so long: what still waits then will wait for ever."""
+
+
 class Flow(msgspec.Struct, kw_only=True):
     """What one run measured. ``us`` is CPU µs a notification by process; the hub's, the broker's
     and the server's add up to ``us_total``; upstream's and the carrier's are apart."""
@@ -161,6 +165,8 @@ class Watch:
                 self.readings, self.beside = self._bed.readings(), self._look()
             elif now.at_s - moved_s > STILL_S and self._is_done(now):
                 return
+            elif now.at_s - moved_s > STUCK_S:
+                raise RuntimeError(f"nothing moves, and it is not over: {now}")
             if now.at_s - told_s > TOLD_S:
                 told_s = now.at_s
                 say(f"  {now.waiting:,} wait on topics; {shown(self.gained())}")
@@ -183,6 +189,7 @@ class Watch:
 
     def _moment(self) -> Moment:
         bed = self._bed
+        bed.look_after()
         waiting = bed.waiting()
         return Moment(time.monotonic(), bed.head(), bed.projected(), self._count(), waiting)
 

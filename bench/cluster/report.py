@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 BAR_WIDTH = 360
-LABEL_WIDTH = 190
+LABEL_WIDTH = 210
 VALUE_WIDTH = 60
 ROW_HEIGHT = 22
 
