@@ -197,7 +197,7 @@ class Reading:
         """A case (``case_no=…``, as heads name it) with its events and notifications on one
         timeline; None when nothing is known of it."""
         case = self._index.case(correlation)
-        found = self._store.lookup([(case, s) for s in (Index.NOTE, Index.STOP, Index.NOTED)])
+        found = self._store.lookup([(case, b""), (self._index.stops(correlation), b"")])
         streams = sorted({s for hits in found.values() for s in hits}, reverse=True)[:CASE_MAX]
         rows = self._store.read(streams)
         if not rows:

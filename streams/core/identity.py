@@ -11,6 +11,9 @@ from hashlib import blake2b
 HASH_BYTES = 10
 """The part of a stream id that is compared: version, variant and 74 bits of hash."""
 
+CASE_BYTES = 8
+"""Of a case's key, which tell the cases of one recipient apart."""
+
 LANES_KEPT = 256
 CASES_KEPT = 4096
 """Keys at hand: those of every lane there is, and of the cases of a few batches."""
@@ -57,12 +60,13 @@ def identity(stream: bytes) -> bytes:
 class Index:
     """Look-up keys, keyed so that the table tells an outsider nothing.
 
-    Sub-keys narrow a key: under a case, ``NOTE`` finds its notifications, ``STOP`` what settled
-    it and ``NOTED`` its other events.
+    Sub-keys narrow a key: under a case, ``NOTE`` finds its notifications and ``NOTED`` its other
+    events; under a recipient, :meth:`within` finds what they were told of one case. What settled a
+    case lies under a key of its own: a warning to a city is one case with a million notifications,
+    and whoever asks whether it was lifted may not have to walk over them.
     """
 
     NOTE = b"n"
-    STOP = b"s"
     NOTED = b"e"
 
     def __init__(self, key: bytes) -> None:
@@ -73,6 +77,14 @@ class Index:
     def recipient(self, ref: str) -> bytes:
         """All notifications of one recipient."""
         return digest("recipient", ref, key=self._key)
+
+    def within(self, correlation: str) -> bytes:
+        """The sub-key of a case under its recipients' keys; b"" for none, which finds them all."""
+        return self._case(correlation)[:CASE_BYTES] if correlation else b""
+
+    def stops(self, correlation: str) -> bytes:
+        """What settled one case."""
+        return digest("stop", correlation, key=self._key)
 
     def case(self, correlation: str) -> bytes:
         """Everything about one case, whoever its recipient is. A batch asks for it several times,

@@ -186,7 +186,8 @@ def _lookups(
     lookups = []
     index, head = river.index, leg.head
     if leg.state is None:
-        lookups.append(Lookup(index.recipient(head.recipient), b"", leg.stream))
+        case = index.within(head.correlation)
+        lookups.append(Lookup(index.recipient(head.recipient), case, leg.stream))
         if head.correlation:
             lookups.append(Lookup(index.case(head.correlation), index.NOTE, leg.stream))
     if verdict.kind == "send" and river.documents.policy.classes[head.cls].cap:

@@ -30,7 +30,7 @@ from streams.pipeline.stopping import (
     redecide_open,
     redecide_overtaken,
     settled_by,
-    states_of_cases,
+    states_of,
     stop_open_legs,
 )
 from streams.topics import EVENTS, Record
@@ -256,7 +256,7 @@ def _stop(river: River, event: Upstream) -> Unit:
     recorded = e.StopRecorded(
         type=event.type, event=event.key, event_ms=event.at_ms, correlation=event.correlation
     )
-    case = Lookup(river.index.case(event.correlation), river.index.STOP, stream)
+    case = Lookup(river.index.stops(event.correlation), b"", stream)
     return Unit((entry(stream, 1, recorded),), (case,))
 
 
@@ -286,9 +286,9 @@ class Found(NamedTuple):
 async def _find(river: River, batch: _Batch) -> Found:
     index = river.index
     cases = {p.head.correlation for p in batch.plans if p.head.correlation and p.notice.stops}
-    known = {p.head.correlation for p in batch.plans if p.head.correlation}
-    keys = [(index.case(c), index.STOP) for c in sorted(cases)]
-    keys += [(index.case(c), index.NOTE) for c in sorted(known)]
+    told = {(p.head.recipient, p.head.correlation) for p in batch.plans if p.head.correlation}
+    keys = [(index.stops(case), b"") for case in sorted(cases)]
+    keys += [(index.recipient(ref), index.within(case)) for ref, case in sorted(told)]
     streams = [s for hits in (await river.journal.lookup(keys)).values() for s in hits]
     rows = await river.journal.read(streams) if streams else {}
     stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -401,7 +401,9 @@ def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:
             _newer(newest, planned.head)
     if not newest:
         return []
-    states = states_of_cases(river, reader, [(case, river.index.NOTE) for _, case, _ in newest])
+    told = {(ref, case) for ref, case, _ in newest}
+    index = river.index
+    states = states_of(reader, [(index.recipient(ref), index.within(c)) for ref, c in sorted(told)])
     units = []
     for stream, state in states.items():
         head = state.head
@@ -417,13 +419,11 @@ def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:
 def _late_findings(river: River, reader: Reader, batch: _Batch, position: int) -> list[Unit]:
     """Stops and newer statuses that another worker committed after this batch first looked."""
     index = river.index
-    cases = {
-        index.case(p.head.correlation)
-        for p in batch.plans
-        if p.head.correlation and (p.notice.stops or p.notice.supersedes)
-    }
+    of_cases = [p for p in batch.plans if p.head.correlation]
+    keys = {index.stops(p.head.correlation) for p in of_cases if p.notice.stops}
+    keys |= {index.recipient(p.head.recipient) for p in of_cases if p.notice.supersedes}
     caps = _cap_keys(river, batch)
-    since = reader.lookups_since(position, sorted(cases | caps))
+    since = reader.lookups_since(position, sorted(keys | caps))
     own = batch.legs.keys()
     foreign = sorted({s for hits in since.values() for s in hits if s not in own})
     if not foreign:

@@ -5,7 +5,7 @@ stop sees every leg committed before it, and a leg routed after it sees the stop
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from streams.core import events as e
 from streams.core.codec import decode
@@ -23,7 +23,7 @@ def stop_open_legs(river: River, reader: Reader, stops: Iterable[Upstream]) -> l
         by_case[stop.correlation].append(stop)
     if not by_case:
         return []
-    states = states_of_cases(river, reader, [(c, river.index.NOTE) for c in by_case])
+    states = states_of(reader, [(river.index.case(c), river.index.NOTE) for c in by_case])
     units = []
     for stream, state in states.items():
         assert state.head is not None
@@ -51,7 +51,7 @@ def settle_opened(river: River, reader: Reader, opened: Mapping[bytes, e.Head]) 
     cases = sorted({head.correlation for head in opened.values() if head.correlation})
     if not cases:
         return []
-    found = reader.lookup([(river.index.case(case), river.index.STOP) for case in cases])
+    found = reader.lookup([(river.index.stops(case), b"") for case in cases])
     stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for rows in reader.read([s for hits in found.values() for s in hits]).values():
         first = decode(rows[0].type, rows[0].data)
@@ -120,11 +120,9 @@ def _redecide(river: River, reader: Reader, streams: Iterable[bytes], now_ms: in
     return units
 
 
-def states_of_cases(
-    river: River, reader: Reader, cases: Iterable[tuple[str, bytes]]
-) -> dict[bytes, State]:
-    """The legs found under these cases, folded."""
-    found = reader.lookup([(river.index.case(case), sub) for case, sub in cases])
+def states_of(reader: Reader, keys: Sequence[tuple[bytes, bytes]]) -> dict[bytes, State]:
+    """The legs found under these keys, folded."""
+    found = reader.lookup(keys)
     streams = sorted({s for hits in found.values() for s in hits})
     states = {s: state_of(rows) for s, rows in reader.read(streams).items()}
     return {s: state for s, state in states.items() if state.head is not None}

@@ -100,12 +100,18 @@ class TestIndex:
         keys = {
             index.recipient("a"),
             index.case("a"),
+            index.stops("a"),
             index.kind("a"),
             index.provider_ref("a", ""),
             index.provider_ref("", "a"),
             index.cap("a", "", ""),
         }
-        assert len(keys) == 6
+        assert len(keys) == 7
+
+    def test_narrows_a_recipient_to_one_case(self) -> None:
+        index = Index(b"secret")
+        assert index.within("case_no=1") != index.within("case_no=2")
+        assert index.within("") == b""  # what belongs to no case is found among all of theirs
 
     def test_tells_nothing_without_its_key(self) -> None:
         assert Index(b"one").recipient("r-1") != Index(b"other").recipient("r-1")

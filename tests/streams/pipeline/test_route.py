@@ -1,12 +1,13 @@
 """What may lie on the events topic: what our own door sealed, what others wrote, and anything."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.journal.base import Row
 from streams.topics import EVENTS, Record
 from tests.journeys.town import Town, town
 
@@ -92,3 +93,35 @@ async def test_a_key_that_is_not_the_recipient_changes_nothing(here: Town, key: 
     await bring(here, event(here, "e1"), key=key)
     [told] = here.told("P1")
     assert (told.recipient, told.status) == ("P1", "delivered")
+
+
+WARNED: dict[str, Any] = {
+    "type": "gov.traffic.road.warned.v1",
+    "data": {
+        "warning_no": "G15-20261124-2", "road": "G15沈海高速", "section": "福州往厦门方向莆田段",
+        "hazard": "突发团雾", "advice": "请降低车速",
+    },
+}  # fmt: skip
+
+
+async def test_what_one_is_told_of_a_case_does_not_depend_on_how_many_others_are(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in range(2, 8):
+        await here.register(f"P{other}", phones=[f"1331234000{other}"])
+    await bring(here, *(event(here, f"w{n}", subject=f"P{n}", **WARNED) for n in range(2, 8)))
+    journal, read = here.hub.river.journal, set[bytes]()
+    reading = journal.read
+
+    async def noting(streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
+        read.update(streams)
+        return await reading(streams)
+
+    monkeypatch.setattr(journal, "read", noting)
+    index = here.hub.river.index
+    found = await journal.lookup([(index.recipient(f"P{n}"), b"") for n in range(2, 8)])
+    others = {stream for streams in found.values() for stream in streams}
+    assert len(others) >= 6
+    await bring(here, event(here, "w1", **WARNED))
+    assert here.told("P1")
+    assert others.isdisjoint(read)
