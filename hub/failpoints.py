@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from streams.core import events as e
-from streams.topics import EVENTS
+from streams.topics import ROUTED
 
 if TYPE_CHECKING:  # a command that only reads its settings does not load the river
     from sqlalchemy import Connection
@@ -188,7 +188,9 @@ class _Journal(_Wrapper):
 
 class _Topics(_Wrapper):
     async def publish(self, batches: "Mapping[str, Sequence[Record]]") -> None:
-        if EVENTS in batches:  # by the door: whoever brings them has not been answered yet
+        if not batches.keys().isdisjoint(
+            ROUTED
+        ):  # by the door: whoever brings them has not been answered yet
             await self._inner.publish(batches)
             return
         count = sum(map(len, batches.values()))

@@ -16,6 +16,7 @@ from streams.admission import partition_key
 from streams.commands import Received
 from streams.core.codec import Refusal
 from streams.core.identity import Index
+from streams.core.notices import urgent_types
 from streams.documents import load
 from streams.door import Incoming, examine
 from streams.pipeline.river import Documents
@@ -31,7 +32,8 @@ def open_kafka_door(settings: Settings) -> Iterator["KafkaDoor"]:
     """The door of the cluster that these settings are of."""
     known = _in_force(settings)
     try:
-        with UpstreamClient(settings.kafka, block_s=BLOCK_S) as client:
+        urgent = urgent_types(known.catalog)
+        with UpstreamClient(settings.kafka, urgent=urgent, block_s=BLOCK_S) as client:
             yield KafkaDoor(settings, known, client)
     except UpstreamError as error:
         raise DoorShut(f"{settings.kafka}: {error}") from error
@@ -62,7 +64,7 @@ class KafkaDoor:
 
     def _sealed(self, one: Incoming) -> Checked:
         sealed = self._seal(one.raw, EVENTS.encode())
-        return Checked(one.event.key.hex(), partition_key(one), sealed)
+        return Checked(one.event.key.hex(), one.event.type, partition_key(one), sealed)
 
 
 def _in_force(settings: Settings) -> Documents:

@@ -38,11 +38,14 @@ from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.projections.following import Follower
 from streams.sweeps import SqlSweeps
-from streams.topics import EVENTS, PARKED, Record, dispatch_topic
+from streams.topics import EVENTS, EVENTS_URGENT, PARKED, Record, dispatch_topic
 
 Kind = Literal["router", "dispatcher", "receiver", "timer"]
 
 ROUTE_BATCH = 500
+URGENT_BATCH = 100
+"""So many wait for each other's decisions at most."""
+
 SLICE_S = 5
 """A dispatch slice holds at most so many seconds of its partition's rate: acknowledged whole."""
 
@@ -249,7 +252,7 @@ def slices_of(kind: Kind, lanes: Lanes, partitions: int) -> dict[str, int]:
     """The topics that a kind serves, and how many records of each are acknowledged together."""
     match kind:
         case "router":
-            return {EVENTS: ROUTE_BATCH}
+            return {EVENTS_URGENT: URGENT_BATCH, EVENTS: ROUTE_BATCH}
         case "receiver":
             return {PARKED: ROUTE_BATCH}
         case "dispatcher":

@@ -6,17 +6,19 @@ others: an event published twice is harmless there, one never published is lost,
 counts as known here only once it is durable.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
 from preferences.intake import ContactChanged
 from streams.core.codec import MAX_EVENT_BYTES, Refusal
+from streams.core.notices import is_urgent
 from streams.door import Incoming, examine
 from streams.event_record import seal_event
 from streams.journal.base import Group, Unit
 from streams.pipeline.river import River
 from streams.pipeline.route import ERASED, OTHER_BYTES, UNREGISTERED, quarantined
-from streams.topics import EVENTS, Record
+from streams.topics import EVENTS, EVENTS_URGENT, Record
 
 DOOR = "door"
 """Where an event was refused that never reached a topic."""
@@ -128,8 +130,12 @@ class Admission:
         if not fresh:
             return
         key, rules = self._river.hub_key, self._river.documents.rules
-        records = [Record(partition_key(one), seal_event(key, one, rules)) for one in fresh]
-        await self._river.topics.publish({EVENTS: records})
+        batches: dict[str, list[Record]] = defaultdict(list)
+        for one in fresh:
+            record = Record(partition_key(one), seal_event(key, one, rules))
+            urgent = is_urgent(one.event.type, self._river.documents.catalog)
+            batches[EVENTS_URGENT if urgent else EVENTS].append(record)
+        await self._river.topics.publish(batches)
         for one in fresh:
             self._recent.add(one.event.key, one.digest)
 

@@ -22,7 +22,7 @@ from streams.pipeline.route import route
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.sweeps import Page
-from streams.topics import EVENTS, PARKED, Record, Topics
+from streams.topics import PARKED, ROUTED, Record, Topics
 
 ROUTE_BATCH = 500
 SLICE_S = 5
@@ -134,8 +134,8 @@ class LocalBed:
         self.workers = list(self._make(timers))
 
     def _make(self, timers: asyncio.Event) -> list[Worker]:
-        workers = [
-            self._reading("router", EVENTS, self._route),
+        workers = [self._reading(f"router {name}", name, self._routing(name)) for name in ROUTED]
+        workers += [
             self._reading("parked", PARKED, self._parked),
             Worker("ticker", self._tick, timers),
             Worker("sweeper", self._sweep, asyncio.Event()),
@@ -192,14 +192,17 @@ class LocalBed:
 
     # The steps
 
-    async def _route(self) -> int:
-        records = await self._bells.poll(EVENTS, ROUTE_BATCH)
-        if not records:
-            return self._pace.rest_ms
-        await route(self.river, records)
-        await self._bells.acknowledge(EVENTS, records[-1].offset)
-        self.ring()
-        return 0
+    def _routing(self, topic: str) -> Step:
+        async def step() -> int:
+            records = await self._bells.poll(topic, ROUTE_BATCH)
+            if not records:
+                return self._pace.rest_ms
+            await route(self.river, records)
+            await self._bells.acknowledge(topic, records[-1].offset)
+            self.ring()
+            return 0
+
+        return step
 
     def _dispatching(self, work: LaneWork) -> Step:
         async def step() -> int:

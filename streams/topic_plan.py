@@ -8,7 +8,7 @@ depends on it. So a topic with another number is wrong, and cannot be mended by 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from streams.topics import EVENTS, OUTCOMES, PARKED, dispatch_topic
+from streams.topics import OUTCOMES, PARKED, ROUTED, dispatch_topic
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -57,7 +57,7 @@ def plan(lanes: Iterable[str], longest_ms: int) -> list[Topic]:
     least_ms = longest_ms + SPARE_MS
     lanes_ms = max(LANES_KEPT_MS, least_ms)
     return [
-        Topic(EVENTS, EVENTS_KEPT_MS, DAY_MS),
+        *(Topic(name, EVENTS_KEPT_MS, DAY_MS) for name in ROUTED),
         *(
             Topic(dispatch_topic(lane, urgent), lanes_ms, least_ms)
             for lane in lanes

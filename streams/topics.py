@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 EVENTS = "events"
+EVENTS_URGENT = "events.urgent"
+"""Events that may not wait behind a backlog of the others. A router serves both topics alike; where
+an event is brought to the wrong one, nothing but its place in the queue is lost."""
+
+ROUTED = (EVENTS_URGENT, EVENTS)
 OUTCOMES = "outcomes"
 PARKED = "parked"
 

@@ -25,7 +25,7 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from hashlib import blake2b
@@ -35,6 +35,9 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 EVENTS = "events"
+URGENT = ".urgent"
+"""Behind the topic's name: what may not wait behind a backlog of the others."""
+
 OUTCOMES = "outcomes"
 
 MAX_EVENT_BYTES = 256 * 1024
@@ -107,6 +110,7 @@ class Checked(NamedTuple):
     """An event that the hub will read. ``key`` decides its partition."""
 
     event: str
+    type: str
     key: bytes
     value: bytes
 
@@ -125,9 +129,10 @@ def event_key(source: str, event_id: str) -> str:
 class UpstreamClient:
     """A producer of events. Safe between threads; one for a process is enough.
 
-    ``brokers`` is ``host:port,host:port``. ``connection`` goes to kafka-python as it is:
-    ``security_protocol``, ``ssl_cafile``, ``sasl_mechanism``, ``client_id`` and so on. Raises
-    :class:`Unreachable` when no broker answers within ``block_s``.
+    ``brokers`` is ``host:port,host:port``. ``urgent`` are the types of those events that may not
+    wait behind a backlog of the others; they have a topic of their own. ``connection`` goes to
+    kafka-python as it is: ``security_protocol``, ``ssl_cafile``, ``sasl_mechanism``, ``client_id``
+    and so on. Raises :class:`Unreachable` when no broker answers within ``block_s``.
     """
 
     def __init__(
@@ -135,12 +140,14 @@ class UpstreamClient:
         brokers: str,
         *,
         topic: str = EVENTS,
+        urgent: Collection[str] = (),
         outstanding_max: int = OUTSTANDING_MAX,
         block_s: float = BLOCK_S,
         deliver_s: float = DELIVER_S,
         **connection: Any,
     ) -> None:
         self._topic = topic
+        self._urgent = frozenset(urgent)
         self._outstanding_max = outstanding_max
         self._block_s = block_s
         self._room = threading.BoundedSemaphore(outstanding_max)
@@ -190,7 +197,8 @@ class UpstreamClient:
             placed.set_exception(Unacknowledged(checked.event, str(error)))
 
         try:
-            sent = self._producer.send(self._topic, checked.value, checked.key)
+            topic = self._topic + URGENT if checked.type in self._urgent else self._topic
+            sent = self._producer.send(topic, checked.value, checked.key)
         except BaseException as error:
             self._room.release()
             if isinstance(error, KafkaError):
@@ -349,7 +357,7 @@ def check(event: Event) -> Checked:
     if not isinstance(said.get("data", {}), Mapping):
         raise BadEvent("data", "a JSON object", type(said["data"]).__name__)
     name = event_key(said["source"], said["id"])
-    return Checked(name, (_recipient(said) or name).encode(), value)
+    return Checked(name, said["type"], (_recipient(said) or name).encode(), value)
 
 
 def _recipient(said: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import func, literal, select
 from channels.carriers import CARRIERS
 from streams.journal.schema import timer
 from streams.reading import By
-from streams.topics import EVENTS, PARKED
+from streams.topics import PARKED, ROUTED
 from streams.views import Delivery, Minute, Rates, Totals
 from web.charts import Cell, Part, bar, grid, sparkline
 from web.site import STREAM, Here, Site
@@ -118,7 +118,7 @@ def _stages(site: Site, totals: Totals) -> list[Stage]:
     waiting = {topic: count for topic, (count, _) in site.reading.backlog().items()}
     held, next_ms = _timers(site)
     return [
-        Stage("events", waiting.get(EVENTS, 0)),
+        Stage("events", sum(waiting.get(name, 0) for name in ROUTED)),
         Stage("held", totals.categories.get("held", 0)),
         Stage("timers", held, held == TIMERS_COUNTED, next_ms),
         Stage("sending", totals.categories.get("sending", 0)),

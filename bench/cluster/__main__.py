@@ -118,7 +118,7 @@ def _measure(
                 _keep(found, "emergency", told, out)
                 say(f"emergency: {told}")
             case "fan-out":
-                wide = emergency.fan_out(bed, sizes.fan_out, one_case=chosen.one_case)
+                wide = emergency.fan_out(bed, sizes.fan_out)
                 _keep(found, "fan_out", wide, out)
                 say(f"fan-out: {wide}")
         say(f"{part}: took {time.monotonic() - start_s:.0f} s")
@@ -163,7 +163,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
     parser.add_argument("--rate", type=float, default=0.0, help="for latency, events a second")
-    parser.add_argument("--one-case", action="store_true", help="fan out under one number")
     parser.add_argument("--folder", type=Path, help="where the cluster's data lie meanwhile")
     parser.add_argument("--out", type=Path, default=RESULTS)
     for name in Sizes.__struct_fields__:

@@ -56,7 +56,6 @@ class FanOut(msgspec.Struct, kw_only=True):
 
     recipients: int
     legs: int
-    one_case: bool
     seconds: float
     per_second: float
     nation_minutes: float
@@ -99,12 +98,12 @@ def measure(bed: Bed, bulletins: int, warnings: int, per_second: float) -> Emerg
     )
 
 
-def fan_out(bed: Bed, count: int, *, one_case: bool) -> FanOut:
+def fan_out(bed: Bed, count: int) -> FanOut:
     def counts() -> dict[str, int]:
         legs = bed.rows(_LEGS)[0][0] or 0
         return {**{channel: int(n) for channel, n in bed.rows(_ENDED)}, "legs": int(legs)}
 
-    with bed.upstream(kind="warnings", count=count, one_case=one_case) as upstream:
+    with bed.upstream(kind="warnings", count=count) as upstream:
         watch = Watch(bed, upstream, counts)
         start_s = time.monotonic()
         upstream.go()
@@ -115,7 +114,6 @@ def fan_out(bed: Bed, count: int, *, one_case: bool) -> FanOut:
     return FanOut(
         recipients=count,
         legs=gained["legs"],
-        one_case=one_case,
         seconds=seconds,
         per_second=count / seconds,
         nation_minutes=NATION * seconds / count / 60,

@@ -97,8 +97,7 @@ def _emergency(part: Mapping[str, Any]) -> list[Row]:
 
 
 def _fan_out(part: Mapping[str, Any]) -> list[Row]:
-    one = "under one number" if part["one_case"] else "each under a number of its own"
-    what = f"a warning to {part['recipients']:,}, {one}"
+    what = f"a warning to {part['recipients']:,}"
     return [
         (what, f"{part['seconds']:,.0f} s, {part['per_second']:,.0f} people a second", ""),
         ("the same to 24 million, extrapolated", f"{part['nation_minutes']:,.0f} min", ""),

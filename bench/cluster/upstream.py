@@ -17,7 +17,9 @@ import msgspec
 
 from bench.world import Shapes, shapes
 from hub.clock import Rehearsal
+from streams.core.notices import urgent_types
 from streams.upstream_client import Placed, UpstreamClient
+from templates.catalog_files import read_catalog
 
 TURN_S = 0.01
 """A paced system sends what is due so often."""
@@ -42,8 +44,6 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     recipients: int
     per_second: float = 0.0
-    one_case: bool = False
-    """Whether all events are of one case, as a warning to a whole province is."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Sent(msgspec.Struct, frozen=True):
 def main(orders: Orders) -> None:
     clock = Rehearsal(Path(orders.clock))
     made = shapes(*([NOTICES[orders.kind]] if orders.kind in NOTICES else []))
-    with UpstreamClient(orders.brokers) as client:
+    with UpstreamClient(orders.brokers, urgent=urgent_types(read_catalog())) as client:
         print("ready", flush=True)
         sys.stdin.readline()
         start_s = time.process_time()
@@ -75,7 +75,7 @@ def main(orders: Orders) -> None:
 def _events(orders: Orders, made: Shapes, clock: Rehearsal) -> Iterator[bytes]:
     numbers = range(orders.first, orders.first + orders.count)
     for number in _paced(numbers, orders.per_second):
-        case = orders.first if orders.one_case else number
+        case = orders.first if orders.kind == "warnings" else number
         yield made.event(number, f"B{number % orders.recipients}", clock.now_ms(), case)
 
 

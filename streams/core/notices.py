@@ -73,6 +73,20 @@ def matching(event: Upstream, declared: Declared) -> list[Notice]:
     ]
 
 
+URGENT = frozenset({"emergency", "code"})
+"""Classes that never wait behind the others: on topics of their own, and first in every commit."""
+
+
+def is_urgent(event_type: str, declared: Declared) -> bool:
+    """Whether an event of this type may ask for something urgent."""
+    return any(notice.cls in URGENT for notice in declared.triggered_by(event_type))
+
+
+def urgent_types(declared: Declared) -> frozenset[str]:
+    """All types of events that may."""
+    return frozenset(name for name in declared.event_types if is_urgent(name, declared))
+
+
 def recipients(notice: Notice, event: Upstream, subject: Recipient | None) -> tuple[str, ...]:
     """Whom ``notice`` tells. Contact persons of an enterprise that is not registered yet cannot
     be known: the enterprise itself stands for them and waits."""

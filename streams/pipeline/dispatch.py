@@ -25,11 +25,12 @@ from channels.base import (
 from channels.lanes import Breaker, Pacer
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
+from streams.core.notices import URGENT
 from streams.journal.base import Entry, Group, Lookup, Timer, Unit
 from streams.lane_owner import Claim, LaneLost
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.deciding import REDECIDE, RELEASE
-from streams.pipeline.resuming import URGENT, resume_streams
+from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import (
     Attempt,
     Dispatch,
@@ -45,6 +46,9 @@ from streams.topics import Record, dispatch_topic
 
 CLOSE_MS = 1_000
 """A batch waits this long for its slowest answers; one lost answer must not stop a lane."""
+
+URGENT_CLOSE_MS = 250
+"""Of a handful one slow answer holds up all the others, until theirs is journalled."""
 
 BATCH = 500
 """Messages handed over at once: large enough that a commit costs little each, small enough that a
@@ -126,7 +130,8 @@ async def _hand_over(river: River, lane: LaneWork, batch: Sequence[Dispatch]) ->
         await resume_streams(river, lost)
     if not calls:
         return
-    outcomes = await lane.channel.send(lane.name, [c.message for c in calls], CLOSE_MS)
+    close_ms = URGENT_CLOSE_MS if lane.urgent else CLOSE_MS
+    outcomes = await lane.channel.send(lane.name, [c.message for c in calls], close_ms)
     _learn(river, lane, outcomes)
     await _record(river, lane, calls, outcomes)
 

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Sequence
 
 from streams.core import events as e
 from streams.core.lifecycle import State, resume
+from streams.core.notices import URGENT
 from streams.journal.base import Group, Timer, Unit
 from streams.pipeline.deciding import RELEASE
 from streams.pipeline.river import River, dispatch_of, encode_dispatch, state_of
 from streams.topics import Record, dispatch_topic
-
-URGENT = frozenset({"emergency", "code"})
-"""Classes that travel on a lane's urgent topic and never wait behind the others."""
 
 
 async def resume_streams(river: River, streams: Sequence[bytes]) -> None:

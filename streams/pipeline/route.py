@@ -16,7 +16,7 @@ from streams.core import events as e
 from streams.core.codec import Refusal, decode, named
 from streams.core.gathering import History
 from streams.core.identity import named_stream
-from streams.core.notices import Plan, Upstream, matching, plan, recipients
+from streams.core.notices import URGENT, Plan, Upstream, matching, plan, recipients
 from streams.door import REGISTERED, Incoming, examine, profile_after
 from streams.event_record import open_event
 from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Unit
@@ -71,6 +71,7 @@ async def route(river: River, records: Sequence[Record]) -> None:
                 batch.archive,
                 [river.people.changed(batch.people, batch.changed), *batch.effects],
                 look=lambda reader: _look(river, batch, reader, position),
+                urgent=any(planned.head.cls in URGENT for planned in batch.plans),
             )
         )
         await _publish(river, batch, committed)

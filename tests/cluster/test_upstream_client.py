@@ -39,7 +39,8 @@ SOURCE = "/fujian/traffic"
 def made_topic(broker: NativeKafka, partitions: int = PARTITIONS) -> str:
     name = f"events-{uuid4().hex}"
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+    made = {"num_partitions": partitions, "replication_factor": 1}
+    admin.create_topics({name: made, f"{name}.urgent": made})
     admin.close()
     return name
 
@@ -99,6 +100,14 @@ def test_recipients_lie_where_the_hubs_own_door_puts_them(kafka: NativeKafka, to
         for said in map(event, range(100)):
             placed = client.send(said).result()
             assert placed.partition == where(said["subject"].encode(), partitions, partitions)
+
+
+def test_urgent_types_lie_on_a_topic_of_their_own(kafka: NativeKafka, topic: str) -> None:
+    said = event(1)
+    with UpstreamClient(kafka.bootstrap, topic=topic, urgent={said["type"]}) as client:
+        assert client.send(said).result().topic == f"{topic}.urgent"
+    with UpstreamClient(kafka.bootstrap, topic=topic, urgent={"of another"}) as client:
+        assert client.send(said).result().topic == topic
 
 
 def test_a_bad_event_is_answered_in_its_place_and_stops_no_other(

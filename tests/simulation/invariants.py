@@ -16,7 +16,7 @@ from streams.core.identity import event_key
 from streams.core.lifecycle import CATEGORY, NOT_SENT, TERMINAL, Status
 from streams.pipeline.receive import _decode as decode_parked
 from streams.pipeline.river import decode_dispatch, open_content
-from streams.topics import EVENTS, PARKED, Record
+from streams.topics import PARKED, ROUTED, Record
 from tests.simulation.book import Line
 from tests.simulation.catalog import ASKED, CLASS, LEGS, OCCASIONS, POLICY, STOPS
 from tests.simulation.provider import Provider
@@ -284,7 +284,7 @@ class Watch:
 
     def on_acknowledge(self, partition: Partition, records: Sequence[Record]) -> None:
         """I3: what a record asks for is journalled, or waits durably, before it is let go."""
-        if partition.topic == EVENTS:
+        if partition.topic in ROUTED:
             for record in records:
                 self.hits["I3 events"] += 1
                 self._kept(record)

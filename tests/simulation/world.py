@@ -9,6 +9,7 @@ from channels.lanes import Breaker, Pacer
 from channels.sandbox_model import FAULTS, Faults
 from preferences.vault import Keys, Vault
 from streams.core.identity import Index
+from streams.core.notices import urgent_types
 from streams.lane_owner import Claim, Ownership
 from streams.people import SqlPeople
 from streams.pipeline.dispatch import LaneWork, dispatch
@@ -17,7 +18,7 @@ from streams.pipeline.river import River
 from streams.pipeline.route import route
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
-from streams.topics import EVENTS, PARKED, Record, dispatch_topic
+from streams.topics import EVENTS, EVENTS_URGENT, PARKED, ROUTED, Record, dispatch_topic
 from tests.simulation.book import Book
 from tests.simulation.catalog import documents
 from tests.simulation.choices import Chosen, choose
@@ -123,7 +124,7 @@ class Worker:
 
     def _step_of(self, partition: Partition) -> tuple[int, Step]:
         river, world, topic = self.river, self.world, partition.topic
-        if topic == EVENTS:
+        if topic in ROUTED:
 
             async def routing(records: Sequence[Record]) -> int:
                 await route(river, records)
@@ -227,7 +228,8 @@ class World:
             for lane in self.documents.lanes
             for urgent in (True, False)
         }
-        names = [EVENTS, PARKED, *self.lanes]
+        self.urgent = [name.encode() for name in urgent_types(self.documents.catalog)]
+        names = [*ROUTED, PARKED, *self.lanes]
         self.topics = SimTopics(self.scheduler, self.rng, names)
         self.provider = Provider(self.scheduler, seed, _carrier(self.rng))
         self.ownership = Ownership(store.transaction)
@@ -273,15 +275,16 @@ class World:
         self._balance()
         for said in self.scenario.said:
             sealed = self.vault.hub.seal(said.raw, b"events")
-            self.scheduler.at(said.at_ms, self._publishing(Record(said.key.encode(), sealed)))
+            self.scheduler.at(said.at_ms, self._publishing(said.raw, sealed, said.key))
         for choice in self.scenario.choices:
             self.scheduler.at(choice.at_ms, self._choosing(choice))
         quiet = self.scheduler.run(limit)
         self.scheduler.stop_all([self.outside, *(w.process for w in self.workers)])
         return quiet
 
-    def _publishing(self, record: Record) -> Callable[[], None]:
-        return lambda: self.topics.put(EVENTS, record)
+    def _publishing(self, raw: bytes, sealed: bytes, key: str) -> Callable[[], None]:
+        topic = EVENTS_URGENT if any(name in raw for name in self.urgent) else EVENTS
+        return lambda: self.topics.put(topic, Record(key.encode(), sealed))
 
     def _choosing(self, choice: Choice) -> Callable[[], None]:
         def start() -> None:

@@ -78,3 +78,22 @@ def test_the_recent_are_bounded() -> None:
     for n in range(5):
         recent.add(bytes([n]), b"d%d" % n)
     assert [recent.get(bytes([n])) for n in range(5)] == [None, None, b"d2", b"d3", b"d4"]
+
+
+async def test_what_may_be_urgent_does_not_wait_behind_the_others(small: SmallHub) -> None:
+    await small.register("P1")
+    await small.pass_time()
+    warning = {
+        "warning_no": "G15-20261124-2", "road": "G15沈海高速", "section": "福州往厦门方向莆田段",
+        "hazard": "突发团雾", "advice": "请降低车速",
+    }  # fmt: skip
+    await small.commands.accept(
+        [
+            small.event(EXAMINED, "P1", CASE),
+            small.event("gov.traffic.road.warned.v1", "P1", warning),
+        ]
+    )
+    waiting = {topic: count for topic, (count, _) in small.hub.topics.backlog().items()}
+    assert waiting == {"events": 1, "events.urgent": 1}
+    await small.pass_time()
+    assert len({leg.notice for leg in small.reading.history("P1")}) == 2

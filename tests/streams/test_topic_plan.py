@@ -33,11 +33,11 @@ class Have:
         return Found(self.partitions, self.replicas, configs(LANE, 3) | renamed)
 
 
-def test_every_lane_has_a_normal_and_an_urgent_topic() -> None:
+def test_events_and_every_lane_have_a_normal_and_an_urgent_topic() -> None:
     names = [topic.name for topic in plan(["sms", "mail"], LONGEST_MS)]
     assert names == [
-        "events", "dispatch.sms", "dispatch.sms.urgent", "dispatch.mail", "dispatch.mail.urgent",
-        "parked", "outcomes",
+        "events.urgent", "events", "dispatch.sms", "dispatch.sms.urgent", "dispatch.mail",
+        "dispatch.mail.urgent", "parked", "outcomes",
     ]  # fmt: skip
 
 
