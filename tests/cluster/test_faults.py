@@ -126,11 +126,11 @@ def load(hub: OnCluster, upstream: Upstream) -> Iterator[Books]:
     assert books.faults() == []
 
 
-def reported(hub: OnCluster, upstream: Upstream) -> Books:
+def reported(hub: OnCluster, upstream: Upstream, many: int = BACKLOG) -> Books:
     """Much at once."""
     hub.director.begin_by_day()
     books = Books(hub.store, hub.ledger, [], hub.store.head())
-    books.accepted += upstream.report(BACKLOG, hub.director.now_ms())
+    books.accepted += upstream.report(many, hub.director.now_ms())
     assert hub.bring(books.accepted)
     return books
 
@@ -290,7 +290,7 @@ def test_an_owner_that_is_cut_off_from_the_brokers_alone_stops(
     It sends nothing more, and joins again when the wire is mended.
     """
     hub.cluster.workers["dispatcher"].stop()
-    books = reported(hub, upstream)
+    books = reported(hub, upstream, 2 * BACKLOG)
     holds(lambda: books.read_on() and not books.missing(), "all of it is ready on its lanes")
     slow = {"HUB_LANES": str(slow_lanes(hub))}
     by_wire = {"HUB_KAFKA": f"{HERE}:{proxy.port}"}
@@ -348,7 +348,9 @@ def test_a_lane_whose_carrier_is_away_keeps_its_owner(
 
     Its owner stays in the group, with the claims it had.
     """
-    holds(lambda: members(kafka, "hub-dispatcher") == 1, "nobody else is in the group")
+    hub.cluster.workers["dispatcher"].stop()
+    holds(lambda: members(kafka, "hub-dispatcher") == 0, "nobody is in the group")
+    await_ready(hub.cluster.start_one("dispatcher"))
     books = backlog(hub, upstream)
     hub.cluster.workers["sandbox"].kill()
     owner = hub.cluster.workers["dispatcher"]
