@@ -59,7 +59,7 @@ docs: .venv/test.stamp  ## write the tables of docs/ that are made from the code
 	$(BIN)/python -m tests.reference
 
 soak: .venv/test.stamp  ## hours under load
-	$(PYTEST) -m soak
+	$(PYTEST) -m soak -o faulthandler_timeout=900
 
 pins: .venv/uv.stamp  ## pin the dependencies again; UP=--upgrade for newer ones
 	$(PIN) $(UP) pyproject.toml -o requirements.txt

@@ -92,6 +92,10 @@ class Hub:
         """Nothing is elsewhere."""
         return ()
 
+    def absent(self) -> Sequence[str]:
+        """All of its work is done in this process."""
+        return ()
+
     async def close(self) -> None:
         for channel in self.channels.values():
             await channel.close()

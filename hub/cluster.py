@@ -69,6 +69,9 @@ class ClusterHub:
         found = (self.patience.wrong, self.topics.wrong, self.lag.wrong)
         return [sentence for sentence in found if sentence]
 
+    def absent(self) -> Sequence[str]:
+        return self.lag.absent
+
     async def close(self) -> None:
         for channel in self.channels.values():
             await channel.close()

@@ -1,8 +1,9 @@
-"""What waits on the topics of a cluster: how far the groups of workers are behind."""
+"""What waits on the topics of a cluster: how far the groups of workers are behind, and which groups
+have nobody in them."""
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -20,7 +21,7 @@ REQUEST_MS = 5_000
 
 class Lag:
     """Asks the brokers in a thread of its own, from the first question on. ``wrong`` says when they
-    do not answer."""
+    do not answer, ``absent`` names the kinds of workers of which none is in its group."""
 
     def __init__(self, brokers: str) -> None:
         self._brokers = brokers.split(",")
@@ -28,6 +29,7 @@ class Lag:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.wrong = ""
+        self.absent: Sequence[str] = ()
 
     def waiting(self) -> Mapping[str, tuple[int, int]]:
         """Records that wait, by topic, and the lowest offset among the first of them; without
@@ -58,6 +60,7 @@ class Lag:
         try:
             while not self._ending.is_set():
                 self._waiting = _behind(admin, reader)
+                self.absent = _absent(admin)
                 self.wrong = ""
                 self._ending.wait(LOOK_S)
         finally:
@@ -84,3 +87,9 @@ def _behind(admin: KafkaAdminClient, reader: KafkaConsumer) -> dict[str, tuple[i
         topic: (sum(count for count, _ in some), min(first for _, first in some))
         for topic, some in found.items()
     }
+
+
+def _absent(admin: KafkaAdminClient) -> list[str]:
+    """Whoever stopped answering is out of its group once its session has ended."""
+    groups = admin.describe_groups(list(GROUPS))
+    return [name.removeprefix("hub-") for name in GROUPS if not groups[name]["members"]]

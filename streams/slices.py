@@ -84,6 +84,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._consumer.on_partitions_revoked(ensure_TPset(revoked))
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._consumer.takes_up()
         app = self._consumer.app
         app.consumer_generation_id += 1
         await self._consumer.on_partitions_assigned(
@@ -103,6 +104,7 @@ class SliceConsumer(base.Consumer):
         self._held: dict[TopicPartition, Partition] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
+        self._let_gone = False
         self._kafka: AIOKafkaConsumer | None = None
 
     @property
@@ -160,8 +162,13 @@ class SliceConsumer(base.Consumer):
                 await self.commit()
         except TimeoutError:
             _log.warning("the last commit was not answered: some of what was served comes again")
+        self._let_gone = True
         self._held.clear()
         self._committed.clear()
+
+    def takes_up(self) -> None:
+        """What is fetched from here on is fetched for this assignment."""
+        self._let_gone = False
 
     # From Kafka to the stream
 
@@ -261,13 +268,17 @@ class SliceConsumer(base.Consumer):
         """Everything before this offset is done with; -1: not known yet.
 
         With nothing in hand that is where the next fetch begins: past the markers and the aborted
-        records that a transaction leaves, which take offsets and never arrive.
+        records that a transaction leaves, which take offsets and never arrive. But while a group
+        waits for its other members aiokafka still has the old assignment, whose next fetch would
+        begin past what was dropped here.
         """
         assert self._kafka is not None
         if self._kafka.highwater(tp) is None:
             return -1  # nothing was fetched so far
         position = cast(int, await self._kafka.position(tp))
-        partition = self._held.get(tp)  # looked at last: what was fetched meanwhile is in hand
+        if self._let_gone:  # looked at last, like what is in hand: much may have happened meanwhile
+            return -1
+        partition = self._held.get(tp)
         if partition is not None and partition.held:
             return partition.served or -1
         return position

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,10 @@ REPLICAS = 3
 """Copies of each record, where there are so many brokers."""
 
 ANSWER_MS = 10_000
+
+SHOWN_S = 0.1
+SHOWN_TRIES = 100
+"""Brokers hear of a change within some milliseconds, or three hundred on a machine under load."""
 
 
 class TopicAdmin:
@@ -76,8 +81,15 @@ class TopicAdmin:
             self._client.wait_for_topics([topic.name for topic in topics])
 
     def configure(self, name: str, values: Mapping[str, str]) -> None:
-        """Set these of a topic's configurations."""
+        """Set these of a topic's configurations; returns when a broker shows them. The controller
+        answers before the brokers have heard of it: a look in between finds the old ones."""
         self._client.alter_configs([ConfigResource("topic", name, dict(values))])
+        pause = Event()
+        for _ in range(SHOWN_TRIES):
+            if values.items() <= self.found([name])[name].configs.items():
+                return
+            pause.wait(SHOWN_S)
+        raise TopicsUnavailable(f"no broker at {self._brokers} shows what was set of {name}")
 
 
 def _found(topic: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> Found:

@@ -5,6 +5,7 @@ comments, ``<!-- made: NAME -->`` and ``<!-- end: NAME -->``; everything around 
 hand and stays. ``tests/test_docs.py`` holds the pages against what is made here.
 """
 
+import ast
 import asyncio
 import inspect
 import json
@@ -350,6 +351,29 @@ def fail_points() -> str:
     return table(["point", "when it dies"], [(_code(n), doc) for n, doc in POINTS.items()])
 
 
+def faults() -> str:
+    """What happens to a cluster, for how long, and what is held: from the tests' own words."""
+    rows = []
+    for test in ast.parse((ROOT / "tests/cluster/test_faults.py").read_text()).body:
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+            happens, _, held = (ast.get_docstring(test) or "").partition("\n\n")
+            here, soak = _lasts(test)
+            rows.append((happens, here, soak, held))
+    return table(["what happens", "for", "in the soak", "what is held, beside the books"], rows)
+
+
+def _lasts(test: ast.FunctionDef) -> tuple[str, str]:
+    """The figures of ``@seconds(here, in_soak=…)``; empty without."""
+    match test.decorator_list:
+        case [
+            ast.Call(
+                ast.Name("seconds"), [ast.Constant(here)], [ast.keyword(_, ast.Constant(soak))]
+            )
+        ]:
+            return f"{here} s", f"{soak} s"
+    return "", ""
+
+
 def csv_columns() -> str:
     """The columns of a file of recipients."""
     alike: dict[str, list[str]] = {}
@@ -516,6 +540,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "cluster-speed": cluster_speed,
     "cluster-lines": cluster_lines,
     "fail-points": fail_points,
+    "faults": faults,
     "csv-columns": csv_columns,
     "commands": commands,
     "routes": routes,

@@ -99,6 +99,7 @@ def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
         "stages": _stages(site, totals),
         "lanes": _lanes(reading.backlog()),
         "wrong": site.hub.wrong(),
+        "absent": site.hub.absent(),
         "alarms": _alarms(site, totals),
         "totals": totals,
         "accounts_bar": bar([Part(name, n) for name, n in totals.categories.items()], width=960),

@@ -81,6 +81,9 @@ class HubContext(Protocol):
     def wrong(self) -> Sequence[str]:
         """Sentences about what this process cannot reach, beside the journal."""
 
+    def absent(self) -> Sequence[str]:
+        """Kinds of workers of which none is at work, whatever waits for it."""
+
 
 class Site:
     """One hub's pages. ``private`` is true while nobody but this machine can reach them."""

@@ -25,6 +25,7 @@ def test_what_nobody_has_served_yet_waits_as_well(kafka: NativeKafka) -> None:
     lag = Lag(kafka.bootstrap)
     try:
         assert until(lambda: lag.waiting().get(lane) == (4, 0), LOOKED_S), lag.wrong
+        assert lag.absent == ["router", "dispatcher", "receiver"]
         with KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id="hub-dispatcher") as worker:
             worker.commit({TopicPartition(lane, 0): OffsetAndMetadata(2, "", -1)})
             assert until(lambda: lag.waiting().get(lane) == (2, 0), LOOKED_S), lag.wrong
@@ -35,3 +36,23 @@ def test_what_nobody_has_served_yet_waits_as_well(kafka: NativeKafka) -> None:
     finally:
         lag.close()
     assert lag.wrong == ""
+
+
+def test_a_kind_of_worker_is_absent_until_one_is_in_its_group(kafka: NativeKafka) -> None:
+    topic = make_topic(kafka, 1)
+    lag = Lag(kafka.bootstrap)
+    try:
+        lag.waiting()
+        assert until(lambda: "receiver" in lag.absent, LOOKED_S), lag.wrong
+        with KafkaConsumer(
+            topic, bootstrap_servers=kafka.bootstrap, group_id="hub-receiver"
+        ) as one:
+
+            def is_known() -> bool:
+                one.poll(100)
+                return "receiver" not in lag.absent
+
+            assert until(is_known, LOOKED_S), lag.wrong
+        assert until(lambda: "receiver" in lag.absent, LOOKED_S), lag.wrong
+    finally:
+        lag.close()

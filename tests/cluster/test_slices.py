@@ -25,6 +25,7 @@ from streams.kafka_bed import KafkaBed
 from streams.kafka_topics import KafkaTopics
 from streams.partition import Handler, Partition
 from streams.partitioner import partition_of
+from streams.slices import SliceConsumer
 from streams.topics import Record
 from tests.cluster.kafka_topics import committed, ends, make_topic, members
 from tests.cluster.native_kafka import NativeKafka
@@ -344,6 +345,47 @@ def test_a_worker_that_sleeps_through_its_session_does_no_harm_when_it_wakes(
     assert workers.acknowledged_unserved() == []
     sleeper.stop()
     other.stop()
+
+
+async def test_what_was_dropped_is_not_acknowledged_by_a_commit_that_comes_just_then(
+    kafka: NativeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust commits every second, also between what lets go and the group's next word."""
+    let_go = SliceConsumer._let_go
+
+    async def let_go_and_commit(consumer: SliceConsumer) -> None:
+        await let_go(consumer)
+        await consumer.commit()
+
+    monkeypatch.setattr(SliceConsumer, "_let_go", let_go_and_commit)
+    topic, group, served = make_topic(kafka, PARTITIONS), uuid4().hex, Counter[int]()
+
+    async def serve(partition: Partition, records: Sequence[Record]) -> bool:
+        await asyncio.sleep(0.1)
+        served.update(int.from_bytes(record.value, "big") for record in records)
+        return True
+
+    topics = KafkaTopics(kafka.bootstrap, Real())
+    await topics.publish({topic: [Record(b"r-%d" % n, n.to_bytes(2, "big")) for n in range(900)]})
+    await topics.close()
+    beds = [
+        KafkaBed(kafka.bootstrap, group, {topic: Handler(serve, 10)}, session_ms=BRIEF_MS)
+        for _ in range(2)
+    ]
+    running = []
+    for bed in beds:  # the second comes while the first has most of it in hand
+        before = len(served)
+        running.append(asyncio.create_task(bed.run()))
+        async with asyncio.timeout(PATIENCE_S):
+            while len(served) < before + 60:  # noqa: ASYNC110 - it rings no bell
+                await asyncio.sleep(0.05)
+    beds[0].stop()
+    async with asyncio.timeout(PATIENCE_S):
+        while sum((await asyncio.to_thread(committed, kafka, group, topic)).values()) < 900:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        beds[1].stop()
+        await asyncio.gather(*running)
+    assert served.keys() == {*range(900)}
 
 
 async def test_a_heartbeat_that_aiokafka_did_not_expect_makes_it_join_again(

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource
 
 from streams.topic_admin import TopicAdmin
+from tests.cluster.kafka_topics import make_topic
 from tests.cluster.native_kafka import NativeKafka, free_ports
 
 pytestmark = pytest.mark.cluster
@@ -56,10 +55,8 @@ def test_topics_are_made_mended_and_judged(empty: NativeKafka, tmp_path: Path) -
     assert set(json.loads(made.out)["topics"]) == set(missing.wrong())
     assert Ended(tmp_path, empty.bootstrap, "--check").code == 0
 
-    admin = KafkaAdminClient(bootstrap_servers=empty.bootstrap)
-    short = ConfigResource("topic", "events", {"retention.ms": "3600000"})
-    admin.alter_configs([short])
-    admin.close()
+    with TopicAdmin(empty.bootstrap) as brokers:
+        brokers.configure("events", {"retention.ms": "3600000"})
     checked = Ended(tmp_path, empty.bootstrap, "--check", "--json")
     assert checked.code == 1
     assert checked.wrong() == {"events": ["records are kept for 1 h, and are needed for 24 h"]}
@@ -70,6 +67,15 @@ def test_topics_are_made_mended_and_judged(empty: NativeKafka, tmp_path: Path) -
     others = Ended(tmp_path, empty.bootstrap, HUB_PARTITIONS="6")
     assert others.code == 1
     assert "it has 12 partitions, not 6" in others.out
+
+
+def test_what_was_set_is_shown_from_then_on(empty: NativeKafka) -> None:
+    topic = make_topic(empty, 12)
+    with TopicAdmin(empty.bootstrap) as brokers:
+        for number in range(30):
+            wanted = {"retention.ms": str(3_600_000 + number)}
+            brokers.configure(topic, wanted)
+            assert wanted.items() <= brokers.found([topic])[topic].configs.items()
 
 
 def test_brokers_that_are_away_are_one_sentence(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from channels.sandbox import read_ledger
 from streams.core.codec import decode
-from streams.core.events import StopRecorded
+from streams.core.events import AttemptIntended, StopRecorded
 from streams.core.identity import event_key
 from streams.core.lifecycle import NOT_SENT, State, Status, resume
 from streams.core.policy import DEFAULT
@@ -159,17 +159,20 @@ class Books:
                     yield f"{stream.hex()} was settled at {stopped.pos} and intended at {row.pos}"
 
     def _called(self) -> Iterator[str]:
-        """No carrier was called without an intent."""
-        intents = {
-            f"{stream.hex()}:{row.version}"
+        """No carrier was called without an intent, and none past its deadline."""
+        deadlines = {
+            f"{stream.hex()}:{row.version}": intent.call_before_ms
             for stream, rows in self.rows.items()
             for row in rows
-            if row.type.startswith(INTENT)
+            if isinstance(intent := decode(row.type, row.data), AttemptIntended)
         }
         for entry in read_ledger(self._ledger):
-            known = bytes.fromhex(entry.attempt.partition(":")[0]) in self.states
-            if known and entry.attempt not in intents:
+            if bytes.fromhex(entry.attempt.partition(":")[0]) not in self.states:
+                continue
+            if entry.attempt not in deadlines:
                 yield f"{entry.attempt} came to the carrier without an intent"
+            elif (late_ms := entry.at_ms - deadlines[entry.attempt]) > 0:
+                yield f"{entry.attempt} came to the carrier {late_ms} ms late"
 
     def _refused(self) -> Iterator[str]:
         """Upstream reports nothing that is refused."""

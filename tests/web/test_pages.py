@@ -126,6 +126,12 @@ class TestNow:
         for path in ("/?lang=en", "/?part=live&lang=en"):
             assert "the brokers do not answer" in (await still.client.get(path)).text
 
+    async def test_a_kind_of_worker_that_is_nowhere_is_an_alarm(self, still, monkeypatch):
+        assert "at work" not in (await still.client.get("/?part=live&lang=en")).text
+        monkeypatch.setattr(Hub, "absent", lambda _: ["dispatcher"])
+        assert "No dispatcher is at work" in (await still.client.get("/?part=live&lang=en")).text
+        assert (await still.client.get("/readyz")).status_code == 200  # the pages are
+
     async def test_a_database_that_is_away_is_no_fault_of_the_pages(self, still, monkeypatch):
         def gone(_: object) -> None:
             raise JournalUnavailable("gone\nand more of it")
@@ -133,7 +139,7 @@ class TestNow:
         monkeypatch.setattr(SqliteStore, "head", gone)
         monkeypatch.setattr(Reading, "standing", gone)
         page = await still.client.get("/?lang=en")
-        assert (page.status_code, "nothing was lost" in page.text) == (503, True)
+        assert (page.status_code, "The database does not answer" in page.text) == (503, True)
         answer = await still.client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["wrong"] == ["the database is away: gone"]
