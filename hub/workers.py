@@ -33,9 +33,9 @@ from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
-from streams.pipeline.route import route
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
+from streams.pipeline.turns import Precedence, route_in_turns
 from streams.projections.following import Follower
 from streams.sweeps import SqlSweeps
 from streams.topics import EVENTS, EVENTS_URGENT, PARKED, Record, dispatch_topic
@@ -93,6 +93,7 @@ class Worker:
         self._hub = hub
         self._name = ", ".join(kinds)
         self._ending = ending
+        self._precedence = Precedence()
         self.signs = Signs()
         self._steps: dict[str, Step] = {"documents": self._refresh, "brokers": self._look}
         self._beds: list[KafkaBed] = []
@@ -179,13 +180,14 @@ class Worker:
 
     def router(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         async def serve(partition: Partition, records: Sequence[Record]) -> bool:
-            await route(self._hub.river, records)
+            turns = self._precedence.of(partition.topic == EVENTS_URGENT)
+            await route_in_turns(self._hub.river, turns, records)
             return True
 
         return self._serving("router", serve), {}
 
     def dispatcher(self) -> tuple[dict[str, Handler], dict[str, Step]]:
-        handlers = self._serving("dispatcher", _Lanes(self._hub).serve)
+        handlers = self._serving("dispatcher", _Lanes(self._hub, self._precedence).serve)
         lines = self._hub.channels.items()
         return handlers, {f"line {name}": self._collecting(line) for name, line in lines}
 
@@ -294,8 +296,9 @@ class _OwnedLane(LaneWork):
 class _Lanes:
     """Serves partitions of lanes' topics; a partition is claimed when it is first served."""
 
-    def __init__(self, hub: ClusterHub) -> None:
+    def __init__(self, hub: ClusterHub, precedence: Precedence) -> None:
         self._hub = hub
+        self._precedence = precedence
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._ownership = Ownership(hub.store.transaction)
         self._breakers: dict[str, Breaker] = {}
@@ -319,7 +322,8 @@ class _Lanes:
         now_ms = hub.clock.now_ms()
         pacer = Pacer(lane.rate_per_s, urgent, hub.settings.partitions, now_ms)
         breaker = self._breakers.setdefault(partition.topic, Breaker())
-        work = _OwnedLane(partition, name, hub.channels[lane.provider], pacer, breaker, urgent)
+        channel, turns = hub.channels[lane.provider], self._precedence.of(urgent)
+        work = _OwnedLane(partition, name, channel, pacer, breaker, urgent, turns)
         work.claim = await hub.reads(
             self._ownership.claim, partition.topic, partition.number, self._owner, now_ms
         )

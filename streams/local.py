@@ -18,11 +18,11 @@ from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
 from streams.pipeline.river import River
-from streams.pipeline.route import route
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
+from streams.pipeline.turns import Precedence, route_in_turns
 from streams.sweeps import Page
-from streams.topics import PARKED, ROUTED, Record, Topics
+from streams.topics import EVENTS_URGENT, PARKED, ROUTED, Record, Topics
 
 ROUTE_BATCH = 500
 SLICE_S = 5
@@ -127,6 +127,7 @@ class LocalBed:
         self._clock = clock
         self._pace = pace
         self._ending = asyncio.Event()
+        self._precedence = Precedence()
         self.swept = Swept()
         self._journal_bell = asyncio.Event()
         self._news = {name: asyncio.Event() for name in channels}
@@ -158,7 +159,8 @@ class LocalBed:
 
     def _lane(self, lane: Lane, urgent: bool) -> LaneWork:
         pacer = Pacer(lane.rate_per_s, urgent, 1, self._clock.now_ms())
-        return LaneWork(lane.name, self._channels[lane.provider], pacer, Breaker(), urgent)
+        channel, turns = self._channels[lane.provider], self._precedence.of(urgent)
+        return LaneWork(lane.name, channel, pacer, Breaker(), urgent, turns)
 
     # Running
 
@@ -193,11 +195,13 @@ class LocalBed:
     # The steps
 
     def _routing(self, topic: str) -> Step:
+        turns = self._precedence.of(topic == EVENTS_URGENT)
+
         async def step() -> int:
             records = await self._bells.poll(topic, ROUTE_BATCH)
             if not records:
                 return self._pace.rest_ms
-            await route(self.river, records)
+            await route_in_turns(self.river, turns, records)
             await self._bells.acknowledge(topic, records[-1].offset)
             self.ring()
             return 0

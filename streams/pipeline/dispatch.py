@@ -42,6 +42,7 @@ from streams.pipeline.river import (
     open_content,
 )
 from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.turns import AT_ONCE, Turns
 from streams.topics import Record, dispatch_topic
 
 CLOSE_MS = 1_000
@@ -64,7 +65,13 @@ class LaneWork:
     begun: it comes again. ``claim`` is what its owner holds, where there may be several."""
 
     def __init__(
-        self, name: str, channel: Channel, pacer: Pacer, breaker: Breaker, urgent: bool
+        self,
+        name: str,
+        channel: Channel,
+        pacer: Pacer,
+        breaker: Breaker,
+        urgent: bool,
+        turns: Turns = AT_ONCE,
     ) -> None:
         self.name = name
         self.channel = channel
@@ -72,6 +79,7 @@ class LaneWork:
         self.breaker = breaker
         self.urgent = urgent
         self.topic = dispatch_topic(name, urgent)
+        self.turns = turns
         self.claim: Claim | None = None
         self.leaving = False
 
@@ -96,7 +104,9 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
         if stale:
             waiting = [r for r in waiting if not _past(r, now_ms)]
             await _decide_again(river, stale)
-        allowed = lane.breaker.allow(now_ms, min(lane.pacer.permits(now_ms), BATCH, len(waiting)))
+        allowed = lane.breaker.allow(
+            now_ms, min(lane.pacer.permits(now_ms), lane.turns.most(BATCH), len(waiting))
+        )
         if allowed < 1:
             if waiting:
                 next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
@@ -105,7 +115,8 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
         batch, waiting = waiting[:allowed], waiting[allowed:]
         lane.pacer.take(len(batch))
         try:
-            await _hand_over(river, lane, batch)
+            async with lane.turns.turn():
+                await _hand_over(river, lane, batch)
         except LaneLost:  # what is left is its new owner's
             lane.leaving = True
             return False
