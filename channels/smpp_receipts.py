@@ -112,8 +112,8 @@ class Reader:
     def _parse(self, done: str) -> int:
         fields = [int(done[at : at + 2]) for at in range(0, 12, 2) if done[at : at + 2].isdigit()]
         try:
-            year, month, day, hour, minute, *second = fields
-            moment = datetime(2000 + year, month, day, hour, minute, *second, tzinfo=self._zone)
+            year, month, day, hour, minute, second, *_ = [*fields, 0]
+            moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=self._zone)
         except ValueError:
             return 0
         return int(moment.timestamp() * 1000)

@@ -1,0 +1,167 @@
+"""What carriers brought, until the hub has it for good; only then do they hear so.
+
+A long text is reported part by part. Where it is remembered that parts belong together, their
+receipts are held until all are there, and become one; what is not complete in time is handed on
+part by part, for the hub knows from its journal what belongs together.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from channels.base import Receipt, Reply
+from channels.carrier_batch import BETWEEN
+from channels.carrier_session import Brought, Session
+
+KEPT_MAX = 20_000
+"""Receipts and replies in hand, handed out or not, of all lanes: some 10 MB. Beyond it carriers
+are told to wait."""
+
+TAKE_MAX = 1_000
+"""At most so many are handed out together: one transaction of the journal."""
+
+PART_WAIT_MS = 30_000
+"""How long the first receipts of a long text wait for the last."""
+
+WHOLES_KEPT = 50_000
+"""Long texts whose parts are remembered; as many again of those before."""
+
+
+class _Whole:
+    """A long text on its way: which parts are not reported yet, and the receipts held."""
+
+    __slots__ = ("held", "lane", "missing", "ref", "since_ms")
+
+    def __init__(self, lane: str, ref: str) -> None:
+        self.lane = lane
+        self.ref = ref
+        self.missing = set(ref.split(BETWEEN))
+        self.held: list[_Kept] = []
+        self.since_ms = 0
+
+
+class _Kept(NamedTuple):
+    """One thing brought, and to whom to say that it is durable."""
+
+    what: Receipt | Reply | None
+    session: Session
+    acknowledgement: bytes
+
+
+class Handed(NamedTuple):
+    """What is handed out together; ``token`` acknowledges it, 0 when there is nothing."""
+
+    receipts: tuple[Receipt, ...]
+    replies: tuple[Reply, ...]
+    token: int
+
+
+class Inbox:
+    """Bounded. Knows no time but what it is told."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Kept] = deque()
+        self._handed: dict[int, list[_Kept]] = {}
+        self._kept = 0
+        self._token = 0
+        self._parts: dict[tuple[str, str], _Whole] = {}
+        self._older: dict[tuple[str, str], _Whole] = {}
+        self._incomplete: dict[_Whole, None] = {}
+        """With receipts in hand, the oldest first."""
+
+    def __bool__(self) -> bool:
+        """Whether something waits to be handed out."""
+        return bool(self._waiting)
+
+    def remember(self, lane: str, ref: str) -> None:
+        """A message went under this reference; nothing to do unless it is of several parts."""
+        if BETWEEN not in ref:
+            return
+        if len(self._parts) >= WHOLES_KEPT:
+            self._parts, self._older = {}, self._parts
+        whole = _Whole(lane, ref)
+        for part in whole.missing:
+            self._parts[lane, part] = whole
+
+    def keep(self, session: Session, brought: Brought, now_ms: int) -> bool:
+        """Whether there was room for it."""
+        if self._kept >= KEPT_MAX:
+            return False
+        self._kept += 1
+        kept = _Kept(brought.what, session, brought.acknowledgement)
+        whole = self._whole_of(brought.what) if self._parts or self._older else None
+        if whole is None:
+            self._waiting.append(kept)
+        else:
+            self._join(whole, kept, now_ms)
+        return True
+
+    def take(self, now_ms: int) -> Handed:
+        """The next of what waits."""
+        self._give_up_waiting(now_ms)
+        if not self._waiting:
+            return Handed((), (), 0)
+        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), TAKE_MAX))]
+        self._token += 1
+        self._handed[self._token] = taken
+        return Handed(
+            tuple([kept.what for kept in taken if type(kept.what) is Receipt]),
+            tuple([kept.what for kept in taken if type(kept.what) is Reply]),
+            self._token,
+        )
+
+    def next_ms(self) -> int:
+        """When a part has waited long enough; 0 when none waits."""
+        for whole in self._incomplete:
+            return whole.since_ms + PART_WAIT_MS
+        return 0
+
+    def acknowledge(self, token: int) -> None:
+        """What was handed out under this token is durable: say so, in one write a link."""
+        taken = self._handed.pop(token, ())
+        self._kept -= len(taken)
+        frames: dict[Session, list[bytes]] = {}
+        for _, session, acknowledgement in taken:
+            frames.setdefault(session, []).append(acknowledgement)
+        for session, written in frames.items():
+            session.write(written)
+
+    def _whole_of(self, what: Receipt | Reply | None) -> _Whole | None:
+        if type(what) is not Receipt:
+            return None
+        key = (what.lane, what.ref)
+        return self._parts.get(key) or self._older.get(key)
+
+    def _join(self, whole: _Whole, kept: _Kept, now_ms: int) -> None:
+        """One more part of it was reported."""
+        receipt = kept.what
+        assert isinstance(receipt, Receipt)
+        whole.missing.discard(receipt.ref)
+        whole.held.append(kept)
+        if receipt.status != "delivered" or not whole.missing:
+            self._release(whole, replace(receipt, ref=whole.ref))
+        elif whole not in self._incomplete:
+            whole.since_ms = now_ms
+            self._incomplete[whole] = None
+
+    def _release(self, whole: _Whole, receipt: Receipt) -> None:
+        """It is known what became of it: one receipt stands for all that are held."""
+        self._forget(whole)
+        *others, last = whole.held
+        self._waiting.extend(kept._replace(what=None) for kept in others)
+        self._waiting.append(last._replace(what=receipt))
+
+    def _give_up_waiting(self, now_ms: int) -> None:
+        while self._incomplete:
+            whole = next(iter(self._incomplete))
+            if whole.since_ms + PART_WAIT_MS > now_ms:
+                return
+            self._forget(whole)
+            self._waiting.extend(whole.held)
+
+    def _forget(self, whole: _Whole) -> None:
+        self._incomplete.pop(whole, None)
+        for part in whole.ref.split(BETWEEN):
+            self._parts.pop((whole.lane, part), None)
+            self._older.pop((whole.lane, part), None)
