@@ -116,6 +116,8 @@ class SmppChannel:
         handed = self._inbox.take(now_ms)
         late = tuple(self._late)
         self._late.clear()
+        if self._inbox:
+            self._news.set()
         next_ms = now_ms if self._inbox else self._inbox.next_ms()
         return Collected(handed.receipts, late, handed.token, next_ms, handed.replies)
 
@@ -127,6 +129,10 @@ class SmppChannel:
 
     async def close(self) -> None:
         await asyncio.gather(*(line.close() for line in self._lines.values()))
+
+    def bound(self, lane: str) -> int:
+        """How many binds of a lane are up."""
+        return len(self._lines[lane].sessions)
 
     def _keep(self, session: Session, brought: Brought) -> bool:
         return self._inbox.keep(session, brought, self._clock.now_ms())
@@ -147,8 +153,10 @@ class SmppChannel:
         smpp = self._accounts[lane]
         sender = smpp.sender or message.sender
         encoded = encode_text(self._split(message.text) or [""], self._reference)
-        if len(encoded.parts) > 1:
+        udh = len(encoded.parts) > 1
+        if udh:
             self._reference += 1
+            self._inbox.expects_parts = True
         if smpp.extension_digits:
             sender += _extension(message.attempt, smpp.extension_digits)
             self._sent.remember(to, sender, message.attempt, len(encoded.parts))
@@ -157,7 +165,6 @@ class SmppChannel:
         except Malformed:
             return Permanent("no sender", "sender")
         validity = relative_time(message.expiry_ms - now_ms) if message.expiry_ms else b""
-        udh = len(encoded.parts) > 1
         return [
             submit_body(head, to, encoded.coding, part, validity, udh) for part in encoded.parts
         ]

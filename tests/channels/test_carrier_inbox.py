@@ -20,6 +20,12 @@ class Link:
         self.written.append(frames)
 
 
+def open_inbox() -> Inbox:
+    inbox = Inbox()
+    inbox.expects_parts = True
+    return inbox
+
+
 def receipt(ref: str, status: ReportStatus = "delivered") -> Receipt:
     return Receipt("sms", ref, status, "DELIVRD", 7)
 
@@ -30,7 +36,7 @@ def bring(inbox: Inbox, link: Link, what: Any, at_ms: int = 0) -> bool:
 
 
 def test_a_carrier_hears_of_it_when_it_is_durable() -> None:
-    inbox, link, other = Inbox(), Link(), Link()
+    inbox, link, other = open_inbox(), Link(), Link()
     reply = Reply("sms", "+8613800138000", "12123", "TD", 7)
     bring(inbox, link, receipt("1"))
     bring(inbox, other, reply)
@@ -45,7 +51,7 @@ def test_a_carrier_hears_of_it_when_it_is_durable() -> None:
 
 
 def test_what_proves_nothing_is_answered_too() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     bring(inbox, link, None)
     handed = inbox.take(0)
     assert (handed.receipts, handed.replies) == ((), ())
@@ -55,7 +61,7 @@ def test_what_proves_nothing_is_answered_too() -> None:
 
 def test_it_is_bounded_until_something_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrier_inbox, "KEPT_MAX", 2)
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     assert bring(inbox, link, receipt("1"))
     assert bring(inbox, link, receipt("2"))
     handed = inbox.take(0)
@@ -65,7 +71,7 @@ def test_it_is_bounded_until_something_is_durable(monkeypatch: pytest.MonkeyPatc
 
 
 def test_parts_become_one_receipt_when_all_are_reported() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2 3")
     for part in ("2", "1", "2"):
         bring(inbox, link, receipt(part))
@@ -78,7 +84,7 @@ def test_parts_become_one_receipt_when_all_are_reported() -> None:
 
 
 def test_one_part_that_failed_is_enough() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2")
     bring(inbox, link, receipt("1"))
     bring(inbox, link, receipt("2", "expired"))
@@ -88,7 +94,7 @@ def test_one_part_that_failed_is_enough() -> None:
 
 
 def test_parts_do_not_wait_for_ever() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2")
     bring(inbox, link, receipt("1"), at_ms=5)
     assert inbox.next_ms() == 5 + PART_WAIT_MS
@@ -100,7 +106,7 @@ def test_parts_do_not_wait_for_ever() -> None:
 
 
 def test_a_part_that_was_reported_too_early_does_not_make_the_others_wait() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     bring(inbox, link, receipt("1"))
     inbox.remember("sms", "1 2")
     bring(inbox, link, receipt("2"))
@@ -109,7 +115,7 @@ def test_a_part_that_was_reported_too_early_does_not_make_the_others_wait() -> N
 
 def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrier_inbox, "WHOLES_KEPT", 2)
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     for ref in ("1 2", "3 4", "5 6"):
         inbox.remember("sms", ref)
     bring(inbox, link, receipt("1"))
