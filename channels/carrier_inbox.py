@@ -96,7 +96,7 @@ class Inbox:
         whole = _Whole(lane, ref)
         self._parts.update(dict.fromkeys(parts, whole))
 
-    def keep(self, session: Session, brought: Brought, now_ms: int) -> bool:
+    def keep(self, session: Session, brought: Brought) -> bool:
         """Whether there was room for it."""
         if self._kept >= KEPT_MAX:
             return False
@@ -108,7 +108,7 @@ class Inbox:
         key = (kept.what.lane, kept.what.ref)
         whole = self._parts.get(key) or self._older.get(key)
         if whole is not None:
-            self._join(whole, kept, now_ms)
+            self._join(whole, kept)
             return True
         self._waiting.append(kept)
         if len(self._alone) >= ALONE_KEPT:
@@ -146,7 +146,7 @@ class Inbox:
         for session, written in frames.items():
             session.write(written)
 
-    def _join(self, whole: _Whole, kept: _Kept, now_ms: int) -> None:
+    def _join(self, whole: _Whole, kept: _Kept) -> None:
         """One more part of it was reported."""
         receipt = kept.what
         assert isinstance(receipt, Receipt)
@@ -155,7 +155,7 @@ class Inbox:
         if receipt.status != "delivered" or not whole.missing:
             self._release(whole, replace(receipt, ref=whole.ref))
         elif whole not in self._incomplete:
-            whole.since_ms = now_ms
+            whole.since_ms = kept.session.heard_ms
             self._incomplete[whole] = None
 
     def _release(self, whole: _Whole, receipt: Receipt) -> None:

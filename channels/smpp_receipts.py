@@ -146,10 +146,9 @@ def _field(text: bytes, field: re.Pattern[bytes]) -> bytes:
 
 def _canonical(written: str, base: IdBase, folded: bool) -> str:
     """The same for all ways of writing one id; a number that is none stays as it is."""
-    written = written.strip()
     if base != "text":
         try:
             return str(int(written, 16 if base == "hex" else 10))
         except ValueError:
             return written
-    return (written.lower().lstrip("0") or "0") if folded else written
+    return (written.strip().lower().lstrip("0") or "0") if folded else written

@@ -23,7 +23,6 @@ from channels.base import (
 )
 from channels.carrier_inbox import Inbox
 from channels.carrier_line import Line
-from channels.carrier_session import Brought, Session
 from channels.smpp_account import Smpp
 from channels.smpp_codec import (
     ADDRESS_MAX,
@@ -83,7 +82,7 @@ class SmppChannel:
                 smpp,
                 clock,
                 jitter,
-                self._keep,
+                self._inbox.keep,
                 self._late.append,
                 partial(self._inbox.remember, lane),
                 self._stir,
@@ -134,14 +133,14 @@ class SmppChannel:
         """How many binds of a lane are up."""
         return len(self._lines[lane].sessions)
 
-    def _keep(self, session: Session, brought: Brought) -> bool:
-        return self._inbox.keep(session, brought, self._clock.now_ms())
-
     def _stir(self, tick: bool) -> None:
         """Ring for a batch that is worth a transaction, and with every tick for the rest."""
         waiting = len(self._inbox) + len(self._late)
-        if waiting >= WORTH_IT or (waiting and tick):
+        if waiting >= WORTH_IT or (tick and (waiting or self._overdue())):
             self._news.set()
+
+    def _overdue(self) -> bool:
+        return 0 < self._inbox.next_ms() <= self._clock.now_ms()
 
     def _prepare(self, lane: str, message: Message, now_ms: int) -> list[bytes] | Outcome:
         """The bodies of a message's parts, or why it cannot be sent."""

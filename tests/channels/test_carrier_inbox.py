@@ -15,6 +15,7 @@ class Link:
 
     def __init__(self) -> None:
         self.written: list[list[bytes]] = []
+        self.heard_ms = 5
 
     def write(self, frames: list[bytes]) -> None:
         self.written.append(frames)
@@ -30,9 +31,9 @@ def receipt(ref: str, status: ReportStatus = "delivered") -> Receipt:
     return Receipt("sms", ref, status, "DELIVRD", 7)
 
 
-def bring(inbox: Inbox, link: Link, what: Any, at_ms: int = 0) -> bool:
+def bring(inbox: Inbox, link: Link, what: Any) -> bool:
     name = what.ref if isinstance(what, Receipt) else "other"
-    return inbox.keep(link, Brought(what, name.encode()), at_ms)  # type: ignore[arg-type]
+    return inbox.keep(link, Brought(what, name.encode()))  # type: ignore[arg-type]
 
 
 def test_a_carrier_hears_of_it_when_it_is_durable() -> None:
@@ -96,7 +97,7 @@ def test_one_part_that_failed_is_enough() -> None:
 def test_parts_do_not_wait_for_ever() -> None:
     inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2")
-    bring(inbox, link, receipt("1"), at_ms=5)
+    bring(inbox, link, receipt("1"))
     assert inbox.next_ms() == 5 + PART_WAIT_MS
     assert not inbox.take(4 + PART_WAIT_MS).token
     assert inbox.take(5 + PART_WAIT_MS).receipts == (receipt("1"),)
@@ -122,5 +123,5 @@ def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None
     assert inbox.take(0).receipts == (receipt("1"),)
     bring(inbox, link, receipt("3"))
     assert not inbox.take(0).token
-    assert inbox.keep(link, Brought(receipt("7"), b""), 0)  # type: ignore[arg-type]
+    assert inbox.keep(link, Brought(receipt("7"), b""))  # type: ignore[arg-type]
     assert inbox.take(0).receipts == (receipt("7"),)
