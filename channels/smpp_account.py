@@ -1,66 +1,70 @@
 """What a lanes file says of a lane that goes by SMPP: the table ``[lane.smpp]``. Pure."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from channels.carrier_terms import Terms
 from channels.smpp_codec import ADDRESS_MAX, Malformed, bind_body, submit_head
 from channels.smpp_codes import Verdict
 from channels.smpp_receipts import IdBase
 
-EXTENSION_MAX = 6
-"""Digits: a million messages to one number before one is used again."""
-
 
 class Smpp(Terms, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An account at a carrier's SMPP server, beside the terms of its connections.
+    """An account at a carrier's SMPP server, beside the terms of its connections."""
 
-    Every worker that sends has its own ``binds``: the contract must allow that many times the
-    number of workers.
-    """
-
-    system_id: str
-    password_env: str
-    """The environment variable that holds the password: no secret is in the file."""
-    system_type: str = ""
-    sender: str = ""
-    """Source address: a service number, ``+`` and a number, or letters. Empty: the short number of
-    whoever signs the notice."""
-    extension_digits: int = 0
-    """So many digits after the sender tell messages apart: by them a receipt finds its message
-    although the answer to the submit was lost, and so does a reply. Only where the carrier allows
-    them."""
-    answered_id: IdBase = "text"
-    """How the server writes the id in its answer to a submit: text, or a hex or decimal number."""
-    reported_id: IdBase = "text"
-    """How it writes the same id in a receipt."""
-    fold_ids: bool = False
-    """Of ids that are texts: whether letters' case and leading zeros say nothing."""
-    receipt_zone_min: int = 480
-    """Minutes east of UTC of the times in receipts."""
-    codes: dict[str, Verdict] = msgspec.field(default_factory=dict)
-    """The carrier's own statuses, as ``"0x401" = "content"``; they go before the common table."""
+    system_id: Annotated[str, Meta(min_length=1, description="Name of the account.")]
+    password_env: Annotated[
+        str,
+        Meta(
+            pattern="^(?!HUB_)[A-Za-z_][A-Za-z0-9_]*$",
+            description="Environment variable that holds its password; not one of the hub's own.",
+        ),
+    ]
+    system_type: Annotated[str, Meta(description="Where the carrier asks for one.")] = ""
+    sender: Annotated[
+        str,
+        Meta(
+            description="Source address: digits, + and a number, or letters; empty: the short "
+            "number of whoever signs."
+        ),
+    ] = ""
+    extension_digits: Annotated[
+        int,
+        Meta(
+            ge=0, le=6,
+            description="Digits behind the sender that tell messages apart, where the carrier "
+            "allows them.",
+        ),
+    ] = 0  # fmt: skip
+    answered_id: Annotated[
+        IdBase, Meta(description="How the server writes ids where it answers a submit.")
+    ] = "text"
+    reported_id: Annotated[IdBase, Meta(description="How it writes the same id in a receipt.")] = (
+        "text"
+    )
+    fold_ids: Annotated[
+        bool,
+        Meta(description="Whether case and leading zeros of ids that are text say nothing."),
+    ] = False
+    receipt_zone_min: Annotated[
+        int,
+        Meta(ge=-840, le=840, description="Minutes east of UTC of the times in its receipts."),
+    ] = 480
+    codes: Annotated[
+        dict[str, Verdict],
+        Meta(description='The carrier\'s own statuses, as "0x401" = "content".'),
+    ] = msgspec.field(default_factory=dict)
 
     def own_codes(self) -> Mapping[int, Verdict]:
         return {int(status, 16): verdict for status, verdict in self.codes.items()}
 
 
 def fault_of(smpp: Smpp) -> str:
-    """What is wrong with an account, naming the field; "" when nothing is."""
-    for name, least, most in (
-        ("port", 1, 65_535),
-        ("binds", 1, 64),
-        ("window", 1, 10_000),
-        ("answer_ms", 1_000, 300_000),
-        ("probe_ms", 1_000, 600_000),
-        ("extension_digits", 0, EXTENSION_MAX),
-        ("receipt_zone_min", -14 * 60, 14 * 60),
-    ):
-        if not least <= getattr(smpp, name) <= most:
-            return f"smpp.{name} must be {least} to {most}"
-    if not smpp.password_env or smpp.password_env.startswith("HUB_"):
-        return "smpp.password_env must name a variable that does not begin with HUB_"
+    """What is wrong with an account that each field by itself does not show, naming the field; ""
+    when nothing is."""
     if smpp.tls_ca and not smpp.tls:
         return "smpp.tls_ca is given, but smpp.tls is false"
     if smpp.extension_digits and smpp.sender and not smpp.sender.lstrip("+").isdecimal():
