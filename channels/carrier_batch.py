@@ -75,6 +75,10 @@ class Batch:
             self._settle(index, outcome)
         return again
 
+    def begun(self, index: int) -> bool:
+        """Whether a part of this message was answered already."""
+        return any(outcome is not None for outcome in self._parts.get(index, ()))
+
     def hopeless(self, index: int) -> bool:
         """Whether a part of this message failed already, so that writing another is in vain."""
         return any(
