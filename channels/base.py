@@ -35,6 +35,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     ``to`` is an E.164 number, a mail address, a device token or, for the inbox, the recipient's
     reference. ``unsubscribe`` is an https link, for mail of the categories that may be refused.
+    ``expiry_ms`` is when it is of no more use (0: the provider's own limit).
     """
 
     attempt: str
@@ -46,10 +47,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     sender: str = ""
     segments: int = 1
     unsubscribe: str = ""
+    expiry_ms: int = 0
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):
-    """``ref`` is the provider's own id of the message."""
+    """``ref`` is the provider's own id of the message; where it went in several parts, the ids of
+    all of them, with a blank between."""
 
     ref: str
 
@@ -90,7 +93,10 @@ Outcome = Accepted | NotSent | Throttled | Transient | Permanent | Unknown
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What a carrier reports later. Joined by ``attempt`` where it is echoed, else (lane, ref)."""
+    """What a carrier reports later. Joined by ``attempt`` where it is echoed, else (lane, ref).
+
+    ``ref`` is that of the message or, where nobody remembers that it went in parts, of one part.
+    """
 
     lane: str
     ref: str
@@ -109,17 +115,33 @@ class LateAnswer(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
 
 
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What somebody wrote back: ``source`` is their number (E.164), ``to`` the one they wrote to.
+
+    ``attempt`` is the message they answered, where the number they wrote to tells.
+    """
+
+    lane: str
+    source: str
+    to: str
+    text: str
+    at_ms: int
+    attempt: str = ""
+
+
 class Collected(msgspec.Struct, frozen=True, gc=False):
     """What a provider reported up to ``now_ms``.
 
     ``token`` acknowledges it once it is durable; ``next_ms`` is when more is known to be due
-    (0: nothing known, wait for :meth:`Channel.arrived`).
+    (0: nothing known, wait for :meth:`Channel.arrived`). ``replies`` are what people wrote back;
+    like receipts, they come again until they are acknowledged.
     """
 
     receipts: tuple[Receipt, ...]
     late: tuple[LateAnswer, ...]
     token: int
     next_ms: int
+    replies: tuple[Reply, ...] = ()
 
 
 class Channel(Protocol):

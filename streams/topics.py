@@ -15,6 +15,7 @@ an event is brought to the wrong one, nothing but its place in the queue is lost
 ROUTED = (EVENTS_URGENT, EVENTS)
 OUTCOMES = "outcomes"
 PARKED = "parked"
+INBOUND = "inbound"
 
 
 def dispatch_topic(lane: str, urgent: bool = False) -> str:

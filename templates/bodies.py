@@ -23,7 +23,7 @@ MAX_SEGMENTS = 10
 """Carriers take more, but a text this long is no longer read; a notice's own budget is lower."""
 
 MAX_CHARACTERS = {
-    "sms": MAX_SEGMENTS * 153,
+    "sms": MAX_SEGMENTS * 152,
     "voice": 500,  # two minutes of speech, after which people hang up
     "email.subject": 120,  # what mail programs show of one
     "email.txt": 8000,

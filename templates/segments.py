@@ -1,9 +1,10 @@
 """How many text messages a text becomes, and where it is cut. Pure.
 
 A text message carries 140 octets (3GPP TS 23.040). In the GSM 7-bit alphabet (3GPP TS 23.038) that
-is 160 characters, in UCS-2 70 units; the parts of a longer text give 6 octets to the header that
-joins them again, which leaves 153 and 67. One character outside the alphabet makes the whole text
-UCS-2, so every Chinese text is.
+is 160 characters, in UCS-2 70 units; the parts of a longer text give 7 octets to the header that
+joins them again, which leaves 152 and 66. (With a reference of 8 bits it is 6 octets, and one
+character more; but then every 256th text to a phone may be mixed up with one still on its way.)
+One character outside the alphabet makes the whole text UCS-2, so every Chinese text is.
 """
 
 from codecs import utf_16_le_encode
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 
 Encoding = Literal["gsm7", "ucs2"]
 
-LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
+LIMITS: dict[Encoding, tuple[int, int]] = {"gsm7": (160, 152), "ucs2": (70, 66)}
 """Units in a text that stands alone, and in each part of a longer one."""
 
 _BASIC = frozenset(
@@ -50,10 +51,13 @@ def split(text: str) -> list[str]:
 
     A surrogate pair and an escaped character stay whole: the part before them is one unit shorter.
     """
-    encoding, _, segments = count(text)
-    if segments > 1:
-        return _cut(text, encoding)
-    return [text] if text else []
+    encoding, units, segments = count(text)
+    if segments <= 1:
+        return [text] if text else []
+    if units == len(text):  # as above
+        _, part = LIMITS[encoding]
+        return [text[start : start + part] for start in range(0, units, part)]
+    return _cut(text, encoding)
 
 
 def _cut(text: str, encoding: Encoding) -> list[str]:

@@ -26,7 +26,7 @@ from channels.lanes import Breaker, Pacer
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
 from streams.core.notices import URGENT
-from streams.journal.base import Entry, Group, Lookup, Timer, Unit
+from streams.journal.base import Entry, Group, Timer, Unit
 from streams.lane_owner import Claim, LaneLost
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.deciding import REDECIDE, RELEASE
@@ -39,6 +39,7 @@ from streams.pipeline.river import (
     decode_dispatch,
     encode_dispatch,
     entry,
+    found_by,
     open_content,
 )
 from streams.pipeline.stopping import redecide_overtaken
@@ -116,7 +117,8 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
         lane.pacer.take(len(batch))
         try:
             async with lane.turns.turn():
-                await _hand_over(river, lane, batch)
+                with river.attempts.handing(lane.name):
+                    await _hand_over(river, lane, batch)
         except LaneLost:  # what is left is its new owner's
             lane.leaving = True
             return False
@@ -174,6 +176,7 @@ async def _intend(
             html=content.html,
             sender=content.sender,
             segments=record.segments,
+            expiry_ms=record.expiry_ms,
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
@@ -290,8 +293,7 @@ def _is_slow(outcome: Outcome) -> bool:
 def _accepted(river: River, call: _Call, ref: str) -> Unit:
     r = call.record
     event = e.Accepted(attempt=call.intent, ref=ref, moved=_sending(r))
-    found_by = Lookup(river.index.provider_ref(r.lane, ref), b"", r.stream)
-    return Unit((entry(r.stream, call.intent + 1, event),), (found_by,))
+    return Unit((entry(r.stream, call.intent + 1, event),), found_by(river, r.lane, ref, r.stream))
 
 
 def _sending(r: Dispatch) -> e.Moved:

@@ -41,6 +41,8 @@ class Bench(ABC):
     can: frozenset[str]
     takes_twice: bool
     """Whether the same attempt, sent again, is taken again."""
+    echoes: bool = True
+    """Whether receipts name the attempt; else their reference must do."""
 
     @abstractmethod
     def message(self, n: int, behaviour: str = "", call_before_ms: int = 0) -> Message:
@@ -208,8 +210,8 @@ class ChannelContract:
         (outcome,) = await bench.send(message)
         (receipt,) = await bench.receipts()
         assert isinstance(outcome, Accepted)
-        assert (receipt.attempt, receipt.ref, receipt.lane, receipt.status) == (
-            message.attempt,
+        assert receipt.attempt == (message.attempt if bench.echoes else "")
+        assert (receipt.ref, receipt.lane, receipt.status) == (
             outcome.ref,
             bench.lane,
             "delivered",
@@ -238,7 +240,7 @@ class ChannelContract:
         lost = [one for found in await bench.collected(acknowledge=False) for one in found.receipts]
         await bench.reconnect()
         assert len(kept) == len(lost) == 1
-        assert await bench.receipts() == lost
+        assert [r.ref for r in await bench.receipts()] == [r.ref for r in lost]
         await bench.reconnect()
         assert await bench.receipts() == []
 
@@ -273,6 +275,7 @@ class ChannelContract:
             if message.attempt in bench.taken():
                 break
             await asyncio.sleep(0.001)
+        await asyncio.wait_for(bench.channel.arrived(), 5)
         early = (await bench.channel.collect()).receipts
         assert not asked.done()
         bench.release()
@@ -283,8 +286,7 @@ class ChannelContract:
     @needs("receipt_late")
     async def test_receipts_may_come_in_another_order(self, bench: Bench) -> None:
         late, soon = bench.message(1, "receipt_late"), bench.message(2)
-        await bench.send(late, soon)
-        assert [receipt.attempt for receipt in await bench.receipts()] == [
-            soon.attempt,
-            late.attempt,
-        ]
+        last, first = await bench.send(late, soon)
+        assert isinstance(first, Accepted)
+        assert isinstance(last, Accepted)
+        assert [receipt.ref for receipt in await bench.receipts()] == [first.ref, last.ref]

@@ -37,7 +37,7 @@ def test_events_and_every_lane_have_a_normal_and_an_urgent_topic() -> None:
     names = [topic.name for topic in plan(["sms", "mail"], LONGEST_MS)]
     assert names == [
         "events.urgent", "events", "dispatch.sms", "dispatch.sms.urgent", "dispatch.mail",
-        "dispatch.mail.urgent", "parked", "outcomes",
+        "dispatch.mail.urgent", "parked", "outcomes", "inbound",
     ]  # fmt: skip
 
 
