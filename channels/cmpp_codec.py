@@ -33,6 +33,10 @@ FLOW = 8
 ASCII, UCS2, GBK = 0, 8, 15
 """``Msg_Fmt`` (section 8.4.3.1)."""
 
+UDH = 0x41
+"""In ``TP_udhi`` of a deliver: either bit says that a header precedes the text. The right one is the
+lowest, but many gateways hand on what SMPP has at that place."""
+
 OCTETS_MAX = 140
 """Octets of ``Msg_Content``, but in ASCII, where a character takes seven bits on the air."""
 CHARACTERS_MAX = 160
@@ -255,7 +259,7 @@ def read_carried(version: Version, pdu: bytes) -> Carried:
     content = pdu[start : start + length]
     if len(content) < length:
         raise Malformed("Msg_Length goes past the PDU's end")
-    return Carried(msg_id, _read(to), _read(source), is_report == 1, udh & 1 == 1, coding, content)
+    return Carried(msg_id, _read(to), _read(source), is_report == 1, udh & UDH > 0, coding, content)
 
 
 def read_msg_id(pdu: bytes) -> int:

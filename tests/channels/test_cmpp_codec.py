@@ -159,18 +159,22 @@ def test_what_somebody_wrote(coding: int, octets: bytes, text: str) -> None:
 # What is read
 
 
-@given(BOTH, SEQUENCES, IDS, DIGITS, DIGITS, st.integers(0, 255), st.binary(max_size=255))
+@given(
+    BOTH, SEQUENCES, IDS, DIGITS, DIGITS, st.integers(0, 255), st.binary(max_size=255),
+    st.sampled_from([0, 1, 0x40]),
+)  # fmt: skip
 def test_a_deliver_is_read(
-    version: int, sequence: int, msg_id: int, to: str, source: str, coding: int, content: bytes
-) -> None:
+    version: int, sequence: int, msg_id: int, to: str, source: str, coding: int, content: bytes,
+    udhi: int,
+) -> None:  # fmt: skip
     fields = {
-        "Msg_Id": msg_id, "Dest_Id": to, "Service_Id": "NOTICE", "TP_udhi": 1, "Msg_Fmt": coding,
+        "Msg_Id": msg_id, "Dest_Id": to, "Service_Id": "NOTICE", "TP_udhi": udhi, "Msg_Fmt": coding,
         "Src_terminal_Id": source, "Msg_Length": len(content),
     }  # fmt: skip
     body = tables.write(tables.deliver(version), fields) + content + bytes(tables.tail(version))
     pdu = codec.frame(codec.DELIVER, sequence, body)
     assert codec.read_carried(VERSIONS[version], pdu) == codec.Carried(
-        msg_id, to, source, False, True, coding, content
+        msg_id, to, source, False, udhi > 0, coding, content
     )
     assert codec.read_msg_id(pdu) == msg_id
 
