@@ -28,7 +28,8 @@ BETWEEN = " "
 
 class Batch:
     """``bodies`` are the parts of each message, ready for the wire. ``late`` is told what is
-    answered after the batch was closed."""
+    answered after the batch was closed, and ``taken`` the reference of what was taken in parts, at
+    once: their receipts follow on its heels."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Batch:
         messages: Sequence[Message],
         bodies: Sequence[Sequence[bytes]],
         late: Callable[[LateAnswer], None],
+        taken: Callable[[str], None],
     ) -> None:
         self.lane = lane
         self.messages = messages
@@ -50,6 +52,7 @@ class Batch:
         self._answers = 0
         self._open = True
         self._late = late
+        self._taken = taken
 
     def answer(self, index: int, part: int, outcome: Outcome) -> Sequence[int]:
         """What became of a part. Returns the parts to be written again: a carrier that took some
@@ -65,7 +68,10 @@ class Batch:
         for place in again:
             parts[place] = None
         if not again:
-            self._settle(index, whole(parts))
+            outcome = whole(parts)
+            if isinstance(outcome, Accepted):
+                self._taken(outcome.ref)
+            self._settle(index, outcome)
         return again
 
     def hopeless(self, index: int) -> bool:

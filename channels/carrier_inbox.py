@@ -28,6 +28,11 @@ WHOLES_KEPT = 50_000
 """Long texts whose parts are remembered; as many again of those before."""
 
 
+ALONE_KEPT = 2_000
+"""Receipts that may prove to be of a part, and as many before: the answers of a text's parts come
+together."""
+
+
 class _Whole:
     """A long text on its way: which parts are not reported yet, and the receipts held."""
 
@@ -67,22 +72,26 @@ class Inbox:
         self._token = 0
         self._parts: dict[tuple[str, str], _Whole] = {}
         self._older: dict[tuple[str, str], _Whole] = {}
+        self._alone: set[tuple[str, str]] = set()
+        self._alone_before: set[tuple[str, str]] = set()
+        """Lately reported, and not known to be a part."""
         self._incomplete: dict[_Whole, None] = {}
         """With receipts in hand, the oldest first."""
 
-    def __bool__(self) -> bool:
-        """Whether something waits to be handed out."""
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        """How many wait to be handed out."""
+        return len(self._waiting)
 
     def remember(self, lane: str, ref: str) -> None:
-        """A message went under this reference; nothing to do unless it is of several parts."""
-        if BETWEEN not in ref:
+        """A long text went under these references. One of which a part was reported before that
+        was known goes part by part: its other receipts would wait for one that is gone."""
+        parts = {(lane, part) for part in ref.split(BETWEEN)}
+        if not (parts.isdisjoint(self._alone) and parts.isdisjoint(self._alone_before)):
             return
         if len(self._parts) >= WHOLES_KEPT:
             self._parts, self._older = {}, self._parts
         whole = _Whole(lane, ref)
-        for part in whole.missing:
-            self._parts[lane, part] = whole
+        self._parts.update(dict.fromkeys(parts, whole))
 
     def keep(self, session: Session, brought: Brought, now_ms: int) -> bool:
         """Whether there was room for it."""
@@ -90,9 +99,10 @@ class Inbox:
             return False
         self._kept += 1
         kept = _Kept(brought.what, session, brought.acknowledgement)
-        whole = self._whole_of(brought.what) if self._parts or self._older else None
+        whole = self._whole_of(brought.what)
         if whole is None:
             self._waiting.append(kept)
+            self._note_alone(kept.what)
         else:
             self._join(whole, kept, now_ms)
         return True
@@ -126,6 +136,12 @@ class Inbox:
             frames.setdefault(session, []).append(acknowledgement)
         for session, written in frames.items():
             session.write(written)
+
+    def _note_alone(self, what: Receipt | Reply | None) -> None:
+        if type(what) is Receipt:
+            if len(self._alone) >= ALONE_KEPT:
+                self._alone, self._alone_before = set(), self._alone
+            self._alone.add((what.lane, what.ref))
 
     def _whole_of(self, what: Receipt | Reply | None) -> _Whole | None:
         if type(what) is not Receipt:

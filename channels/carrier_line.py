@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
-import msgspec
-
 from channels.base import Clock, LateAnswer, Message, NotSent, Outcome
 from channels.carrier_batch import Batch
 from channels.carrier_session import Brought, Dialect, Refused, Session, log
+from channels.carrier_terms import Terms
 
 CONNECT_S = 10
 """How long connecting, and then being let in, may take."""
@@ -43,27 +42,10 @@ CLOSE_S = 2
 """How long closing waits for answers, and for the carrier's goodbye."""
 
 
-class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a carrier's contract says of its connections."""
-
-    host: str
-    port: int
-    binds: int = 1
-    window: int = 16
-    """Submits without an answer, on each bind."""
-    tls: bool = False
-    tls_ca: str = ""
-    """File of the authority that vouches for the carrier; empty: those the system knows."""
-    answer_ms: int = 10_000
-    """Without an answer for so long a submit is given up as unknown."""
-    probe_ms: int = 30_000
-    """A silent link is asked after so long whether it is there; after half as much again it is
-    cut."""
-
-
 class Line:
     """Binds of one lane. ``kept`` is asked to keep what the carrier brings, ``late`` is told of
-    answers after a batch's end, and ``stirred`` that there is something to collect."""
+    answers after a batch's end, ``taken`` of what was taken in parts, and ``stirred`` after every
+    read (False) and with every tick (True), for there may be something to collect."""
 
     def __init__(
         self,
@@ -74,7 +56,8 @@ class Line:
         jitter: Random,
         kept: Callable[[Session, Brought], bool],
         late: Callable[[LateAnswer], None],
-        stirred: Callable[[], None],
+        taken: Callable[[str], None],
+        stirred: Callable[[bool], None],
     ) -> None:
         self.lane = lane
         self.sessions: list[Session] = []
@@ -85,6 +68,7 @@ class Line:
         self._jitter = jitter
         self.bring = kept
         self._late = late
+        self._taken = taken
         self._stirred = stirred
         self._queue: deque[tuple[Batch, int, int, bytes]] = deque()
         self._later: deque[tuple[int, tuple[Batch, int, int, bytes]]] = deque()
@@ -115,7 +99,7 @@ class Line:
         if self._closed or (self._down and not self.sessions):
             return [NotSent("closed" if self._closed else self._down)] * len(messages)
         until_ms = self._clock.now_ms() + close_ms
-        batch = Batch(self.lane, messages, bodies, self._late_answer)
+        batch = Batch(self.lane, messages, bodies, self._late, self._taken)
         self._bodies[batch] = bodies
         self._queue.extend(
             (batch, index, part, body)
@@ -161,7 +145,7 @@ class Line:
             batch.look()
             if batch.complete.is_set():
                 del self._bodies[batch]
-        self._stirred()
+        self._stirred(False)
 
     def lost(self, session: Session, why: str) -> None:
         """What waits goes on waiting: the bind is made anew at once, and says if it cannot be."""
@@ -226,10 +210,6 @@ class Line:
         for batch, index, part, _ in waiting:
             batch.answer(index, part, outcome)
             batch.look()
-
-    def _late_answer(self, answer: LateAnswer) -> None:
-        self._late(answer)
-        self._stirred()
 
     # Being bound
 
@@ -309,6 +289,7 @@ class Line:
             for session in list(self.sessions):
                 self._look_after(session, now_ms)
             self.turn()
+            self._stirred(True)
 
     def _look_after(self, session: Session, now_ms: int) -> None:
         lost = session.time_out(now_ms - self._terms.answer_ms)

@@ -16,6 +16,8 @@ from typing import Literal
 
 import msgspec
 
+from channels.smpp_account import Smpp, fault_of
+
 ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
 
 DEFAULT_LANES = Path(__file__).with_name("lanes.toml")
@@ -23,6 +25,9 @@ DEFAULT_LANES = Path(__file__).with_name("lanes.toml")
 
 ANY = "*"
 """Serves every carrier; tried after the lanes that name the carrier."""
+
+SMPP = "smpp"
+"""The provider of lanes that have an account at a carrier's SMPP server."""
 
 RATE_MAX = 100_000
 """Permits a second. No carrier's contract comes near it; a typing error does."""
@@ -68,6 +73,8 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: int = 1
     segments_max: int = 0
     paused: bool = False
+    smpp: Smpp | None = None
+    """The account at the carrier, where the provider is ``smpp``."""
 
 
 class LanesError(ValueError):
@@ -136,7 +143,8 @@ def load_lanes(toml_text: str) -> Lanes:
     """Read a lanes file: a list of ``[[lane]]`` tables with the fields of :class:`Lane`.
 
     Raises :class:`LanesError` for text that is no TOML, a field that is unknown, missing or of
-    another type, a name given twice, or a rate outside 1 to ``RATE_MAX``.
+    another type, a name given twice, a rate outside 1 to ``RATE_MAX``, or an account at a carrier
+    that cannot be one.
     """
     try:
         lanes = msgspec.convert(tomllib.loads(toml_text), _File).lane
@@ -148,8 +156,19 @@ def load_lanes(toml_text: str) -> Lanes:
             raise LanesError(f"lane {lane.name}: the name is given twice")
         if not 1 <= lane.rate_per_s <= RATE_MAX:
             raise LanesError(f"lane {lane.name}: rate_per_s must be 1 to {RATE_MAX}")
+        if fault := _account_fault(lane):
+            raise LanesError(f"lane {lane.name}: {fault}")
         seen.add(lane.name)
     return Lanes(lanes)
+
+
+def _account_fault(lane: Lane) -> str:
+    """What is wrong with how the lane reaches its carrier; "" when nothing is."""
+    if (lane.provider == SMPP) != (lane.smpp is not None):
+        return "provider smpp and a table [lane.smpp] go together"
+    if lane.smpp is None:
+        return ""
+    return fault_of(lane.smpp) if lane.channel == "sms" else "smpp carries channel sms only"
 
 
 class Pacer:

@@ -1,10 +1,10 @@
-"""What a lanes file says of a lane that goes by SMPP: the table ``[lane.smpp]``."""
+"""What a lanes file says of a lane that goes by SMPP: the table ``[lane.smpp]``. Pure."""
 
 from collections.abc import Mapping
 
 import msgspec
 
-from channels.carrier_line import Terms
+from channels.carrier_terms import Terms
 from channels.smpp_codec import ADDRESS_MAX, Malformed, bind_body, submit_head
 from channels.smpp_codes import Verdict
 from channels.smpp_receipts import IdBase

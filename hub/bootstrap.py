@@ -6,14 +6,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from msgspec.structs import replace
 
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
 from channels.inbox import InboxChannel, InboxStore
-from channels.lanes import Lanes, load_lanes
+from channels.lanes import SMPP, Lanes, LanesError, load_lanes
 from channels.sandbox import SandboxChannel
+from channels.sms_smpp import SmppChannel
 from hub.failpoints import (
     around_channels,
     around_followed,
@@ -23,7 +25,7 @@ from hub.failpoints import (
 )
 from hub.folder import JOURNAL, TOPICS
 from hub.migrating import check_postgres, migrate_folder
-from hub.settings import Settings
+from hub.settings import Settings, SettingsError
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
@@ -45,6 +47,7 @@ from streams.pipeline.sweep import Swept
 from streams.projections import following
 from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
+from templates.segments import split
 from templates.wording_versions import load_wording
 
 SMTP = "smtp"
@@ -139,16 +142,36 @@ def documents(
     wordings = {
         name: load_wording(name, files, hosts=hosts) for name, files in catalog.files.items()
     }
-    lanes = lanes or load_lanes((settings.lanes or LANES).read_text(encoding="utf-8"))
+    lanes = lanes or lanes_of(settings)
     if settings.smtp_host:
         lanes = Lanes(replace(x, provider=SMTP) if x.channel == "email" else x for x in lanes)
     rules = rules_of(catalog, hosts)
     return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts, rules)
 
 
-def carriers_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
-    """Who carries, by the provider's name as lanes give it: the sandbox carrier's process, and a
-    mail server where one is set."""
+def lanes_of(settings: Settings) -> Lanes:
+    """The contracts with carriers. Raises :class:`LanesError`, or :class:`SettingsError` where
+    there is no such file."""
+    file = settings.lanes or LANES
+    try:
+        return load_lanes(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        kind = LanesError if isinstance(error, LanesError) else SettingsError
+        raise kind(f"lanes: {file}: {error}") from error
+
+
+def check_passwords(lanes: Lanes) -> None:
+    """Whoever sends needs every account's. Raises :class:`SettingsError`."""
+    for lane in lanes:
+        if lane.smpp is not None and not os.environ.get(lane.smpp.password_env):
+            raise SettingsError(
+                f"lane {lane.name}: {lane.smpp.password_env} must hold the account's password"
+            )
+
+
+def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Channel]:
+    """Who carries, by the provider's name as lanes give it: the sandbox carrier's process, a mail
+    server where one is set, and the SMPP servers where lanes have an account."""
     carriers: dict[str, Channel] = {
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
@@ -159,6 +182,10 @@ def carriers_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
             settings.smtp_user, password,
         )  # fmt: skip
         carriers[SMTP] = EmailChannel(clock, server)
+    accounts = {lane.name: lane.smpp for lane in lanes if lane.smpp is not None}
+    if accounts:
+        passwords = {name: os.environ.get(smpp.password_env, "") for name, smpp in accounts.items()}
+        carriers[SMPP] = SmppChannel(clock, accounts, passwords, split, Random())
     return carriers
 
 
@@ -189,7 +216,8 @@ def open_hub(
     seed = documents(settings, catalog, lanes)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
     if carriers is None:
-        carriers = carriers_of(settings, clock)
+        check_passwords(seed.lanes)
+        carriers = carriers_of(settings, clock, seed.lanes)
     channels = around_channels(
         {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}, point
     )

@@ -105,8 +105,8 @@ async def open_cluster(
     seed = documents(settings)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
     point = point_of(settings.failpoint)
-    carriers = {**carriers_of(settings, clock), "inbox": InboxChannel(clock, inbox, call=reads)}
-    channels = around_channels(carriers, point)
+    carriers = carriers_of(settings, clock, seed.lanes)
+    channels = around_channels({**carriers, "inbox": InboxChannel(clock, inbox, call=reads)}, point)
     river = River(
         around_journal(journal, point),
         around_topics(topics, point),

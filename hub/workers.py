@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from channels.base import Channel
 from channels.lanes import Breaker, Lanes, Pacer
-from hub.bootstrap import settle
+from hub.bootstrap import check_passwords, settle
 from hub.cluster import ClusterHub, open_cluster
 from hub.failpoints import around_bed, around_followed, around_handlers
 from hub.health import HealthPort, Signs
@@ -32,7 +32,7 @@ from streams.lane_owner import Ownership
 from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.receive import receive, receive_parked
+from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.route import route
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
@@ -182,6 +182,7 @@ class Worker:
         return self._serving("router", serve), {}
 
     def dispatcher(self) -> tuple[dict[str, Handler], dict[str, Step]]:
+        check_passwords(self._hub.river.documents.lanes)
         handlers = self._serving("dispatcher", _Lanes(self._hub).serve)
         lines = self._hub.channels.items()
         return handlers, {f"line {name}": self._collecting(line) for name, line in lines}
@@ -230,6 +231,7 @@ class Worker:
             told = await channel.collect()
             if told.receipts or told.late:
                 await receive(self._hub.river, told.receipts, told.late)
+            await receive_replies(self._hub.river, told.replies)
             if told.token:
                 await channel.acknowledge(told.token)
             if told.receipts:

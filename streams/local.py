@@ -16,7 +16,7 @@ from streams.core.policy import HOUR_MS
 from streams.journal.base import JournalStore
 from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.receive import receive, receive_parked
+from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.river import River
 from streams.pipeline.route import route
 from streams.pipeline.sweep import Swept, sweep, waits
@@ -130,6 +130,7 @@ class LocalBed:
         self.swept = Swept()
         self._journal_bell = asyncio.Event()
         self._news = {name: asyncio.Event() for name in channels}
+        self._collected = {name: asyncio.Event() for name in channels}
         self.lanes: list[LaneWork] = []
         self.workers = list(self._make(timers))
 
@@ -165,8 +166,24 @@ class LocalBed:
     async def run(self) -> None:
         """Until :meth:`stop`; raises what a step raised."""
         async with asyncio.TaskGroup() as group:
-            for worker in self.workers:
-                group.create_task(self.work(worker), name=worker.name)
+            listeners = [
+                group.create_task(self._listen(name), name=f"listener {name}")
+                for name in self._channels
+            ]
+            working = [
+                group.create_task(self.work(worker), name=worker.name) for worker in self.workers
+            ]
+            await asyncio.wait(working)
+            for listener in listeners:
+                listener.cancel()
+
+    async def _listen(self, name: str) -> None:
+        """Ring for what a carrier brings by itself."""
+        while True:
+            await self._channels[name].arrived()
+            self._collected[name].clear()
+            self._news[name].set()
+            await self._collected[name].wait()
 
     def stop(self) -> None:
         """Let every worker finish what it has begun."""
@@ -225,9 +242,11 @@ class LocalBed:
 
         async def step() -> int:
             told = await channel.collect()
+            self._collected[name].set()
             if told.receipts or told.late:
                 await receive(self.river, told.receipts, told.late)
                 self.ring()
+            await receive_replies(self.river, told.replies)
             if told.token:
                 await channel.acknowledge(told.token)
             if told.next_ms == 0:

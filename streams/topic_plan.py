@@ -8,7 +8,7 @@ depends on it. So a topic with another number is wrong, and cannot be mended by 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from streams.topics import EVENTS, OUTCOMES, PARKED, dispatch_topic
+from streams.topics import EVENTS, INBOUND, OUTCOMES, PARKED, dispatch_topic
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -25,6 +25,9 @@ PARKED_KEPT_MS = 7 * DAY_MS
 
 OUTCOMES_KEPT_MS = 14 * DAY_MS
 """What an upstream system finds that was away; whoever was away for longer asks the API."""
+
+INBOUND_KEPT_MS = 30 * DAY_MS
+"""What citizens wrote is kept until somebody serves it, or a month."""
 
 SPARE_MS = DAY_MS
 """Between the end of the longest validity and the first that may be deleted: what is past it has to
@@ -65,6 +68,7 @@ def plan(lanes: Iterable[str], longest_ms: int) -> list[Topic]:
         ),
         Topic(PARKED, PARKED_KEPT_MS, 2 * DAY_MS),
         Topic(OUTCOMES, OUTCOMES_KEPT_MS, DAY_MS),
+        Topic(INBOUND, INBOUND_KEPT_MS, DAY_MS),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 EVENTS = "events"
 OUTCOMES = "outcomes"
 PARKED = "parked"
+INBOUND = "inbound"
 
 
 def dispatch_topic(lane: str, urgent: bool = False) -> str:

@@ -34,7 +34,15 @@ from streams.pipeline.deciding import (
     next_leg,
 )
 from streams.pipeline.resuming import resume_states
-from streams.pipeline.river import Effect, Known, River, entry, open_content, state_of
+from streams.pipeline.river import (
+    Effect,
+    Known,
+    River,
+    entry,
+    found_by,
+    open_content,
+    state_of,
+)
 from streams.pipeline.stopping import held_back, redecide_overtaken
 
 
@@ -170,8 +178,7 @@ def _unit(river: River, ground: Background, state: State, answer: Answer) -> Uni
     lookups: list[Lookup] = []
     timers: list[Timer] = []
     if isinstance(answer.what, Accepted):
-        key = river.index.provider_ref(answer.lane, answer.what.ref)
-        lookups.append(Lookup(key, b"", answer.stream))
+        lookups.extend(found_by(river, answer.lane, answer.what.ref, answer.stream))
     # a fact that changes nothing decides nothing: what it came after was decided on then
     decision = None
     if state.status is not before:

@@ -25,7 +25,7 @@ from channels.base import (
 from channels.lanes import Breaker, Pacer
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
-from streams.journal.base import Entry, Group, Lookup, Timer, Unit
+from streams.journal.base import Entry, Group, Timer, Unit
 from streams.lane_owner import Claim, LaneLost
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.deciding import REDECIDE, RELEASE
@@ -38,6 +38,7 @@ from streams.pipeline.river import (
     decode_dispatch,
     encode_dispatch,
     entry,
+    found_by,
     open_content,
 )
 from streams.pipeline.stopping import redecide_overtaken
@@ -126,9 +127,10 @@ async def _hand_over(river: River, lane: LaneWork, batch: Sequence[Dispatch]) ->
         await resume_streams(river, lost)
     if not calls:
         return
-    outcomes = await lane.channel.send(lane.name, [c.message for c in calls], CLOSE_MS)
-    _learn(river, lane, outcomes)
-    await _record(river, lane, calls, outcomes)
+    with river.attempts.handing(lane.name):
+        outcomes = await lane.channel.send(lane.name, [c.message for c in calls], CLOSE_MS)
+        _learn(river, lane, outcomes)
+        await _record(river, lane, calls, outcomes)
 
 
 async def _intend(
@@ -158,6 +160,7 @@ async def _intend(
             html=content.html,
             sender=content.sender,
             segments=record.segments,
+            expiry_ms=record.expiry_ms,
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
@@ -274,8 +277,7 @@ def _is_slow(outcome: Outcome) -> bool:
 def _accepted(river: River, call: _Call, ref: str) -> Unit:
     r = call.record
     event = e.Accepted(attempt=call.intent, ref=ref, moved=_sending(r))
-    found_by = Lookup(river.index.provider_ref(r.lane, ref), b"", r.stream)
-    return Unit((entry(r.stream, call.intent + 1, event),), (found_by,))
+    return Unit((entry(r.stream, call.intent + 1, event),), found_by(river, r.lane, ref, r.stream))
 
 
 def _sending(r: Dispatch) -> e.Moved:

@@ -2,26 +2,35 @@
 
 A report is joined from the dispatcher's memory, else by (lane, reference), else by the attempt it
 echoes. One that joins nothing may simply be early: it is parked durably before it is acknowledged,
-tried again until its day has passed, and then journalled as unmatched, never dropped.
+tried again until its day has passed, and then journalled as unmatched, never dropped. While its
+lane is handing a batch over, a report waits for that batch's outcomes: they are on their way.
+
+A long text is reported part by part where its channel forgot what belongs together: what is known
+of its parts waits, parked, until all are there.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from channels.base import LateAnswer, Receipt
+from channels.base import LateAnswer, Receipt, Reply
 from streams.core import events as e
 from streams.core.identity import named_stream
 from streams.core.lifecycle import CATEGORY, Status
 from streams.journal.base import Group, Lookup, Unit
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.river import Attempt, River, entry, state_of
-from streams.topics import PARKED, Record
+from streams.topics import INBOUND, PARKED, Record
 
 PARK_MS = 24 * 3_600_000
 """Longer than any dispatcher may be paused before its outcome is written."""
 
 RETRY_MS = 1_000
+
+HOLD_MS = 5
+"""How often a report that overtook its batch's outcomes looks for them."""
 
 
 class Parked(msgspec.Struct, frozen=True, array_like=True):
@@ -31,6 +40,15 @@ class Parked(msgspec.Struct, frozen=True, array_like=True):
     since_ms: int
     next_ms: int
     tries: int
+    whole: str = ""
+    """The reference of the message that this is a part of: its key, so that parts meet."""
+
+
+class _Stranger(NamedTuple):
+    """A report that cannot be recorded yet; ``whole`` as above."""
+
+    receipt: Receipt
+    whole: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -43,12 +61,29 @@ async def receive(
     """Journal a batch of reports and late answers. The caller acknowledges the carrier when this
     returns."""
     strangers = await _join(river, receipts)
+    if strangers:
+        strangers = await _join_after_batches(river, strangers)
     if late:
         await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
     if strangers:
         now_ms = river.clock.now_ms()
-        parked = [Parked(r, now_ms, now_ms + RETRY_MS, 0) for r in strangers]
+        parked = [Parked(r, now_ms, now_ms + RETRY_MS, 0, whole) for r, whole in strangers]
         await _park(river, parked)
+
+
+async def receive_replies(river: River, replies: Sequence[Reply]) -> None:
+    """Keep what citizens wrote, sealed, for whoever serves the topic. The caller acknowledges the
+    carrier when this returns."""
+    if not replies:
+        return
+    records = [
+        Record(
+            river.index.provider_ref(reply.lane, reply.source),
+            river.hub_key.seal(_encode(reply), INBOUND.encode()),
+        )
+        for reply in replies
+    ]
+    await river.topics.publish({INBOUND: records})
 
 
 async def receive_parked(river: River, records: Sequence[Record]) -> int:
@@ -57,22 +92,28 @@ async def receive_parked(river: River, records: Sequence[Record]) -> int:
     Returns when the next of them is due (0: none is waiting). The caller acknowledges."""
     now_ms = river.clock.now_ms()
     waiting = _each_once(map(_decode, (r.value for r in records)))
-    due = [p for p in waiting if p.next_ms <= now_ms]
-    strangers = set(map(id, await _join(river, [p.receipt for p in due])))
-    again = [p for p in waiting if p.next_ms > now_ms]
+    wholes = {p.whole for p in waiting if p.next_ms <= now_ms} - {""}
+    due = [p for p in waiting if p.next_ms <= now_ms or p.whole in wholes]
+    again = [p for p in waiting if p.next_ms > now_ms and p.whole not in wholes]
+    strangers = {id(r): whole for r, whole in await _join(river, [p.receipt for p in due])}
     given_up = []
     for p in due:
-        if id(p.receipt) not in strangers:
+        whole = strangers.get(id(p.receipt))
+        if whole is None:
             continue
         if now_ms - p.since_ms >= PARK_MS:
             given_up.append(p.receipt)
         else:
             again.append(
-                Parked(p.receipt, p.since_ms, now_ms + (RETRY_MS << min(p.tries, 12)), p.tries + 1)
+                replace(p, next_ms=now_ms + _rest_ms(p.tries), tries=p.tries + 1, whole=whole)
             )
     await _give_up(river, given_up)
     await _park(river, again)
     return min((p.next_ms for p in again), default=0)
+
+
+def _rest_ms(tries: int) -> int:
+    return RETRY_MS << min(tries, 12)
 
 
 def _each_once(parked: Iterable[Parked]) -> list[Parked]:
@@ -85,7 +126,18 @@ def _each_once(parked: Iterable[Parked]) -> list[Parked]:
     return list(last.values())
 
 
-async def _join(river: River, receipts: Sequence[Receipt]) -> list[Receipt]:
+async def _join_after_batches(river: River, strangers: list[_Stranger]) -> list[_Stranger]:
+    """Once more, when the batches that are being handed over now are journalled."""
+    batches = river.attempts.on_the_way({x.receipt.lane for x in strangers})
+    if not batches:
+        return strangers
+    lanes = {x.receipt.lane for x in strangers}
+    while batches & river.attempts.on_the_way(lanes):
+        await river.clock.sleep_ms(HOLD_MS)
+    return await _join(river, [x.receipt for x in strangers])
+
+
+async def _join(river: River, receipts: Sequence[Receipt]) -> list[_Stranger]:
     """Record what can be joined; return what cannot yet."""
     quick: list[tuple[Receipt, Attempt]] = []
     slow: list[Receipt] = []
@@ -121,35 +173,52 @@ async def _append_quick(river: River, quick: Sequence[tuple[Receipt, Attempt]]) 
     return [r for (r, _), won in zip(quick, committed.won, strict=True) if not won]
 
 
-async def _join_slowly(river: River, receipts: Sequence[Receipt]) -> list[Receipt]:
+async def _join_slowly(river: River, receipts: Sequence[Receipt]) -> list[_Stranger]:
     """By the attempt the carrier echoes, else by its reference; every hit is checked against the
     journal, for carriers use references again."""
     if not receipts:
         return []
-    keys = {(river.index.provider_ref(r.lane, r.ref), b""): r for r in receipts if not r.attempt}
+    keys = {_key(river, r): r for r in receipts if not r.attempt}
     found = await river.journal.lookup(list(keys)) if keys else {}
     streams = sorted({s for hits in found.values() for s in hits})
     states = {s: state_of(rows) for s, rows in (await river.journal.read(streams)).items()}
-    answers, strangers = [], []
+    answers: list[Answer] = []
+    strangers: list[_Stranger] = []
+    parts: dict[tuple[bytes, int, str], list[Receipt]] = {}
     for receipt in receipts:
         if receipt.attempt:
             answers.append(Answer(*_named(receipt.attempt), receipt, receipt.lane))
             continue
-        hits = found.get((river.index.provider_ref(receipt.lane, receipt.ref), b""), [])
+        hits = found.get(_key(river, receipt), [])
         named = [
-            (s, attempt)
+            (s, attempt, ref)
             for s in hits
             if s in states
             for attempt, ref in states[s].refs.items()
-            if ref == receipt.ref
+            if ref == receipt.ref or receipt.ref in ref.split()
         ]
-        if named:
-            stream, attempt = max(named)  # reused: the newest stream is meant
+        if not named:
+            strangers.append(_Stranger(receipt))
+            continue
+        stream, attempt, ref = max(named)  # reused: the newest stream is meant
+        if ref == receipt.ref or receipt.status != "delivered":
             answers.append(Answer(stream, attempt, receipt, receipt.lane))
         else:
-            strangers.append(receipt)
+            parts.setdefault((stream, attempt, ref), []).append(receipt)
+    for (stream, attempt, ref), reported in parts.items():
+        state = states[stream]
+        known = attempt in state.delivered or attempt in state.undelivered
+        if known or {r.ref for r in reported} == set(ref.split()):
+            answers.append(Answer(stream, attempt, reported[-1], reported[-1].lane))
+        else:
+            strangers += [_Stranger(r, ref) for r in reported]
     await record_answers(river, answers)
     return strangers
+
+
+def _key(river: River, receipt: Receipt) -> tuple[bytes, bytes]:
+    """Under which a report is looked for: the whole of a message is found by its first part."""
+    return river.index.provider_ref(receipt.lane, receipt.ref.partition(" ")[0]), b""
 
 
 def _named(attempt: str) -> tuple[bytes, int]:
@@ -159,7 +228,7 @@ def _named(attempt: str) -> tuple[bytes, int]:
 
 async def _park(river: River, parked: Sequence[Parked]) -> None:
     if parked:
-        records = [Record(p.receipt.ref.encode(), _encode(p)) for p in parked]
+        records = [Record((p.whole or p.receipt.ref).encode(), _encode(p)) for p in parked]
         await river.topics.publish({PARKED: records})
 
 

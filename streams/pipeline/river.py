@@ -4,7 +4,8 @@ A bed (one process, Kafka, the simulator) makes a :class:`River` and calls the s
 step knows which bed it lies in. Every await is a point where a bed may stop it for ever.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -18,7 +19,7 @@ from streams.core.events import Base, Head, Route
 from streams.core.identity import Index
 from streams.core.lifecycle import Journalled, State, fold
 from streams.core.policy import Policy
-from streams.journal.base import Entry, Journal, Row
+from streams.journal.base import Entry, Journal, Lookup, Row
 from streams.topics import Publishing
 from templates.catalog_files import Catalog
 from templates.links import OFFICIAL
@@ -187,6 +188,24 @@ class Attempts:
     def __init__(self) -> None:
         self._new: dict[tuple[str, str], Attempt] = {}
         self._old: dict[tuple[str, str], Attempt] = {}
+        self._handed: dict[int, str] = {}
+        self._batch = 0
+
+    @contextmanager
+    def handing(self, lane: str) -> Iterator[None]:
+        """While a batch is with the carrier and until its outcomes are journalled: receipts may
+        overtake them."""
+        self._batch += 1
+        batch = self._batch
+        self._handed[batch] = lane
+        try:
+            yield
+        finally:
+            del self._handed[batch]
+
+    def on_the_way(self, lanes: Collection[str]) -> set[int]:
+        """The batches of these lanes that are being handed over now."""
+        return {batch for batch, lane in self._handed.items() if lane in lanes}
 
     def remember(self, lane: str, ref: str, attempt: Attempt) -> None:
         if len(self._new) >= self.KEPT // 2:
@@ -244,6 +263,13 @@ def entry(stream: bytes, version: int, event: Base) -> Entry:
     """A row to be written."""
     name, data = codec.encode(event)
     return Entry(stream, version, name, data)
+
+
+def found_by(river: River, lane: str, ref: str, stream: bytes) -> tuple[Lookup, ...]:
+    """A stream's look-up rows under the reference its attempt was accepted with: one for each part
+    of a long text, for each is reported by itself."""
+    refs = ref.split() or [ref]
+    return tuple(Lookup(river.index.provider_ref(lane, one), b"", stream) for one in refs)
 
 
 def state_of(rows: Sequence[Row]) -> State:

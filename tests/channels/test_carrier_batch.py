@@ -57,7 +57,7 @@ def test_what_may_be_taken_is_never_called_safe_to_send_again(parts: list[Outcom
 def batch(*parts: int) -> tuple[Batch, list[LateAnswer]]:
     late: list[LateAnswer] = []
     messages = [Message(f"{n}:1", "+8613800138000", "x", 0) for n in range(len(parts))]
-    return Batch("sms", messages, [[b""] * n for n in parts], late.append), late
+    return Batch("sms", messages, [[b""] * n for n in parts], late.append, [].append), late
 
 
 def test_a_part_refused_for_rate_goes_again_when_another_was_taken() -> None:

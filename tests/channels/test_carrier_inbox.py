@@ -99,6 +99,14 @@ def test_parts_do_not_wait_for_ever() -> None:
     assert inbox.take(0).receipts == (receipt("2"),)
 
 
+def test_a_part_that_was_reported_too_early_does_not_make_the_others_wait() -> None:
+    inbox, link = Inbox(), Link()
+    bring(inbox, link, receipt("1"))
+    inbox.remember("sms", "1 2")
+    bring(inbox, link, receipt("2"))
+    assert inbox.take(0).receipts == (receipt("1"), receipt("2"))
+
+
 def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrier_inbox, "WHOLES_KEPT", 2)
     inbox, link = Inbox(), Link()

@@ -37,7 +37,7 @@ def test_every_lane_has_a_normal_and_an_urgent_topic() -> None:
     names = [topic.name for topic in plan(["sms", "mail"], LONGEST_MS)]
     assert names == [
         "events", "dispatch.sms", "dispatch.sms.urgent", "dispatch.mail", "dispatch.mail.urgent",
-        "parked", "outcomes",
+        "parked", "outcomes", "inbound",
     ]  # fmt: skip
 
 

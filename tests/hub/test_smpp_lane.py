@@ -1,0 +1,190 @@
+"""A lane that goes by SMPP, from an event to a receipt, in the one-process hub."""
+
+import asyncio
+import json
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from channels.base import Reply
+from hub.bootstrap import Hub, lanes_of, open_hub
+from hub.clock import Scaled
+from hub.settings import Settings, SettingsError, load
+from streams.core.codec import type_name
+from streams.core.events import Accepted, Delivered, Undelivered
+from streams.topics import INBOUND
+from tests.peers.node_smpp import NodeGateway
+from tests.streams.small_hub import MORNING, ZONE
+
+pytestmark = pytest.mark.peers
+
+LEGS = 200
+PATIENCE_S = 60
+
+LANES = """
+[[lane]]
+name = "sms-smpp"
+channel = "sms"
+provider = "smpp"
+rate_per_s = 2000
+
+[lane.smpp]
+host = "127.0.0.1"
+port = {port}
+system_id = "fenghuo"
+password_env = "GATEWAY_PASSWORD"
+binds = 2
+window = 64
+answered_id = "hex"
+reported_id = "decimal"
+
+[[lane]]
+name = "inbox"
+channel = "inbox"
+provider = "inbox"
+rate_per_s = 5000
+"""
+
+
+def settings_of(folder: Path, port: int) -> Settings:
+    file = folder / "lanes.toml"
+    file.write_text(LANES.format(port=port), encoding="utf-8")
+    return load({"HUB_DATA_DIR": str(folder / "hub"), "HUB_LANES": str(file)}, None)
+
+
+def event(hub: Hub, kind: str, ref: str, data: dict[str, Any]) -> bytes:
+    now = datetime.fromtimestamp(hub.clock.now_ms() / 1000, ZONE).isoformat()
+    envelope = {"specversion": "1.0", "id": f"{kind}-{ref}", "source": "test", "type": kind}
+    return json.dumps({**envelope, "subject": ref, "time": now, "data": data}).encode()
+
+
+async def fine(hub: Hub, refs: list[str], kinds: list[str]) -> None:
+    """Register somebody for each reference, whose number makes the gateway do what ``kinds`` say,
+    and tell each of a violation."""
+    people = [
+        event(
+            hub, "hub.recipient.registered.v1", ref,
+            {"ref": ref, "kind": "person", "name": "王丽", "phones": [f"138{kind}{n:06d}"]},
+        )
+        for n, (ref, kind) in enumerate(zip(refs, kinds, strict=True))
+    ]  # fmt: skip
+    when = "2026-11-20T08:30:00+08:00"
+    cases = [
+        event(
+            hub, "gov.traffic.violation.recorded.v1", ref,
+            {
+                "violation_no": f"{n:016d}", "plate": "闽A12345", "place": "五四路", "fine": 20000,
+                "occurred_at": when, "offence": "违反禁止标线指示", "points": 1,
+            },
+        )
+        for n, ref in enumerate(refs)
+    ]  # fmt: skip
+    for told in (people, cases):
+        answers = await hub.commands.accept(told)
+        assert {answer.status for answer in answers} == {"accepted"}
+        await asyncio.sleep(0.5)  # who somebody is was routed before what happened to them
+
+
+def journalled(hub: Hub) -> Counter[str]:
+    with hub.store.readers.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT type, count(*) FROM journal GROUP BY type")
+        return Counter(dict(map(tuple, rows)))
+
+
+async def until(hub: Hub, name: str, times: int) -> Counter[str]:
+    for _ in range(PATIENCE_S * 10):
+        found = journalled(hub)
+        if found[name] >= times:
+            break
+        await asyncio.sleep(0.1)
+    return found
+
+
+async def test_what_the_gateway_took_is_what_the_hub_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
+    gateway = NodeGateway(tmp_path / "ledger.jsonl", receiptIds="decimal")
+    gateway.start()
+    hub = open_hub(settings_of(tmp_path, gateway.port), Scaled(1, MORNING))
+    running = asyncio.create_task(hub.bed.run())
+    await fine(hub, [f"P{n}" for n in range(LEGS)], ["00"] * LEGS)
+    found = await until(hub, type_name(Delivered), LEGS)
+    hub.bed.stop()
+    await running
+    counts = gateway.counts()
+    await hub.close()
+    gateway.kill()
+    parts = Counter(entry["to"] for entry in gateway.taken())
+    assert len(parts) == found[type_name(Accepted)] == found[type_name(Delivered)] == LEGS
+    assert set(parts.values()) == {2}
+    assert counts["owed"] == 0
+
+
+async def test_receipts_that_come_after_a_restart_find_their_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the journal alone: the new process knows neither references nor which parts belong
+    together."""
+    monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
+    gateway = NodeGateway(tmp_path / "ledger.jsonl", receiptIds="decimal", receiptMs=3_000)
+    gateway.start()
+    settings = settings_of(tmp_path, gateway.port)
+    hub = open_hub(settings, Scaled(1, MORNING))
+    running = asyncio.create_task(hub.bed.run())
+    await fine(hub, [f"P{n}" for n in range(20)], ["00"] * 18 + ["09"] * 2)
+    await until(hub, type_name(Accepted), 20)
+    hub.bed.stop()
+    await running
+    assert not journalled(hub)[type_name(Delivered)]
+    await hub.close()
+    again = open_hub(settings, Scaled(1, MORNING + 10_000))
+    running = asyncio.create_task(again.bed.run())
+    await until(again, type_name(Undelivered), 2)
+    found = await until(again, type_name(Delivered), 20)
+    again.bed.stop()
+    await running
+    await again.close()
+    gateway.kill()
+    assert found[type_name(Accepted)] == 22  # two of them by the inbox, after the bad report
+    assert found[type_name(Delivered)] == 20
+    assert found[type_name(Undelivered)] == 2
+
+
+async def test_a_reply_is_kept_sealed_for_who_serves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
+    gateway = NodeGateway(tmp_path / "ledger.jsonl", receiptIds="decimal")
+    gateway.start()
+    hub = open_hub(settings_of(tmp_path, gateway.port), Scaled(1, MORNING))
+    running = asyncio.create_task(hub.bed.run())
+    await fine(hub, ["P"], ["20"])
+    await until(hub, type_name(Delivered), 1)
+    for _ in range(100):
+        if gateway.counts()["owed"] == 0:
+            break
+        await asyncio.sleep(0.05)
+    hub.bed.stop()
+    await running
+    records = await hub.topics.poll(INBOUND, 10)
+    plain = [hub.river.hub_key.open(record.value, INBOUND.encode()) for record in records]
+    await hub.close()
+    gateway.kill()
+    replies = [msgspec.msgpack.decode(one, type=Reply) for one in plain]
+    assert {(reply.source, reply.text) for reply in replies} == {("+8613820000000", "TD 退订")}
+    assert "退订".encode() not in b"".join(record.value for record in records)
+
+
+async def test_without_its_password_nothing_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GATEWAY_PASSWORD", raising=False)
+    settings = settings_of(tmp_path, 2775)
+    assert lanes_of(settings)["sms-smpp"].smpp is not None
+    with pytest.raises(SettingsError, match="sms-smpp: GATEWAY_PASSWORD must hold"):
+        open_hub(settings, Scaled(1, MORNING))
