@@ -34,8 +34,8 @@ ASCII, UCS2, GBK = 0, 8, 15
 """``Msg_Fmt`` (section 8.4.3.1)."""
 
 UDH = 0x41
-"""In ``TP_udhi`` of a deliver: either bit says that a header precedes the text. The right one is the
-lowest, but many gateways hand on what SMPP has at that place."""
+"""In ``TP_udhi`` of a deliver: either bit says that a header precedes the text. The right one is
+the lowest, but many gateways hand on what SMPP has at that place."""
 
 OCTETS_MAX = 140
 """Octets of ``Msg_Content``, but in ASCII, where a character takes seven bits on the air."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import msgspec
 
 from channels.base import Outcome, Transient
-from channels.carrier_verdicts import Verdict as Verdict
-from channels.carrier_verdicts import outcome_of
+from channels.carrier_verdicts import Verdict, outcome_of
 
 TABLE = Path(__file__).with_suffix(".toml")
 

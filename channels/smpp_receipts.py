@@ -6,10 +6,10 @@ write ``id:``, ``Id:`` or ``ID:``, leave blanks out, add fields and abbreviate.
 """
 
 import re
-from datetime import datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 
 from channels.base import ReportStatus
+from channels.carrier_times import Times
 from channels.smpp_codec import (
     MESSAGE_STATE,
     NETWORK_ERROR_CODE,
@@ -74,9 +74,7 @@ class Reader:
 
     def __init__(self, ids: Ids, offset_min: int) -> None:
         self._ids = ids
-        self._zone = timezone(timedelta(minutes=offset_min))
-        self._minute = b""
-        self._minute_ms = 0  # most receipts of a batch are of one minute
+        self._times = Times(offset_min)
 
     def read(self, carried: Carried) -> Report | None:
         """None for a message that is no receipt, whatever its class says: it names no id."""
@@ -100,23 +98,11 @@ class Reader:
         elif not error and (network := tlvs.get(NETWORK_ERROR_CODE)):
             code = f"{word} {network.hex()}"
         return Report(
-            self._ids.of_receipt(ref.decode("latin-1")), _status(word), code, self._ms_of(done)
+            self._ids.of_receipt(ref.decode("latin-1")),
+            _status(word),
+            code,
+            self._times.ms_of(done.decode("latin-1")),
         )
-
-    def _ms_of(self, done: bytes) -> int:
-        """``YYMMDDhhmm``, perhaps with seconds. 0 where it is no time."""
-        if done != self._minute:
-            self._minute, self._minute_ms = done, self._parse(done.decode("latin-1"))
-        return self._minute_ms
-
-    def _parse(self, done: str) -> int:
-        fields = [int(done[at : at + 2]) for at in range(0, 12, 2) if done[at : at + 2].isdigit()]
-        try:
-            year, month, day, hour, minute, second, *_ = [*fields, 0]
-            moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=self._zone)
-        except ValueError:
-            return 0
-        return int(moment.timestamp() * 1000)
 
 
 _USUAL = re.compile(
