@@ -1,11 +1,11 @@
 // A carrier's CMPP gateway for tests: SMSGate (sms-core) speaks, this decides what goes wrong.
 //
-//   java ... CmppGateway cmpp2=PORT cmpp3=PORT ledger=FILE ...      says {"listening": true}
+//   java ... CmppGateway cmpp2=PORT cmpp3=PORT ...      says what it counted when it listens
 //
 // One port speaks CMPP 2.0, the other 3.0. What happens to a message is in the two digits of its
 // destination after the first five (86138 NN ......), see KINDS. Every part that is taken is a line
 // of the ledger, written before it is answered. Commands come as lines of words on the standard
-// input; when that ends, so does it.
+// input, each is answered by a line of what was counted; when the input ends, so does the process.
 
 import com.chinamobile.cmos.sms.SmsTextMessage;
 import com.fasterxml.jackson.core.JsonFactory;
@@ -88,9 +88,10 @@ public class CmppGateway extends AbstractBusinessHandler {
   final Map<String, Integer> counts = new LinkedHashMap<>();
   final Set<String> refusedOnce = new HashSet<>();
   final int receiptMs;
-  FileOutputStream ledger;
+  FileOutputStream ledger;                      // none: nothing is taken
   List<Runnable> held;                          // answers kept back while the test says so
   long throttledUntilMs;
+  int beginning;                                // what was due later in the one before is not
 
   /** A report or a reply, and the bind that was asked to take it. */
   static class Owed {
@@ -106,13 +107,24 @@ public class CmppGateway extends AbstractBusinessHandler {
     new CmppGateway(words).run();
   }
 
-  CmppGateway(String[] words) throws IOException {
+  CmppGateway(String[] words) {
     for (String word : words) {
       int at = word.indexOf('=');
       options.put(word.substring(0, at), word.substring(at + 1));
     }
     receiptMs = Integer.parseInt(options.getOrDefault("receipt_ms", "20"));
-    ledger = new FileOutputStream(options.get("ledger"), true);
+    begin();
+  }
+
+  /** As if nothing had happened yet. */
+  void begin() {
+    beginning += 1;
+    for (Channel session : new ArrayList<>(sessions)) session.close();
+    sessions.clear();
+    owed.clear();
+    refusedOnce.clear();
+    held = null;
+    throttledUntilMs = 0;
     for (String name : new String[] {"binds", "submits", "taken", "acknowledged", "refused"}) {
       counts.put(name, 0);
     }
@@ -120,10 +132,11 @@ public class CmppGateway extends AbstractBusinessHandler {
 
   void run() throws Exception {
     for (short version : new short[] {0x20, 0x30}) listen(version);
-    say(generator -> generator.writeBooleanField("listening", true));
+    tell();
     BufferedReader commands = new BufferedReader(new InputStreamReader(System.in));
     for (String line = commands.readLine(); line != null; line = commands.readLine()) {
       command(line.split(" "));
+      tell();
     }
     System.exit(0);
   }
@@ -210,7 +223,7 @@ public class CmppGateway extends AbstractBusinessHandler {
     count("submits");
     String to = submit.getDestterminalId()[0];
     String kind = KINDS[Integer.parseInt(to.substring(5, 7))];
-    Integer refusal = REFUSED.get(kind);
+    Integer refusal = ledger == null ? Integer.valueOf(8) : REFUSED.get(kind);
     if (System.currentTimeMillis() < throttledUntilMs) refusal = 8;
     if (kind.equals("part_throttled") && submit.getPknumber() == 2 && refusedOnce.add(to)) {
       refusal = 8;
@@ -362,13 +375,23 @@ public class CmppGateway extends AbstractBusinessHandler {
   }
 
   void after(int ms, Runnable task) {
-    later.schedule(task, ms, TimeUnit.MILLISECONDS);
+    int now = beginning;
+    later.schedule(() -> {
+      synchronized (this) {
+        if (now == beginning) task.run();
+      }
+    }, ms, TimeUnit.MILLISECONDS);
   }
 
   // What is told
 
   synchronized void command(String[] words) throws IOException {
     switch (words[0]) {
+      case "ledger":
+        begin();
+        if (ledger != null) ledger.close();
+        ledger = new FileOutputStream(words[1], true);
+        break;
       case "hold":
         held = new ArrayList<>();
         break;
@@ -402,18 +425,22 @@ public class CmppGateway extends AbstractBusinessHandler {
           bring(reply("8613800138000", "12123", "TD " + n), null);
         }
         break;
-      case "tell":
-        say(generator -> {
-          for (Map.Entry<String, Integer> one : counts.entrySet()) {
-            generator.writeNumberField(one.getKey(), one.getValue());
-          }
-          generator.writeNumberField("owed", owed.size());
-          generator.writeNumberField("bound", sessions.size());
-        });
+      case "count":
         break;
       default:
         throw new IllegalArgumentException(words[0]);
     }
+  }
+
+  synchronized void tell() throws IOException {
+    System.out.print(line(generator -> {
+      for (Map.Entry<String, Integer> one : counts.entrySet()) {
+        generator.writeNumberField(one.getKey(), one.getValue());
+      }
+      generator.writeNumberField("owed", owed.size());
+      generator.writeNumberField("bound", sessions.size());
+    }));
+    System.out.flush();
   }
 
   static byte[] octets(String hex) {
@@ -442,10 +469,5 @@ public class CmppGateway extends AbstractBusinessHandler {
       throw new IOException(error);
     }
     return written + "\n";
-  }
-
-  void say(Fields fields) throws IOException {
-    System.out.print(line(fields));
-    System.out.flush();
   }
 }

@@ -1,7 +1,7 @@
 """SMSGate as a carrier's CMPP gateway: fetched and compiled once for a checkout, run as a process.
 
-    gateway = CmppGateway(ledger)
-    gateway.start()                 # listens when this returns
+    gateway = CmppGateway()
+    gateway.begin(ledger)           # listens when this returns, and knows nothing of before
     gateway.ports["cmpp3"]
     gateway.tell("throttle", 2_000)
     gateway.taken()                 # parts it took, in order
@@ -16,12 +16,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from channels import cmpp_codec as codec
 from tests.cluster.native_kafka import free_ports
 
 VERSION = "2.1.13.5"
@@ -29,7 +31,8 @@ SOURCE = Path(__file__).with_name("CmppGateway.java")
 PARTS = Path(__file__).resolve().parents[2] / ".parts"
 JARS = PARTS / f"sms-core-{VERSION}"
 
-PROTOCOLS = ("cmpp2", "cmpp3")
+PROTOCOLS = tuple(codec.VERSIONS)
+HERE = "127.0.0.1"
 
 INSTALL_S = 300
 STOP_S = 5
@@ -107,43 +110,67 @@ def _put(draft: Path, folder: Path) -> None:
 
 
 class CmppGateway:
-    """The process. ``options`` are ``secret``, ``source_addr``, ``binds`` and ``receipt_ms``; a
-    restart keeps the ports."""
+    """The process, which may serve many tests: it is warm from the second on. ``options`` are
+    ``secret``, ``source_addr``, ``binds`` and ``receipt_ms``. A restart keeps the ports."""
 
-    def __init__(self, ledger: Path, **options: Any) -> None:
-        self.ledger = ledger
+    def __init__(self, **options: Any) -> None:
         self.ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
-        self._options = options
+        self._options = {"secret": "secret", "source_addr": "901783", **options}
         self._process: subprocess.Popen[str] | None = None
+        self._ledger = Path()
+
+    def begin(self, ledger: Path) -> None:
+        """Begin anew, or at all, with this ledger; what is in it already stays."""
+        self._ledger = ledger
+        self.start()
 
     def start(self) -> None:
-        options = {**self._options, **self.ports, "ledger": self.ledger}
-        words = [f"{name}={value}" for name, value in options.items()]
-        self._process = subprocess.Popen(
-            [*JAVA, "-cp", install(), "CmppGateway", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._read()
+        """Go on with the same ledger; the process is made if it is not there."""
+        if self._process is None:
+            words = [f"{name}={value}" for name, value in {**self._options, **self.ports}.items()]
+            self._process = subprocess.Popen(
+                [*JAVA, "-cp", install(), "CmppGateway", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            self._read()
+            for protocol in PROTOCOLS:
+                self._warm(protocol)
+        self.tell("ledger", str(self._ledger))
 
-    def tell(self, *words: str | int) -> None:
+    def tell(self, *words: str | int) -> Mapping[str, int]:
+        """One command; what was counted once it is done."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(" ".join(map(str, words)) + "\n")
         self._process.stdin.flush()
+        return self._read()
 
     def counts(self) -> Mapping[str, int]:
         """How many binds and submits came, and what is owed."""
-        self.tell("tell")
-        return self._read()
+        return self.tell("count")
 
     def taken(self) -> list[dict[str, Any]]:
         """Every part it took, in order; also after its death."""
-        if not self.ledger.exists():
+        if not self._ledger.exists():
             return []
-        return [json.loads(line) for line in self.ledger.read_bytes().splitlines()]
+        return [json.loads(line) for line in self._ledger.read_bytes().splitlines()]
+
+    def _warm(self, protocol: str) -> None:
+        """Have it answer a connect and a submit once, so that it has loaded what it needs."""
+        version = codec.VERSIONS[protocol]
+        source, stamp = str(self._options["source_addr"]), "0101000000"
+        proof = codec.authenticator(source, str(self._options["secret"]), stamp)
+        form = codec.Form(version, source, "", 2, "01", "0")
+        (submit,) = form.bodies(b"1", "8613800000000", codec.Encoded(codec.ASCII, (b"",)), b"")
+        with socket.create_connection((HERE, self.ports[protocol]), timeout=STOP_S) as link:
+            body = codec.connect_body(version, source, proof, stamp)
+            for command, content in ((codec.CONNECT, body), (codec.SUBMIT, submit)):
+                link.sendall(codec.frame(command, 1, content))
+                if not link.recv(100):
+                    raise PeerFailed(f"the gateway hung up on {protocol}")
 
     @property
     def cpu_s(self) -> float:
