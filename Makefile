@@ -10,7 +10,7 @@ SYNC   := $(BIN)/uv pip sync --quiet --require-hashes
 PIN    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run demo test quick check tiers sim sim-mutants bench bench-cluster cluster cluster-stop docs soak pins clean
+.PHONY: help run demo test quick check tiers sim sim-mutants bench bench-channels bench-cluster cluster cluster-stop docs soak pins clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -45,6 +45,9 @@ sim-mutants: .venv/test.stamp  ## does the simulator find what it must?
 
 bench: .venv/test.stamp  ## what a notification costs
 	$(BIN)/python -m bench
+
+bench-channels: .venv/test.stamp  ## what a message costs by a carrier's own protocol
+	$(BIN)/python -m bench.channels
 
 bench-cluster: .venv/test.stamp  ## the same on Kafka and PostgreSQL, and what a cluster carries; over an hour
 	$(BIN)/python -m bench.cluster

@@ -49,6 +49,7 @@ class Batch:
         self._parts: dict[int, list[Outcome | None]] = {
             index: [None] * len(parts) for index, parts in enumerate(bodies) if len(parts) > 1
         }
+        self.in_parts = bool(self._parts)
         self._answers = 0
         self._open = True
         self._late = late
@@ -57,7 +58,7 @@ class Batch:
     def answer(self, index: int, part: int, outcome: Outcome) -> Sequence[int]:
         """What became of a part. Returns the parts to be written again: a carrier that took some
         and refused the others only for rate has promised nothing to the reader yet."""
-        parts = self._parts.get(index) if self._parts else None
+        parts = self._parts.get(index) if self.in_parts else None
         if parts is None:
             self._settle(index, outcome)
             return ()

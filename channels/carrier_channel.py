@@ -26,7 +26,7 @@ from channels.base import (
 )
 from channels.carrier_inbox import Inbox
 from channels.carrier_line import Line
-from channels.carrier_session import Brought, Dialect, Session
+from channels.carrier_session import Dialect
 from channels.carrier_terms import Terms
 
 LATE_MAX = 100_000
@@ -77,7 +77,7 @@ class CarrierChannel:
                 way.terms,
                 clock,
                 jitter,
-                self._keep,
+                self._inbox.keep,
                 self._late.append,
                 partial(self._inbox.remember, lane),
                 self._stir,
@@ -110,6 +110,8 @@ class CarrierChannel:
         handed = self._inbox.take(now_ms)
         late = tuple(self._late)
         self._late.clear()
+        if self._inbox:
+            self._news.set()
         next_ms = now_ms if self._inbox else self._inbox.next_ms()
         return Collected(handed.receipts, late, handed.token, next_ms, handed.replies)
 
@@ -122,14 +124,18 @@ class CarrierChannel:
     async def close(self) -> None:
         await asyncio.gather(*(line.close() for line in self._lines.values()))
 
-    def _keep(self, session: Session, brought: Brought) -> bool:
-        return self._inbox.keep(session, brought, self._clock.now_ms())
+    def bound(self, lane: str) -> int:
+        """How many binds of a lane are up."""
+        return len(self._lines[lane].sessions)
 
     def _stir(self, tick: bool) -> None:
         """Ring for a batch that is worth a transaction, and with every tick for the rest."""
         waiting = len(self._inbox) + len(self._late)
-        if waiting >= WORTH_IT or (waiting and tick):
+        if waiting >= WORTH_IT or (tick and (waiting or self._overdue())):
             self._news.set()
+
+    def _overdue(self) -> bool:
+        return 0 < self._inbox.next_ms() <= self._clock.now_ms()
 
     def _prepare(self, lane: str, message: Message, now_ms: int) -> list[bytes] | Outcome:
         if message.call_before_ms < now_ms:
@@ -137,4 +143,7 @@ class CarrierChannel:
         phone = message.to.removeprefix("+")
         if not (phone.isdecimal() and phone.isascii() and len(phone) <= PHONE_MAX):
             return Permanent("no number", "recipient")
-        return self._writers[lane].bodies(message, phone, now_ms)
+        bodies = self._writers[lane].bodies(message, phone, now_ms)
+        if isinstance(bodies, list) and len(bodies) > 1:
+            self._inbox.expects_parts = True
+        return bodies

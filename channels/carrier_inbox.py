@@ -8,6 +8,7 @@ part by part, for the hub knows from its journal what belongs together.
 from collections import deque
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from channels.base import Receipt, Reply
@@ -46,7 +47,7 @@ class _Whole:
         self.since_ms = 0
 
 
-class _Kept(NamedTuple):
+class _Kept(msgspec.Struct, frozen=True):
     """One thing brought, and to whom to say that it is durable."""
 
     what: Receipt | Reply | None
@@ -66,6 +67,8 @@ class Inbox:
     """Bounded. Knows no time but what it is told."""
 
     def __init__(self) -> None:
+        self.expects_parts = False
+        """Whether a long text was ever written: before that no receipt is of a part."""
         self._waiting: deque[_Kept] = deque()
         self._handed: dict[int, list[_Kept]] = {}
         self._kept = 0
@@ -93,18 +96,24 @@ class Inbox:
         whole = _Whole(lane, ref)
         self._parts.update(dict.fromkeys(parts, whole))
 
-    def keep(self, session: Session, brought: Brought, now_ms: int) -> bool:
+    def keep(self, session: Session, brought: Brought) -> bool:
         """Whether there was room for it."""
         if self._kept >= KEPT_MAX:
             return False
         self._kept += 1
         kept = _Kept(brought.what, session, brought.acknowledgement)
-        whole = self._whole_of(brought.what)
-        if whole is None:
+        if not self.expects_parts or type(kept.what) is not Receipt:
             self._waiting.append(kept)
-            self._note_alone(kept.what)
-        else:
-            self._join(whole, kept, now_ms)
+            return True
+        key = (kept.what.lane, kept.what.ref)
+        whole = self._parts.get(key) or self._older.get(key)
+        if whole is not None:
+            self._join(whole, kept)
+            return True
+        self._waiting.append(kept)
+        if len(self._alone) >= ALONE_KEPT:
+            self._alone, self._alone_before = set(), self._alone
+        self._alone.add(key)
         return True
 
     def take(self, now_ms: int) -> Handed:
@@ -132,24 +141,12 @@ class Inbox:
         taken = self._handed.pop(token, ())
         self._kept -= len(taken)
         frames: dict[Session, list[bytes]] = {}
-        for _, session, acknowledgement in taken:
-            frames.setdefault(session, []).append(acknowledgement)
+        for kept in taken:
+            frames.setdefault(kept.session, []).append(kept.acknowledgement)
         for session, written in frames.items():
             session.write(written)
 
-    def _note_alone(self, what: Receipt | Reply | None) -> None:
-        if type(what) is Receipt:
-            if len(self._alone) >= ALONE_KEPT:
-                self._alone, self._alone_before = set(), self._alone
-            self._alone.add((what.lane, what.ref))
-
-    def _whole_of(self, what: Receipt | Reply | None) -> _Whole | None:
-        if type(what) is not Receipt:
-            return None
-        key = (what.lane, what.ref)
-        return self._parts.get(key) or self._older.get(key)
-
-    def _join(self, whole: _Whole, kept: _Kept, now_ms: int) -> None:
+    def _join(self, whole: _Whole, kept: _Kept) -> None:
         """One more part of it was reported."""
         receipt = kept.what
         assert isinstance(receipt, Receipt)
@@ -158,15 +155,15 @@ class Inbox:
         if receipt.status != "delivered" or not whole.missing:
             self._release(whole, replace(receipt, ref=whole.ref))
         elif whole not in self._incomplete:
-            whole.since_ms = now_ms
+            whole.since_ms = kept.session.heard_ms
             self._incomplete[whole] = None
 
     def _release(self, whole: _Whole, receipt: Receipt) -> None:
         """It is known what became of it: one receipt stands for all that are held."""
         self._forget(whole)
         *others, last = whole.held
-        self._waiting.extend(kept._replace(what=None) for kept in others)
-        self._waiting.append(last._replace(what=receipt))
+        self._waiting.extend(replace(kept, what=None) for kept in others)
+        self._waiting.append(replace(last, what=receipt))
 
     def _give_up_waiting(self, now_ms: int) -> None:
         while self._incomplete:

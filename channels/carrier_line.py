@@ -176,7 +176,7 @@ class Line:
             batch.unwritten -= 1
             if batch.messages[index].call_before_ms < now_ms:
                 batch.answer(index, part, _TOO_LATE)
-            elif batch.hopeless(index):
+            elif batch.in_parts and batch.hopeless(index):
                 batch.answer(index, part, _IN_VAIN)
             else:
                 sequence = session.next_sequence()

@@ -6,9 +6,6 @@ finds its message although the answer to the submit was lost, and so does a repl
 
 from zlib import crc32
 
-EXTENSION_MAX = 6
-"""Digits: a million messages to one number before one is used again."""
-
 SENT_KEPT = 200_000
 """Messages of a lane with extension digits that are remembered by the number they went under; as
 many again of those before."""

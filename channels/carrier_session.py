@@ -10,7 +10,9 @@ import logging
 import socket
 from collections.abc import Iterable
 from struct import Struct
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
+
+import msgspec
 
 from channels.base import Clock, Outcome, Receipt, Reply, Unknown
 from channels.carrier_batch import Batch
@@ -40,7 +42,7 @@ class Refused(NamedTuple):
     lasting: bool
 
 
-class Brought(NamedTuple):
+class Brought(msgspec.Struct, frozen=True, gc=False):
     """What the carrier brought, or None when there is nothing to keep, and the frame that tells it
     that we have it for good."""
 
@@ -167,8 +169,7 @@ class Session(asyncio.Protocol):
     # What the loop does with it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is of no kind
         transport.set_write_buffer_limits(FRAMES_PENDING_MAX)
         sock = transport.get_extra_info("socket")
         if sock is not None:

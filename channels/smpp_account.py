@@ -1,6 +1,9 @@
 """What a lanes file says of a lane that goes by SMPP: the table ``[lane.smpp]``. Pure."""
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta
 
 from channels.carrier_terms import Terms, fault_of_terms
 from channels.carrier_verdicts import Verdict
@@ -9,24 +12,29 @@ from channels.smpp_receipts import IdBase
 
 
 class Smpp(Terms, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An account at a carrier's SMPP server. ``sender`` is a service number, ``+`` and a number,
-    or letters."""
+    """An account at a carrier's SMPP server. ``sender`` is digits, ``+`` and a number, or
+    letters."""
 
-    system_id: str
-    system_type: str = ""
-    answered_id: IdBase = "text"
-    """How the server writes the id in its answer to a submit: text, or a hex or decimal number."""
-    reported_id: IdBase = "text"
-    """How it writes the same id in a receipt."""
-    fold_ids: bool = False
-    """Of ids that are texts: whether letters' case and leading zeros say nothing."""
+    system_id: Annotated[str, Meta(min_length=1, description="Name of the account.")]
+    system_type: Annotated[str, Meta(description="Where the carrier asks for one.")] = ""
+    answered_id: Annotated[
+        IdBase, Meta(description="How the server writes ids where it answers a submit.")
+    ] = "text"
+    reported_id: Annotated[IdBase, Meta(description="How it writes the same id in a receipt.")] = (
+        "text"
+    )
+    fold_ids: Annotated[
+        bool,
+        Meta(description="Whether case and leading zeros of ids that are text say nothing."),
+    ] = False
 
     def own_codes(self) -> Mapping[int, Verdict]:
         return {int(status, 16): verdict for status, verdict in self.codes.items()}
 
 
 def fault_of(smpp: Smpp) -> str:
-    """What is wrong with an account, naming the field; "" when nothing is."""
+    """What is wrong with an account that each field by itself does not show, naming the field; ""
+    when nothing is."""
     fault = fault_of_terms(smpp, ADDRESS_MAX)
     if fault:
         return f"smpp.{fault}"

@@ -7,9 +7,12 @@ are optional parameters (TLV), which are read leniently: some servers put them w
 
 from codecs import charmap_encode, utf_16_be_decode, utf_16_be_encode
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812 it is one
 from typing import NamedTuple
+
+import msgspec
 
 from channels.carrier_text import joined, without_header
 
@@ -72,11 +75,12 @@ class Head(NamedTuple):
     sequence: int
 
 
-class Carried(NamedTuple):
-    """What a submit_sm or a deliver_sm carries. ``text`` is in the alphabet of ``coding``."""
+class Carried(msgspec.Struct, frozen=True, gc=False):
+    """What a submit_sm or a deliver_sm carries. ``text`` is in the alphabet of ``coding``, and
+    addresses are as they stand there."""
 
-    source: str
-    to: str
+    source: bytes
+    to: bytes
     esm_class: int
     coding: int
     text: bytes
@@ -139,7 +143,11 @@ VALIDITY_MAX_MS = 30 * 24 * 3_600_000
 
 def relative_time(ms: int) -> bytes:
     """A validity period in relative form (SMPP 3.4, section 7.1.1.2), at least a second."""
-    seconds = max(min(ms, VALIDITY_MAX_MS) // 1_000, 1)
+    return _relative(max(min(ms, VALIDITY_MAX_MS) // 1_000, 1))
+
+
+@lru_cache(maxsize=4_096)  # messages of one notice have one validity, to the second
+def _relative(seconds: int) -> bytes:
     days, seconds = divmod(seconds, 86_400)
     hours, seconds = divmod(seconds, 3_600)
     return b"0000%02d%02d%02d%02d000R" % (days, hours, *divmod(seconds, 60))
@@ -151,13 +159,17 @@ def encode_text(parts: Sequence[str], reference: int) -> Encoded:
     GSM 7-bit, one octet a character, where the whole text is in that alphabet, else UCS-2. More
     than one part begin with a header that carries ``reference`` (16 bits), their number and place.
     """
-    coding = GSM7
-    try:
-        bodies = [charmap_encode(part, "strict", _TO_GSM)[0] for part in parts]
-    except UnicodeEncodeError:
-        coding = UCS2
-        bodies = [utf_16_be_encode(part, "surrogatepass")[0] for part in parts]
+    coding, bodies = _bodies(parts)
     return Encoded(coding, joined(bodies, reference))
+
+
+def _bodies(parts: Sequence[str]) -> tuple[int, list[bytes]]:
+    if not parts[0] or parts[0][0] <= _LAST_GSM:  # else it fails at once, and failing is slow
+        try:
+            return GSM7, [charmap_encode(part, "strict", _TO_GSM)[0] for part in parts]
+        except UnicodeEncodeError:
+            pass
+    return UCS2, [utf_16_be_encode(part, "surrogatepass")[0] for part in parts]
 
 
 # --- what is read --------------------------------------------------------------------------------
@@ -180,8 +192,9 @@ def read_carried(pdu: bytes) -> Carried:
         service_end = find(0, HEADER)
         source_end = find(0, service_end + 3)
         to_end = find(0, source_end + 3)
-        schedule_end = find(0, to_end + 4)
-        validity_end = find(0, schedule_end + 1)
+        validity_end = to_end + 5
+        if pdu[to_end + 4] or pdu[to_end + 5]:  # nearly nobody schedules or limits a delivery
+            validity_end = find(0, find(0, to_end + 4) + 1)
         esm_class, coding = pdu[to_end + 1], pdu[validity_end + 3]
         start = validity_end + 6
         text = pdu[start : start + pdu[start - 1]]
@@ -192,8 +205,8 @@ def read_carried(pdu: bytes) -> Carried:
         raise Malformed("sm_length goes past the PDU's end")
     tlvs = read_tlvs(pdu, end) if end < len(pdu) else _NONE
     return Carried(
-        pdu[service_end + 3 : source_end].decode("latin-1"),
-        pdu[source_end + 3 : to_end].decode("latin-1"),
+        pdu[service_end + 3 : source_end],
+        pdu[source_end + 3 : to_end],
         esm_class,
         coding,
         text or tlvs.get(MESSAGE_PAYLOAD, b""),
@@ -249,6 +262,9 @@ _EXTENDED = {
     "|": 0x40, "€": 0x65,
 }  # fmt: skip
 """The extension table (6.2.1.1), after an escape."""
+
+_LAST_GSM = "€"
+"""The greatest of them by code point."""
 
 _TO_GSM: dict[int, int | bytes] = {
     **{ord(char): value for value, char in enumerate(_GSM) if char != "\x1b"},

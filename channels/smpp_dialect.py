@@ -45,7 +45,7 @@ class SmppDialect:
         self._ids = Ids(smpp.answered_id, smpp.reported_id, smpp.fold_ids)
         self._receipts = Reader(self._ids, smpp.receipt_zone_min)
         self._verdicts = Verdicts(smpp.own_codes())
-        self._attempt_of = attempt_of
+        self._attempt_of = attempt_of if smpp.extension_digits else None
 
     def bind(self, sequence: int, now_ms: int) -> bytes:
         return codec.frame(codec.BIND_TRANSCEIVER, sequence, self._bind)
@@ -112,7 +112,7 @@ class SmppDialect:
                     report.status,
                     report.code,
                     report.done_at_ms or now_ms,
-                    self._attempt_of(carried.source, carried.to),
+                    self._about(carried) if self._attempt_of else "",
                 ),
                 answer,
             )
@@ -121,16 +121,22 @@ class SmppDialect:
         return Brought(self._reply(carried, now_ms), answer)
 
     def _reply(self, carried: codec.Carried, now_ms: int) -> Reply:
-        phone = normalise(carried.source)
+        source = carried.source.decode("latin-1")
+        phone = normalise(source)
         udh = bool(carried.esm_class & codec.UDH_INDICATOR)
         return Reply(
             self._lane,
-            phone.number if isinstance(phone, Phone) else carried.source,
-            carried.to,
+            phone.number if isinstance(phone, Phone) else source,
+            carried.to.decode("latin-1"),
             codec.decode_text(carried.coding, udh, carried.text),
             now_ms,
-            self._attempt_of(carried.source, carried.to),
+            self._about(carried),
         )
+
+    def _about(self, carried: codec.Carried) -> str:
+        if self._attempt_of is None:
+            return ""
+        return self._attempt_of(carried.source.decode("latin-1"), carried.to.decode("latin-1"))
 
 
 def _refused(status: int) -> Refused:

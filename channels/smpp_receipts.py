@@ -6,7 +6,10 @@ write ``id:``, ``Id:`` or ``ID:``, leave blanks out, add fields and abbreviate.
 """
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from channels.base import ReportStatus
 from channels.carrier_times import Times
@@ -43,7 +46,7 @@ receipt. Another word (``MA:0006``) is a network's own for why it could not deli
 _LETTERS = 5
 
 
-class Report(NamedTuple):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """A receipt read. ``status`` is None where nothing is final yet; ``code`` is the carrier's own
     word, with its error where there is one."""
 
@@ -90,16 +93,11 @@ class Reader:
             ref = named.rstrip(b"\0")
         if not ref:
             return None
-        word = STATES.get(state[0], "") if state else ""
-        word = word or stat.decode("latin-1").upper()
-        code = word
-        if error.strip(b"0"):
-            code = f"{word} {error.decode('latin-1')}"
-        elif not error and (network := tlvs.get(NETWORK_ERROR_CODE)):
-            code = f"{word} {network.hex()}"
+        network = b"" if error else tlvs.get(NETWORK_ERROR_CODE, b"")
+        status, code = _judged(state, stat, error, network)
         return Report(
             self._ids.of_receipt(ref.decode("latin-1")),
-            _status(word),
+            status,
             code,
             self._times.ms_of(done.decode("latin-1")),
         )
@@ -116,8 +114,17 @@ _FIELDS = tuple(
 )
 
 
-def _status(word: str) -> ReportStatus | None:
-    return STATUSES.get(word[:_LETTERS], "undelivered") if word else None
+@lru_cache(maxsize=1_024)  # carriers say few different things
+def _judged(
+    state: bytes | None, stat: bytes, error: bytes, network: bytes
+) -> tuple[ReportStatus | None, str]:
+    """Status and code of a receipt: the parameter's word, else the text's, and an error."""
+    word = STATES.get(state[0], "") if state else ""
+    word = word or stat.decode("latin-1").upper()
+    status = STATUSES.get(word[:_LETTERS], "undelivered") if word else None
+    if error.strip(b"0"):
+        return status, f"{word} {error.decode('latin-1')}"
+    return status, f"{word} {network.hex()}" if network else word
 
 
 def _field(text: bytes, field: re.Pattern[bytes]) -> bytes:
@@ -127,10 +134,9 @@ def _field(text: bytes, field: re.Pattern[bytes]) -> bytes:
 
 def _canonical(written: str, base: IdBase, folded: bool) -> str:
     """The same for all ways of writing one id; a number that is none stays as it is."""
-    written = written.strip()
     if base != "text":
         try:
             return str(int(written, 16 if base == "hex" else 10))
         except ValueError:
             return written
-    return (written.lower().lstrip("0") or "0") if folded else written
+    return (written.strip().lower().lstrip("0") or "0") if folded else written

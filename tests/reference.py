@@ -21,6 +21,8 @@ from litestar.routes import HTTPRoute
 
 from bench.cluster import report
 from channels.sandbox_model import FAULTS, SPECIAL
+from channels.smpp_account import Smpp
+from channels.smpp_codes import CODES, REFUSALS, written
 from hub.__main__ import app as command_line
 from hub.bootstrap import open_hub
 from hub.clock import Virtual
@@ -365,6 +367,55 @@ def csv_columns() -> str:
 # Speed ------------------------------------------------------------------------------------------
 
 
+def smpp_fields() -> str:
+    """What ``[lane.smpp]`` may hold."""
+    hints = get_type_hints(Smpp, include_extras=True)
+    rows = [
+        (_code(name), kind, default, _described(hints[name]))
+        for name, kind, default in _fields(Smpp)
+    ]
+    return table(["field", "type", "default", "meaning"], sorted(rows, key=_required_first))
+
+
+def _described(kind: Any) -> str:
+    return next(meta.description for meta in kind.__metadata__ if meta.description)
+
+
+def _required_first(row: tuple[str, str, str, str]) -> bool:
+    return row[2] != "required"
+
+
+def smpp_codes() -> str:
+    """What follows from each status, and where its meaning comes from."""
+    rows = [
+        (_code(written(code.status)), code.name, code.outcome, code.source)
+        for code in CODES.values()
+    ]
+    rows += [
+        (_code(written(one.status)), one.name, "bind: twice a minute", one.source)
+        for one in REFUSALS.values()
+    ]
+    return table(["status", "name", "what follows", "source"], rows)
+
+
+def channels_speed() -> str:
+    """The last measurement of channels that was kept."""
+    file = ROOT / "bench" / "results" / "channels.json"
+    if not file.exists():
+        return "Nothing is measured yet: `make bench-channels`, then `make docs`."
+    found = json.loads(file.read_text(encoding="utf-8"))
+    rows = [
+        (name, f"{case['us']:.1f}", f"{case['per_s']:,.0f}")
+        for name, case in found["cases"].items()
+    ]
+    machine = found["machine"]
+    how = (
+        f"{found['messages']:,} messages (a fifth of them to node-smpp), on {machine['cores']}"
+        f" cores with Python {machine['python']}."
+    )
+    return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
+
+
 def speed() -> str:
     """The last measurement that was kept, line by line."""
     file = ROOT / "bench" / "results" / "local.json"
@@ -512,7 +563,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "decision-steps": decision_steps,
     "decision-reasons": decision_reasons,
     "sandbox-fates": sandbox_fates,
+    "smpp-fields": smpp_fields,
+    "smpp-codes": smpp_codes,
     "speed": speed,
+    "channels-speed": channels_speed,
     "cluster-speed": cluster_speed,
     "cluster-lines": cluster_lines,
     "fail-points": fail_points,
@@ -522,7 +576,7 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
-MEASURED = frozenset({"speed", "cluster-speed", "cluster-lines"})
+MEASURED = frozenset({"speed", "channels-speed", "cluster-speed", "cluster-lines"})
 """Parts that are of a machine and not of the code: made by the same command, and not compared."""
 
 

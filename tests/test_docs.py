@@ -90,9 +90,8 @@ def test_every_status_and_category_is_documented() -> None:
 
 
 def test_every_topic_in_use_is_documented() -> None:
-    assert (
-        _unnamed("docs/internals/river.md", [topics.EVENTS, topics.PARKED, topics.OUTCOMES]) == []
-    )
+    names = [topics.EVENTS, topics.PARKED, topics.OUTCOMES, topics.INBOUND]
+    assert _unnamed("docs/internals/river.md", names) == []
 
 
 def test_the_key_of_an_event_is_computed_as_documented() -> None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.cluster import native
-from tests.peers import node_smpp, sms_core
+from tests.peers import jsmpp, node_smpp, sms_core
 
 
 def crash_lacks() -> str | None:
@@ -30,11 +30,11 @@ def browser_lacks() -> str | None:
 def cluster_lacks() -> str | None:
     if shutil.which("docker-compose") is None:
         return "no docker-compose to judge its file (apt-get install docker-compose)"
-    return native.lacks()
+    return native.lacks() or node_smpp.lacks()
 
 
 def peers_lacks() -> str | None:
-    return node_smpp.lacks() or sms_core.lacks()
+    return node_smpp.lacks() or jsmpp.lacks() or sms_core.lacks()
 
 
 TIERS: dict[str, Callable[[], str | None]] = {
@@ -46,7 +46,8 @@ TIERS: dict[str, Callable[[], str | None]] = {
 
 
 SELECTED = {tier: f"{tier} and not soak" for tier in TIERS}
-SELECTED["crash"] += " and not cluster"
+for _tier in ("crash", "peers"):
+    SELECTED[_tier] += " and not cluster"
 """The tests of each tier by their marks: what needs a cluster is run with it, once. What runs for
 hours has a command of its own."""
 

@@ -102,7 +102,8 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
         batch, waiting = waiting[:allowed], waiting[allowed:]
         lane.pacer.take(len(batch))
         try:
-            await _hand_over(river, lane, batch)
+            with river.attempts.handing(lane.name):
+                await _hand_over(river, lane, batch)
         except LaneLost:  # what is left is its new owner's
             lane.leaving = True
             return False
@@ -127,10 +128,9 @@ async def _hand_over(river: River, lane: LaneWork, batch: Sequence[Dispatch]) ->
         await resume_streams(river, lost)
     if not calls:
         return
-    with river.attempts.handing(lane.name):
-        outcomes = await lane.channel.send(lane.name, [c.message for c in calls], CLOSE_MS)
-        _learn(river, lane, outcomes)
-        await _record(river, lane, calls, outcomes)
+    outcomes = await lane.channel.send(lane.name, [c.message for c in calls], CLOSE_MS)
+    _learn(river, lane, outcomes)
+    await _record(river, lane, calls, outcomes)
 
 
 async def _intend(

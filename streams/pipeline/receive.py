@@ -71,21 +71,6 @@ async def receive(
         await _park(river, parked)
 
 
-async def receive_replies(river: River, replies: Sequence[Reply]) -> None:
-    """Keep what citizens wrote, sealed, for whoever serves the topic. The caller acknowledges the
-    carrier when this returns."""
-    if not replies:
-        return
-    records = [
-        Record(
-            river.index.provider_ref(reply.lane, reply.source),
-            river.hub_key.seal(_encode(reply), INBOUND.encode()),
-        )
-        for reply in replies
-    ]
-    await river.topics.publish({INBOUND: records})
-
-
 async def receive_parked(river: River, records: Sequence[Record]) -> int:
     """Try parked reports again; those still unmatched are parked anew, or journalled as such.
 
@@ -110,6 +95,21 @@ async def receive_parked(river: River, records: Sequence[Record]) -> int:
     await _give_up(river, given_up)
     await _park(river, again)
     return min((p.next_ms for p in again), default=0)
+
+
+async def receive_replies(river: River, replies: Sequence[Reply]) -> None:
+    """Keep what citizens wrote, sealed, for whoever serves the topic. The caller acknowledges the
+    carrier when this returns."""
+    if not replies:
+        return
+    records = [
+        Record(
+            river.index.provider_ref(reply.lane, reply.source),
+            river.hub_key.seal(_encode(reply), INBOUND.encode()),
+        )
+        for reply in replies
+    ]
+    await river.topics.publish({INBOUND: records})
 
 
 def _rest_ms(tries: int) -> int:

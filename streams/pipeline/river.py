@@ -193,8 +193,8 @@ class Attempts:
 
     @contextmanager
     def handing(self, lane: str) -> Iterator[None]:
-        """While a batch is with the carrier and until its outcomes are journalled: receipts may
-        overtake them."""
+        """While a batch is handed over, until its outcomes are journalled: receipts may overtake
+        them."""
         self._batch += 1
         batch = self._batch
         self._handed[batch] = lane

@@ -15,22 +15,29 @@ class Link:
 
     def __init__(self) -> None:
         self.written: list[list[bytes]] = []
+        self.heard_ms = 5
 
     def write(self, frames: list[bytes]) -> None:
         self.written.append(frames)
+
+
+def open_inbox() -> Inbox:
+    inbox = Inbox()
+    inbox.expects_parts = True
+    return inbox
 
 
 def receipt(ref: str, status: ReportStatus = "delivered") -> Receipt:
     return Receipt("sms", ref, status, "DELIVRD", 7)
 
 
-def bring(inbox: Inbox, link: Link, what: Any, at_ms: int = 0) -> bool:
+def bring(inbox: Inbox, link: Link, what: Any) -> bool:
     name = what.ref if isinstance(what, Receipt) else "other"
-    return inbox.keep(link, Brought(what, name.encode()), at_ms)  # type: ignore[arg-type]
+    return inbox.keep(link, Brought(what, name.encode()))  # type: ignore[arg-type]
 
 
 def test_a_carrier_hears_of_it_when_it_is_durable() -> None:
-    inbox, link, other = Inbox(), Link(), Link()
+    inbox, link, other = open_inbox(), Link(), Link()
     reply = Reply("sms", "+8613800138000", "12123", "TD", 7)
     bring(inbox, link, receipt("1"))
     bring(inbox, other, reply)
@@ -45,7 +52,7 @@ def test_a_carrier_hears_of_it_when_it_is_durable() -> None:
 
 
 def test_what_proves_nothing_is_answered_too() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     bring(inbox, link, None)
     handed = inbox.take(0)
     assert (handed.receipts, handed.replies) == ((), ())
@@ -55,7 +62,7 @@ def test_what_proves_nothing_is_answered_too() -> None:
 
 def test_it_is_bounded_until_something_is_durable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrier_inbox, "KEPT_MAX", 2)
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     assert bring(inbox, link, receipt("1"))
     assert bring(inbox, link, receipt("2"))
     handed = inbox.take(0)
@@ -65,7 +72,7 @@ def test_it_is_bounded_until_something_is_durable(monkeypatch: pytest.MonkeyPatc
 
 
 def test_parts_become_one_receipt_when_all_are_reported() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2 3")
     for part in ("2", "1", "2"):
         bring(inbox, link, receipt(part))
@@ -78,7 +85,7 @@ def test_parts_become_one_receipt_when_all_are_reported() -> None:
 
 
 def test_one_part_that_failed_is_enough() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2")
     bring(inbox, link, receipt("1"))
     bring(inbox, link, receipt("2", "expired"))
@@ -88,9 +95,9 @@ def test_one_part_that_failed_is_enough() -> None:
 
 
 def test_parts_do_not_wait_for_ever() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     inbox.remember("sms", "1 2")
-    bring(inbox, link, receipt("1"), at_ms=5)
+    bring(inbox, link, receipt("1"))
     assert inbox.next_ms() == 5 + PART_WAIT_MS
     assert not inbox.take(4 + PART_WAIT_MS).token
     assert inbox.take(5 + PART_WAIT_MS).receipts == (receipt("1"),)
@@ -100,7 +107,7 @@ def test_parts_do_not_wait_for_ever() -> None:
 
 
 def test_a_part_that_was_reported_too_early_does_not_make_the_others_wait() -> None:
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     bring(inbox, link, receipt("1"))
     inbox.remember("sms", "1 2")
     bring(inbox, link, receipt("2"))
@@ -109,12 +116,12 @@ def test_a_part_that_was_reported_too_early_does_not_make_the_others_wait() -> N
 
 def test_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrier_inbox, "WHOLES_KEPT", 2)
-    inbox, link = Inbox(), Link()
+    inbox, link = open_inbox(), Link()
     for ref in ("1 2", "3 4", "5 6"):
         inbox.remember("sms", ref)
     bring(inbox, link, receipt("1"))
     assert inbox.take(0).receipts == (receipt("1"),)
     bring(inbox, link, receipt("3"))
     assert not inbox.take(0).token
-    assert inbox.keep(link, Brought(receipt("7"), b""), 0)  # type: ignore[arg-type]
+    assert inbox.keep(link, Brought(receipt("7"), b""))  # type: ignore[arg-type]
     assert inbox.take(0).receipts == (receipt("7"),)

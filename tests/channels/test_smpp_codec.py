@@ -48,7 +48,9 @@ def test_what_another_implementation_delivers_is_read(
     ).encode()  # fmt: skip
     head = codec.read_head(written)
     assert head == (len(written), codec.DELIVER_SM, 0, sequence)
-    assert codec.read_carried(written) == (source, to, esm_class, 8, text, tlvs)
+    assert codec.read_carried(written) == codec.Carried(
+        source.encode(), to.encode(), esm_class, 8, text, tlvs
+    )
 
 
 def test_a_long_text_may_come_as_payload() -> None:

@@ -14,7 +14,7 @@ TEN_PAST_NOON_MS = 1_795_493_400_000
 
 def read(text: str, ids: Ids = Ids(), **tlvs: bytes) -> Report | None:  # noqa: B008 a value
     named = {int(tag[1:], 16): value for tag, value in tlvs.items()}
-    carried = Carried("8613800138000", "12123", 4, 0, text.encode("latin-1"), named)
+    carried = Carried(b"8613800138000", b"12123", 4, 0, text.encode("latin-1"), named)
     return Reader(ids, 480).read(carried)
 
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, ClassVar
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -309,6 +310,17 @@ async def test_a_receipt_finds_its_message_though_the_answer_was_lost(
 
 
 # Links
+
+
+def test_on_the_loop_that_the_hub_runs_on(gateway: NodeGateway) -> None:
+    async def talk() -> None:
+        channel = open_channel(gateway)
+        assert kinds(await channel.send(LANE, [message(1), message(2)], CLOSE_MS)) == [Accepted] * 2
+        assert len(await receipts(channel)) == 2
+        await channel.close()
+
+    uvloop.run(talk())
+    assert gateway.counts()["owed"] == 0
 
 
 async def test_a_link_cut_between_messages_is_made_anew(

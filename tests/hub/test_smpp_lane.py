@@ -15,7 +15,7 @@ from hub.bootstrap import Hub, lanes_of, open_hub
 from hub.clock import Scaled
 from hub.settings import Settings, SettingsError, load
 from streams.core.codec import type_name
-from streams.core.events import Accepted, Delivered, Undelivered
+from streams.core.events import Accepted, Delivered, Undelivered, Unknown
 from streams.topics import INBOUND
 from tests.peers.node_smpp import NodeGateway
 from tests.streams.small_hub import MORNING, ZONE
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.peers
 
 LEGS = 200
 PATIENCE_S = 60
+CUTS = 5
 
 LANES = """
 [[lane]]
@@ -62,15 +63,15 @@ def event(hub: Hub, kind: str, ref: str, data: dict[str, Any]) -> bytes:
     return json.dumps({**envelope, "subject": ref, "time": now, "data": data}).encode()
 
 
-async def fine(hub: Hub, refs: list[str], kinds: list[str]) -> None:
+async def fine(hub: Hub, refs: list[str], kinds: list[str], first: int = 0) -> None:
     """Register somebody for each reference, whose number makes the gateway do what ``kinds`` say,
-    and tell each of a violation."""
+    and tell each of a violation. Numbers count from ``first``."""
     people = [
         event(
             hub, "hub.recipient.registered.v1", ref,
             {"ref": ref, "kind": "person", "name": "王丽", "phones": [f"138{kind}{n:06d}"]},
         )
-        for n, (ref, kind) in enumerate(zip(refs, kinds, strict=True))
+        for n, (ref, kind) in enumerate(zip(refs, kinds, strict=True), first)
     ]  # fmt: skip
     when = "2026-11-20T08:30:00+08:00"
     cases = [
@@ -81,7 +82,7 @@ async def fine(hub: Hub, refs: list[str], kinds: list[str]) -> None:
                 "occurred_at": when, "offence": "违反禁止标线指示", "points": 1,
             },
         )
-        for n, ref in enumerate(refs)
+        for n, ref in enumerate(refs, first)
     ]  # fmt: skip
     for told in (people, cases):
         answers = await hub.commands.accept(told)
@@ -153,6 +154,32 @@ async def test_receipts_that_come_after_a_restart_find_their_messages(
     assert found[type_name(Accepted)] == 22  # two of them by the inbox, after the bad report
     assert found[type_name(Delivered)] == 20
     assert found[type_name(Undelivered)] == 2
+
+
+async def test_a_link_cut_behind_a_submit_makes_nobody_hear_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
+    gateway = NodeGateway(tmp_path / "ledger.jsonl", receiptIds="decimal")
+    gateway.start()
+    hub = open_hub(settings_of(tmp_path, gateway.port), Scaled(1, MORNING))
+    running = asyncio.create_task(hub.bed.run())
+    for turn in range(CUTS):
+        refs = [f"P{turn}-{n}" for n in range(5)]
+        await fine(hub, refs, ["00", "08", "00", "00", "00"], first=turn * 5)
+    for _ in range(PATIENCE_S * 10):
+        found = journalled(hub)
+        if found[type_name(Accepted)] + found[type_name(Unknown)] >= CUTS * 5:
+            break
+        await asyncio.sleep(0.1)
+    hub.bed.stop()
+    await running
+    await hub.close()
+    gateway.kill()
+    taken = Counter((entry["to"], entry["part"]) for entry in gateway.taken())
+    assert set(taken.values()) == {1}
+    assert found[type_name(Unknown)] >= CUTS
+    assert found[type_name(Accepted)] + found[type_name(Unknown)] == CUTS * 5
 
 
 async def test_a_reply_is_kept_sealed_for_who_serves_it(

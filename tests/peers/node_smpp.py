@@ -17,17 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.peers.fetching import PeerFailed, fetched
+
 VERSION = "0.5.1"
-PARTS = Path(__file__).resolve().parents[2] / ".parts"
-HOME = PARTS / f"smpp-{VERSION}"
 SCRIPT = Path(__file__).with_name("gateway.js")
 
-INSTALL_S = 120
 STOP_S = 5
-
-
-class PeerFailed(Exception):  # noqa: N818 - named for what is known
-    """The peer could not be fetched, or does not listen."""
 
 
 def lacks() -> str | None:
@@ -39,22 +34,9 @@ def lacks() -> str | None:
 
 
 def install() -> Path:
-    """Have the library in `.parts/`, fetched if it is not there."""
-    if (HOME / "node_modules" / "smpp").is_dir():
-        return HOME
-    HOME.mkdir(parents=True, exist_ok=True)
+    """Where node finds the library."""
     command = ["npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
-    done = subprocess.run(
-        [*command, f"smpp@{VERSION}"],
-        cwd=HOME,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_S,
-        check=False,
-    )
-    if done.returncode:
-        raise PeerFailed(f"npm could not fetch smpp@{VERSION}: {done.stderr[-500:]}")
-    return HOME
+    return fetched(f"smpp-{VERSION}", [*command, f"smpp@{VERSION}"]) / "node_modules"
 
 
 class NodeGateway:
@@ -73,7 +55,7 @@ class NodeGateway:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"NODE_PATH": str(install() / "node_modules"), "PATH": _path(), "TZ": "UTC-8"},
+            env={"NODE_PATH": str(install()), "PATH": _path(), "TZ": "UTC-8"},
         )
         line = self._read()
         self.port = line["port"]

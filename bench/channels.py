@@ -1,0 +1,136 @@
+"""`make bench-channels`: what a message costs the process that sends it, by protocol.
+
+One message is one submit, its answer and its receipt, acknowledged: the client's CPU, user and
+system, over all of it. The other end is a process of its own.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import uvloop
+
+from bench.__main__ import RESULTS
+from channels.base import Accepted, Message
+from channels.smpp_account import Smpp
+from channels.sms_smpp import SmppChannel
+from hub.bootstrap import settle
+from hub.clock import Real
+from templates.segments import split
+from tests.peers import node_smpp
+from tests.peers.node_smpp import NodeGateway
+
+MESSAGES = 100_000
+BATCH = 500
+LANE = "sms-cmcc"
+TEXT = "【交管12123】您的车辆闽A12345有一条交通违法记录，请及时处理。"
+LONG = TEXT + "如有异议可申请复核，请登录交管12123或 122.gov.cn 办理，我们不会索要银行卡信息。"
+HOUR_MS = 3_600_000
+
+CASES = {
+    "smpp, one part, window 64": (TEXT, 64, 0),
+    "smpp, one part, window 256": (TEXT, 256, 0),
+    "smpp, one part, extension digits": (TEXT, 256, 4),
+    "smpp, two parts": (LONG, 256, 0),
+}
+
+
+async def sent(port: int, text: str, window: int, digits: int, messages: int) -> dict[str, float]:
+    """Send so many, collect the receipt of each, and say what that took."""
+    account = Smpp(
+        host="127.0.0.1", port=port, system_id="fenghuo", password_env="-", sender="12123",
+        window=window, answered_id="hex", reported_id="hex", extension_digits=digits,
+    )  # fmt: skip
+    channel = SmppChannel(Real(), {LANE: account}, {LANE: "secret"}, split, Random(1))
+    before_ms = Real().now_ms() + HOUR_MS
+    batches = [
+        [
+            Message(f"{n:032x}:1", f"+86138{n:08d}", text, before_ms, expiry_ms=before_ms)
+            for n in range(start, min(start + BATCH, messages))
+        ]
+        for start in range(0, messages, BATCH)
+    ]
+    await channel.collect()
+    for _ in range(1_000):
+        if channel.bound(LANE):
+            break
+        await asyncio.sleep(0.01)
+    settle()
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    collecting = asyncio.create_task(_collect(channel, messages * len(split(text))))
+    for batch in batches:
+        outcomes = await channel.send(LANE, batch, 10_000)
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    await collecting
+    cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+    await channel.close()
+    return {"us": round(cpu_s / messages * 1e6, 2), "per_s": round(messages / wall_s)}
+
+
+async def _collect(channel: SmppChannel, parts: int) -> None:
+    found = 0
+    while found < parts:
+        await channel.arrived()
+        collected = await channel.collect()
+        found += sum(len(receipt.ref.split()) for receipt in collected.receipts)
+        await channel.acknowledge(collected.token)
+
+
+@contextmanager
+def fast_peer() -> Iterator[int]:
+    """The port of `bench.smpp_peer`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.smpp_peer"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(10)
+        process.stdout.close()
+
+
+@contextmanager
+def node_peer() -> Iterator[int]:
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = NodeGateway(Path(folder) / "ledger.jsonl", receiptMs=0)
+        gateway.start()
+        try:
+            yield gateway.port
+        finally:
+            gateway.stop()
+
+
+def main() -> None:
+    found: dict[str, dict[str, float]] = {}
+    for name, (text, window, digits) in CASES.items():
+        with fast_peer() as port:
+            found[name] = uvloop.run(sent(port, text, window, digits, MESSAGES))
+    if node_smpp.lacks() is None:
+        with node_peer() as port:
+            found["smpp, one part, node-smpp"] = uvloop.run(sent(port, TEXT, 256, 0, MESSAGES // 5))
+    print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
+    for name, figures in found.items():
+        print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"machine": machine, "messages": MESSAGES, "cases": found}, indent=1)
+    (RESULTS / "channels.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

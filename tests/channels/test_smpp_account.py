@@ -1,0 +1,76 @@
+"""Accounts in a lanes file, and what is said of those that cannot be one."""
+
+import pytest
+
+from channels.lanes import LanesError, load_lanes
+from channels.smpp_account import Smpp
+
+LANE = """
+[[lane]]
+name = "sms-cmcc"
+channel = "sms"
+provider = "smpp"
+rate_per_s = 100
+"""
+ACCOUNT = {
+    "host": '"127.0.0.1"',
+    "port": "2775",
+    "system_id": '"fenghuo"',
+    "password_env": '"CMCC_PASSWORD"',
+}
+
+
+def file(lane: str = LANE, **fields: str) -> str:
+    lines = [f"{name} = {value}" for name, value in {**ACCOUNT, **fields}.items() if value]
+    return lane + "[lane.smpp]\n" + "\n".join(lines)
+
+
+def test_what_is_not_said_is_usual() -> None:
+    smpp = load_lanes(file())["sms-cmcc"].smpp
+    assert smpp == Smpp(
+        host="127.0.0.1", port=2775, system_id="fenghuo", password_env="CMCC_PASSWORD"
+    )
+    assert (smpp.binds, smpp.window, smpp.tls, smpp.answered_id) == (1, 16, False, "text")
+
+
+def test_a_carriers_own_codes_are_read() -> None:
+    smpp = load_lanes(file(codes='{"0x401" = "content", "0x58" = "transient"}'))["sms-cmcc"].smpp
+    assert smpp is not None
+    assert smpp.own_codes() == {0x401: "content", 0x58: "transient"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("host", "", "missing required field `host`"),
+        ("port", "0", r"`int` >= 1 - at `\$.lane\[0\].smpp.port`"),
+        ("binds", "65", r"`int` <= 64 - at `\$.lane\[0\].smpp.binds`"),
+        ("window", "0", "smpp.window"),
+        ("password_env", '"HUB_KEK"', "smpp.password_env"),
+        ("password", '"secret"', "unknown field `password`"),
+        ("system_id", '"a-name-that-is-too-long"', "sms-cmcc: smpp.system_id must be at most 15"),
+        ("sender", '"烽火"', "smpp.sender must be ASCII"),
+        ("sender", '"123456789012345678901"', "smpp.sender and its extension"),
+        ("answered_id", '"octal"', "smpp.answered_id"),
+        ("tls_ca", '"ca.pem"', "smpp.tls_ca is given"),
+        ("codes", '{"full" = "content"}', "smpp.codes: 'full' is no status"),
+        ("codes", '{"0x401" = "bad"}', "smpp.codes"),
+    ],
+)
+def test_what_is_wrong_is_named(field: str, value: str, said: str) -> None:
+    with pytest.raises(LanesError, match=said):
+        load_lanes(file(**{field: value}))
+
+
+def test_extension_digits_need_a_sender_of_digits() -> None:
+    with pytest.raises(LanesError, match="extension_digits needs a sender of digits"):
+        load_lanes(file(sender='"Police"', extension_digits="3"))
+
+
+def test_provider_and_account_go_together() -> None:
+    with pytest.raises(LanesError, match="go together"):
+        load_lanes(LANE)
+    with pytest.raises(LanesError, match="go together"):
+        load_lanes(file(LANE.replace('"smpp"', '"sandbox"')))
+    with pytest.raises(LanesError, match="channel sms only"):
+        load_lanes(file(LANE.replace('channel = "sms"', 'channel = "voice"')))
