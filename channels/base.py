@@ -133,7 +133,8 @@ class Collected(msgspec.Struct, frozen=True, gc=False):
     """What a provider reported up to ``now_ms``.
 
     ``token`` acknowledges it once it is durable; ``next_ms`` is when more is known to be due
-    (0: nothing known, wait for :meth:`Channel.arrived`).
+    (0: nothing known, wait for :meth:`Channel.arrived`). ``replies`` are what people wrote back;
+    like receipts, they come again until they are acknowledged.
     """
 
     receipts: tuple[Receipt, ...]

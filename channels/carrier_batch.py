@@ -75,6 +75,10 @@ class Batch:
             self._settle(index, outcome)
         return again
 
+    def begun(self, index: int) -> bool:
+        """Whether a part of this message was answered already."""
+        return any(outcome is not None for outcome in self._parts.get(index, ()))
+
     def hopeless(self, index: int) -> bool:
         """Whether a part of this message failed already, so that writing another is in vain."""
         return any(
@@ -110,10 +114,10 @@ def whole(parts: Sequence[Outcome | None]) -> Outcome:
     taken: the reader may see a piece of it, so it is not sent again, whatever was refused; only
     that it cannot be sent to this recipient, or not with this content, stays so.
     """
+    if {type(outcome) for outcome in parts} == {Accepted}:  # nearly always
+        return Accepted(BETWEEN.join([outcome.ref for outcome in parts]))  # type: ignore[union-attr]
     answered = [outcome for outcome in parts if outcome is not None]
     taken = [outcome.ref for outcome in answered if isinstance(outcome, Accepted)]
-    if len(taken) == len(parts):
-        return Accepted(BETWEEN.join(taken))
     failed = [outcome for outcome in answered if not isinstance(outcome, Accepted)]
     for outcome in failed:
         if isinstance(outcome, Permanent) and outcome.scope in ("recipient", "content"):
@@ -133,6 +137,8 @@ def _word(outcome: Outcome) -> str:
 
 def _refused_for_rate(parts: Sequence[Outcome | None]) -> Sequence[int]:
     """The throttled among parts of which others were taken, and none failed otherwise."""
-    throttled = [place for place, one in enumerate(parts) if isinstance(one, Throttled)]
+    throttled = [place for place, one in enumerate(parts) if type(one) is Throttled]
+    if not throttled:
+        return ()
     taken = sum(isinstance(one, Accepted) for one in parts)
     return throttled if taken and taken + len(throttled) == len(parts) else ()

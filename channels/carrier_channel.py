@@ -1,11 +1,11 @@
-"""Text messages straight to carriers: one channel, with the binds of every lane that goes this way.
+"""A channel over carriers' own protocols: the binds of every lane that goes this way.
+
+Nothing here knows a protocol. A :class:`Carrier` brings, for one lane, the terms of its
+connections, its dialect, and what becomes of a message on its wire.
 
 A message is *written* when its parts were handed to a socket. If the link is lost then, its fate
 is unknown; as long as it waits for room in a window it was not sent. What carriers bring is
 answered only when the hub has it for good, so that a crash loses no receipt: they come again.
-
-What a protocol is about stands in its :class:`~channels.carrier_session.Dialect`, and in a
-:class:`Writer`, which makes a message's submits.
 """
 
 import asyncio
@@ -13,17 +13,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+from zlib import crc32
 
-from channels.base import (
-    Clock,
-    Collected,
-    LateAnswer,
-    Message,
-    NotSent,
-    Outcome,
-    Permanent,
-)
+from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome
 from channels.carrier_inbox import Inbox
 from channels.carrier_line import Line
 from channels.carrier_session import Dialect
@@ -37,44 +30,43 @@ WORTH_IT = 200
 """Receipts that do not wait for the next tick: a row costs the journal twelve times as much alone
 as among a hundred."""
 
-PHONE_MAX = 20
-"""Digits of a phone: the narrowest field that any of the protocols has for one."""
+SENT_KEPT = 200_000
+"""Messages that are remembered by the number they went under; as many again of those before."""
+
+PHONE_DIGITS = 11
+"""The last digits by which a phone is the same, however its country is written."""
+
 
 Split = Callable[[str], Sequence[str]]
 """Cuts a text into the parts that the hub counts: ``templates.segments.split``."""
 
 
-class Writer(Protocol):
-    """Makes the submits of one lane."""
+class Carrier(NamedTuple):
+    """One lane's. ``bodies`` makes a message, at a time in ms, into what is framed for each of its
+    parts, or says why it cannot be sent."""
 
-    def bodies(self, message: Message, phone: str, now_ms: int) -> list[bytes] | Outcome:
-        """The bodies of a message's parts, or why it cannot be sent. ``phone`` is digits, E.164
-        without its plus."""
-
-
-class Way(NamedTuple):
-    """How one lane reaches its carrier."""
-
-    dialect: Dialect
     terms: Terms
-    writer: Writer
+    dialect: Dialect
+    bodies: Callable[[Message, int], list[bytes] | Outcome]
 
 
 class CarrierChannel:
-    """A :class:`~channels.base.Channel`. ``ways`` are by lane."""
+    """A :class:`~channels.base.Channel`. ``carriers`` are by lane."""
 
-    def __init__(self, clock: Clock, ways: Mapping[str, Way], jitter: Random, name: str) -> None:
+    def __init__(
+        self, clock: Clock, carriers: Mapping[str, Carrier], jitter: Random, name: str
+    ) -> None:
         self.name = name
         self._clock = clock
+        self._carriers = carriers
         self._inbox = Inbox()
         self._late: deque[LateAnswer] = deque(maxlen=LATE_MAX)
         self._news = asyncio.Event()
-        self._writers = {lane: way.writer for lane, way in ways.items()}
         self._lines = {
             lane: Line(
                 lane,
-                way.dialect,
-                way.terms,
+                carrier.dialect,
+                carrier.terms,
                 clock,
                 jitter,
                 self._inbox.keep,
@@ -82,7 +74,7 @@ class CarrierChannel:
                 partial(self._inbox.remember, lane),
                 self._stir,
             )
-            for lane, way in ways.items()
+            for lane, carrier in carriers.items()
         }
 
     async def send(
@@ -91,16 +83,22 @@ class CarrierChannel:
         line = self._lines[lane]
         line.open()
         now_ms = self._clock.now_ms()
-        prepared = [self._prepare(lane, message, now_ms) for message in messages]
-        sent = [
+        make = self._carriers[lane].bodies
+        made = [
+            make(message, now_ms) if message.call_before_ms >= now_ms else _TOO_LATE
+            for message in messages
+        ]
+        ready = [
             (message, bodies)
-            for message, bodies in zip(messages, prepared, strict=True)
+            for message, bodies in zip(messages, made, strict=True)
             if isinstance(bodies, list)
         ]
+        if any(len(bodies) > 1 for _, bodies in ready):
+            self._inbox.expects_parts = True
         answers = iter(
-            await line.send([m for m, _ in sent], [b for _, b in sent], close_ms) if sent else ()
+            await line.send([m for m, _ in ready], [b for _, b in ready], close_ms) if ready else ()
         )
-        return [next(answers) if isinstance(one, list) else one for one in prepared]
+        return [next(answers) if isinstance(one, list) else one for one in made]
 
     async def collect(self) -> Collected:
         for line in self._lines.values():
@@ -137,13 +135,37 @@ class CarrierChannel:
     def _overdue(self) -> bool:
         return 0 < self._inbox.next_ms() <= self._clock.now_ms()
 
-    def _prepare(self, lane: str, message: Message, now_ms: int) -> list[bytes] | Outcome:
-        if message.call_before_ms < now_ms:
-            return NotSent("past its deadline")
-        phone = message.to.removeprefix("+")
-        if not (phone.isdecimal() and phone.isascii() and len(phone) <= PHONE_MAX):
-            return Permanent("no number", "recipient")
-        bodies = self._writers[lane].bodies(message, phone, now_ms)
-        if isinstance(bodies, list) and len(bodies) > 1:
-            self._inbox.expects_parts = True
-        return bodies
+
+_TOO_LATE = NotSent("past its deadline")
+
+
+def digits_of(number: str, at_most: int) -> str:
+    """E.164 without its plus; "" for what is no number, or too long for the protocol's field."""
+    digits = number.removeprefix("+")
+    plain = digits.isdecimal() and digits.isascii() and len(digits) <= at_most
+    return digits if plain else ""
+
+
+def extension(attempt: str, digits: int) -> str:
+    """Digits that tell an attempt from others to the same phone. Derived, so that they say the
+    same wherever they are asked for."""
+    return f"{crc32(attempt.encode()) % 10**digits:0{digits}d}"
+
+
+class Sent:
+    """What went under which number: for receipts and replies that are addressed to it."""
+
+    def __init__(self) -> None:
+        self._new: dict[tuple[str, str], str] = {}
+        self._old: dict[tuple[str, str], str] = {}
+
+    def remember(self, phone: str, number: str, attempt: str, parts: int) -> None:
+        if len(self._new) >= SENT_KEPT:
+            self._new, self._old = {}, self._new
+        key = (phone[-PHONE_DIGITS:], number.removeprefix("+"))
+        self._new[key] = attempt if parts == 1 else ""  # a part's receipt says too little of it
+
+    def attempt_of(self, phone: str, number: str) -> str:
+        """The attempt that a report from ``phone`` to our ``number`` is about; "" when unknown."""
+        key = (phone[-PHONE_DIGITS:], number.removeprefix("+"))
+        return self._new.get(key) or self._old.get(key, "")

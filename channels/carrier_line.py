@@ -190,14 +190,15 @@ class Line:
         if not batch.unwritten:
             return
         mine = [item for item in self._queue if item[0] is batch]
-        not_begun = {index for _, index, part, _ in mine if part == 0}
+        not_begun = {i for _, i, part, _ in mine if part == 0 and not batch.begun(i)}
         self._queue = deque(
             item for item in self._queue if item[0] is not batch or item[1] not in not_begun
         )
+        why = _NO_ROOM if self.sessions else _NOT_BOUND
         for _, index, part, _ in mine:
             if index in not_begun:
                 batch.unwritten -= 1
-                batch.answer(index, part, NotSent("no room in the window before the batch closed"))
+                batch.answer(index, part, why)
         batch.look()
 
     def _flush(self, outcome: NotSent) -> None:
@@ -299,7 +300,7 @@ class Line:
         if silent_ms >= self._terms.probe_ms * 3 // 2:
             session.give_up("the carrier fell silent")
         elif silent_ms >= self._terms.probe_ms:
-            session.probe()
+            session.probe(now_ms)
 
     async def _until(self, event: asyncio.Event, at_most_ms: int) -> None:
         """Until it rings, at most so long."""
@@ -332,4 +333,6 @@ class Line:
 
 
 _TOO_LATE = NotSent("past its deadline")
+_NO_ROOM = NotSent("no room in the window before the batch closed")
+_NOT_BOUND = NotSent("not bound before the batch closed")
 _IN_VAIN = NotSent("another part of it was refused")

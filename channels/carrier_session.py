@@ -106,6 +106,7 @@ class Session(asyncio.Protocol):
         self.full = False
         """Whether the socket takes no more for now."""
         self.heard_ms = clock.now_ms()
+        self._asked_ms = 0
         self.outstanding: dict[int, tuple[Batch, int, int, int]] = {}
         """By sequence number: whose answer is awaited (batch, message, part), written when."""
         self._dialect = dialect
@@ -138,8 +139,11 @@ class Session(asyncio.Protocol):
         self._sequence = self._sequence % SEQUENCE_MAX + 1
         return self._sequence
 
-    def probe(self) -> None:
-        self.write([self._dialect.probe(self.next_sequence())])
+    def probe(self, now_ms: int) -> None:
+        """Ask whether the other side is there, once in each silence."""
+        if self._asked_ms <= self.heard_ms:
+            self._asked_ms = now_ms
+            self.write([self._dialect.probe(self.next_sequence())])
 
     def say_goodbye(self) -> None:
         self.bound = False

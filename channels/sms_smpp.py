@@ -1,13 +1,24 @@
-"""Text messages by SMPP 3.4."""
+"""Text messages by SMPP 3.4: what becomes of a message on its wire.
+
+How messages are written, answered and reported is `channels.carrier_channel`'s and the same for
+every protocol of its kind.
+"""
 
 from collections.abc import Mapping
 from random import Random
 
 from channels.base import Clock, Message, Outcome, Permanent
-from channels.carrier_channel import CarrierChannel, Split, Way
-from channels.carrier_numbers import Sent, extension
+from channels.carrier_channel import (
+    Carrier,
+    CarrierChannel,
+    Sent,
+    Split,
+    digits_of,
+    extension,
+)
 from channels.smpp_account import Smpp
 from channels.smpp_codec import (
+    ADDRESS_MAX,
     Malformed,
     encode_text,
     relative_time,
@@ -16,9 +27,12 @@ from channels.smpp_codec import (
 )
 from channels.smpp_dialect import SmppDialect
 
+HEADS_KEPT = 10_000
+"""Encoded senders, which are few, but for their extensions."""
+
 
 class SmppChannel(CarrierChannel):
-    """``accounts`` and ``passwords`` are by lane."""
+    """A :class:`~channels.base.Channel`. ``accounts`` and ``passwords`` are by lane."""
 
     def __init__(
         self,
@@ -27,54 +41,51 @@ class SmppChannel(CarrierChannel):
         passwords: Mapping[str, str],
         split: Split,
         jitter: Random,
-        name: str = "smpp",
     ) -> None:
-        ways = {}
+        carriers = {}
         for lane, smpp in accounts.items():
             sent = Sent()
             dialect = SmppDialect(lane, smpp, passwords[lane], sent.attempt_of)
-            writer = SmppWriter(smpp, split, jitter.randrange(0x10000), sent)
-            ways[lane] = Way(dialect, smpp, writer)
-        super().__init__(clock, ways, jitter, name)
+            writer = _Writer(smpp, split, sent, jitter.randrange(0x10000))
+            carriers[lane] = Carrier(smpp, dialect, writer.bodies)
+        super().__init__(clock, carriers, jitter, "smpp")
 
 
-class SmppWriter:
-    """Makes submits. ``reference`` is the first that joins the parts of a long text."""
+class _Writer:
+    """Makes messages of one lane into the bodies of submit_sm. ``reference`` is where the numbers
+    begin that join the parts of long texts: not where they began before a restart."""
 
-    def __init__(self, smpp: Smpp, split: Split, reference: int, sent: Sent) -> None:
-        self._smpp = smpp
+    def __init__(self, smpp: Smpp, split: Split, sent: Sent, reference: int) -> None:
+        self._sender = smpp.sender
+        self._digits = smpp.extension_digits
         self._split = split
-        self._reference = reference
         self._sent = sent
+        self._reference = reference
         self._heads: dict[str, bytes] = {}
 
-    def bodies(self, message: Message, phone: str, now_ms: int) -> list[bytes] | Outcome:
-        smpp = self._smpp
-        sender = smpp.sender or message.sender
+    def bodies(self, message: Message, now_ms: int) -> list[bytes] | Outcome:
+        to = digits_of(message.to, ADDRESS_MAX)
+        if not to:
+            return Permanent("no number", "recipient")
         encoded = encode_text(self._split(message.text) or [""], self._reference)
-        if len(encoded.parts) > 1:
+        udh = len(encoded.parts) > 1
+        if udh:
             self._reference += 1
-        if smpp.extension_digits:
-            sender += extension(message.attempt, smpp.extension_digits)
-            self._sent.remember(phone, sender, message.attempt, len(encoded.parts))
+        sender = self._sender or message.sender
+        if self._digits:
+            sender += extension(message.attempt, self._digits)
+            self._sent.remember(to, sender, message.attempt, len(encoded.parts))
         try:
-            head = self._head(sender)
+            head = self._heads.get(sender) or self._head(sender)
         except Malformed:
             return Permanent("no sender", "sender")
         validity = relative_time(message.expiry_ms - now_ms) if message.expiry_ms else b""
-        udh = len(encoded.parts) > 1
         return [
-            submit_body(head, phone, encoded.coding, part, validity, udh) for part in encoded.parts
+            submit_body(head, to, encoded.coding, part, validity, udh) for part in encoded.parts
         ]
 
     def _head(self, sender: str) -> bytes:
-        head = self._heads.get(sender)
-        if head is None:
-            if len(self._heads) >= _HEADS_KEPT:
-                self._heads.clear()
-            head = self._heads[sender] = submit_head(sender)
+        if len(self._heads) >= HEADS_KEPT:
+            self._heads.clear()
+        head = self._heads[sender] = submit_head(sender)
         return head
-
-
-_HEADS_KEPT = 10_000
-"""Encoded senders, which are few, but for their extensions."""

@@ -51,10 +51,13 @@ def split(text: str) -> list[str]:
 
     A surrogate pair and an escaped character stay whole: the part before them is one unit shorter.
     """
-    encoding, _, segments = count(text)
-    if segments > 1:
-        return _cut(text, encoding)
-    return [text] if text else []
+    encoding, units, segments = count(text)
+    if segments <= 1:
+        return [text] if text else []
+    if units == len(text):  # as above
+        _, part = LIMITS[encoding]
+        return [text[start : start + part] for start in range(0, units, part)]
+    return _cut(text, encoding)
 
 
 def _cut(text: str, encoding: Encoding) -> list[str]:

@@ -74,6 +74,14 @@ def test_no_part_goes_again_when_none_was_taken() -> None:
     assert one.close() == [RATE]
 
 
+def test_a_part_that_goes_again_is_of_a_message_that_was_begun() -> None:
+    one, _ = batch(2, 2)
+    one.answer(0, 0, RATE)
+    one.answer(0, 1, B)
+    assert one.begun(0)
+    assert not one.begun(1)
+
+
 def test_it_has_waited_long_enough_when_all_is_written_and_nearly_all_answered() -> None:
     one, _ = batch(*[1] * 100)
     for n in range(95):

@@ -15,7 +15,7 @@ from hub.bootstrap import Hub, lanes_of, open_hub
 from hub.clock import Scaled
 from hub.settings import Settings, SettingsError, load
 from streams.core.codec import type_name
-from streams.core.events import Accepted, Delivered, Undelivered, Unknown
+from streams.core.events import Accepted, Delivered, Throttled, Undelivered, Unknown
 from streams.topics import INBOUND
 from tests.peers.node_smpp import NodeGateway
 from tests.streams.small_hub import MORNING, ZONE
@@ -180,6 +180,28 @@ async def test_a_link_cut_behind_a_submit_makes_nobody_hear_twice(
     assert set(taken.values()) == {1}
     assert found[type_name(Unknown)] >= CUTS
     assert found[type_name(Accepted)] + found[type_name(Unknown)] == CUTS * 5
+
+
+async def test_a_throttled_lane_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
+    gateway = NodeGateway(tmp_path / "ledger.jsonl", receiptIds="decimal")
+    gateway.start()
+    hub = open_hub(settings_of(tmp_path, gateway.port), Scaled(1, MORNING))
+    running = asyncio.create_task(hub.bed.run())
+    gateway.tell("throttle", ms=2_000)
+    await fine(hub, [f"P{n}" for n in range(50)], ["00"] * 50)
+    found = await until(hub, type_name(Delivered), 50)
+    hub.bed.stop()
+    await running
+    await hub.close()
+    gateway.kill()
+    taken = Counter((entry["to"], entry["part"]) for entry in gateway.taken())
+    assert found[type_name(Throttled)]
+    assert found[type_name(Accepted)] == found[type_name(Delivered)] == 50
+    assert len(taken) == 100
+    assert set(taken.values()) == {1}
 
 
 async def test_a_reply_is_kept_sealed_for_who_serves_it(
