@@ -51,9 +51,7 @@ _table = msgspec.convert(tomllib.loads(TABLE.read_text(encoding="utf-8")), _Tabl
 
 CODES: Mapping[int, Code] = {row.code: row for row in _table.result}
 REFUSALS: Mapping[int, Refusal] = {row.status: row for row in _table.connect}
-STATS: Mapping[str, ReportStatus | None] = {
-    row.word: None if row.status == "nothing" else row.status for row in _table.stat
-}
+STATS: Mapping[str, Stat] = {row.word: row for row in _table.stat}
 
 
 class Verdicts:
@@ -70,6 +68,9 @@ class Verdicts:
 
 def status_of(stat: str) -> ReportStatus | None:
     """What a report's word proves; None when nothing is final yet, or it says nothing."""
-    if stat in STATS:
-        return STATS[stat]
-    return STATS.get(stat[:FAMILY], "undelivered") if stat else None
+    if not stat:
+        return None
+    row = STATS.get(stat) or STATS.get(stat[:FAMILY])
+    if row is None:
+        return "undelivered"
+    return None if row.status == "nothing" else row.status
