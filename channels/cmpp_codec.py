@@ -8,6 +8,7 @@ The versions differ in the widths of some fields; see :class:`Version`.
 import hashlib
 from codecs import utf_16_be_decode, utf_16_be_encode
 from collections.abc import Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -99,11 +100,12 @@ class Connected(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """What a deliver carries: a report, or what somebody wrote, in the alphabet of ``coding``."""
+    """What a deliver carries: a report, or what somebody wrote, in the alphabet of ``coding``.
+    Numbers are as they stand in their fields, for :func:`read_text`."""
 
     msg_id: int
-    to: str
-    source: str
+    to: bytes
+    source: bytes
     is_report: bool
     udh: bool
     coding: int
@@ -111,12 +113,13 @@ class Carried(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What became of a submit: ``stat`` in the network's own word, ``done`` as YYMMDDhhmm."""
+    """What became of a submit: ``stat`` in the network's own word, ``done`` as YYMMDDhhmm, all as
+    they stand in their fields."""
 
     msg_id: int
-    stat: str
-    done: str
-    to: str
+    stat: bytes
+    done: bytes
+    to: bytes
 
 
 class Encoded(NamedTuple):
@@ -259,7 +262,7 @@ def read_carried(version: Version, pdu: bytes) -> Carried:
     content = pdu[start : start + length]
     if len(content) < length:
         raise Malformed("Msg_Length goes past the PDU's end")
-    return Carried(msg_id, _read(to), _read(source), is_report == 1, udh & UDH > 0, coding, content)
+    return Carried(msg_id, to, source, is_report == 1, udh & UDH > 0, coding, content)
 
 
 def read_msg_id(pdu: bytes) -> int:
@@ -272,17 +275,18 @@ def read_report(content: bytes) -> Report:
     if len(content) < REPORT_MIN:
         raise Malformed(f"a report has 60 or 71 octets, this has {len(content)}")
     msg_id, stat, done = _report.unpack_from(content)
-    return Report(msg_id, _read(stat), _read(done), _read(content[_report.size : -4]))
+    return Report(msg_id, stat, done, content[_report.size : -4])
+
+
+def read_text(field: bytes) -> str:
+    """A field without what fills it up: NULs behind it, or blanks around it."""
+    return field.partition(b"\0")[0].decode("latin-1").strip()
 
 
 def written_id(msg_id: int) -> str:
     """A ``Msg_Id`` as carriers write it: when (MMDDhhmmss), which gateway (7 digits), and which
     message in that second (5), from the bits of section 8.4.3.2."""
-    return (
-        f"{msg_id >> 60 & 0xF:02}{msg_id >> 55 & 0x1F:02}{msg_id >> 50 & 0x1F:02}"
-        f"{msg_id >> 44 & 0x3F:02}{msg_id >> 38 & 0x3F:02}"
-        f"{msg_id >> 16 & 0x3F_FFFF:07}{msg_id & 0xFFFF:05}"
-    )
+    return f"{_when_and_where(msg_id >> 16)}{msg_id & 0xFFFF:05}"
 
 
 def decode_text(coding: int, udh: bool, text: bytes) -> str:
@@ -295,6 +299,14 @@ def decode_text(coding: int, udh: bool, text: bytes) -> str:
 
 
 # --- inside --------------------------------------------------------------------------------------
+
+
+@lru_cache(64)  # the same for all messages of a second
+def _when_and_where(bits: int) -> str:
+    return (
+        f"{bits >> 44:02}{bits >> 39 & 0x1F:02}{bits >> 34 & 0x1F:02}"
+        f"{bits >> 28 & 0x3F:02}{bits >> 22 & 0x3F:02}{bits & 0x3F_FFFF:07}"
+    )
 
 
 def _md5(octets: bytes) -> bytes:
@@ -310,11 +322,6 @@ def _text(value: str, at_most: int, name: str) -> bytes:
     if len(octets) > at_most or 0 in octets:
         raise Malformed(f"{name} must be at most {at_most} characters, without NUL")
     return octets
-
-
-def _read(field: bytes) -> str:
-    """A field without what fills it up: NULs behind it, or blanks around it."""
-    return field.partition(b"\0")[0].decode("latin-1").strip()
 
 
 def _cut(text: str) -> list[bytes]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
+from struct import Struct
 from typing import Any
 
 from channels import cmpp_codec as codec
-from channels.base import Accepted, Receipt, Reply
+from channels.base import Accepted, Receipt, Reply, ReportStatus
 from channels.carrier_session import (
     ANSWER,
     ASKED,
@@ -24,6 +26,7 @@ from channels.cmpp_codes import REFUSALS, Verdicts, status_of
 _ANSWERED = codec.SUBMIT + codec.RESPONSE
 _CONNECTED = codec.CONNECT + codec.RESPONSE
 _ENDED = codec.TERMINATE + codec.RESPONSE
+_unpack = Struct(">III").unpack_from
 _ALIVE = b"\0"
 """The body of an answer to an active test: one reserved octet."""
 
@@ -53,7 +56,7 @@ class CmppDialect:
         self._proof = b""
         self._times = Times(cmpp.receipt_zone_min)
         self._verdicts = Verdicts(cmpp.own_codes())
-        self._attempt_of = attempt_of
+        self._attempt_of = attempt_of if cmpp.extension_digits else None
 
     def bind(self, sequence: int, now_ms: int) -> bytes:
         source = self._cmpp.source_addr
@@ -72,7 +75,7 @@ class CmppDialect:
         return codec.frame(codec.TERMINATE, sequence)
 
     def hear(self, frame: bytes, now_ms: int) -> tuple[int, int, Any]:
-        _, command, sequence = codec.read_head(frame)
+        _, command, sequence = _unpack(frame)
         if command == _ANSWERED:
             msg_id, result = codec.read_result(frame)
             outcome = self._verdicts.of(result) if result else Accepted(codec.written_id(msg_id))
@@ -110,7 +113,7 @@ class CmppDialect:
         if not carried.is_report:
             return Brought(self._reply(carried, now_ms), answer)
         report = codec.read_report(carried.content)
-        status = status_of(report.stat)
+        status, code = _judged(report.stat)
         if status is None:
             return Brought(None, answer)
         return Brought(
@@ -118,23 +121,29 @@ class CmppDialect:
                 self._lane,
                 codec.written_id(report.msg_id),
                 status,
-                report.stat,
-                self._times.ms_of(report.done) or now_ms,
-                self._attempt_of(report.to or carried.source, carried.to),
+                code,
+                self._times.ms_of(report.done.decode("latin-1")) or now_ms,
+                self._about(report.to, carried.to) if self._attempt_of else "",
             ),
             answer,
         )
 
     def _reply(self, carried: codec.Carried, now_ms: int) -> Reply:
-        phone = normalise(carried.source)
+        source = codec.read_text(carried.source)
+        phone = normalise(source)
         return Reply(
             self._lane,
-            phone.number if isinstance(phone, Phone) else carried.source,
-            carried.to,
+            phone.number if isinstance(phone, Phone) else source,
+            codec.read_text(carried.to),
             codec.decode_text(carried.coding, carried.udh, carried.content),
             now_ms,
-            self._attempt_of(carried.source, carried.to),
+            self._about(carried.source, carried.to),
         )
+
+    def _about(self, phone: bytes, number: bytes) -> str:
+        if self._attempt_of is None:
+            return ""
+        return self._attempt_of(codec.read_text(phone), codec.read_text(number))
 
     def _refused(self, answer: codec.Connected) -> Refused | None:
         if answer.status:
@@ -145,3 +154,10 @@ class CmppDialect:
         if self._cmpp.proof_required and not proven:
             return Refused("the gateway did not prove that it knows the secret", lasting=True)
         return None
+
+
+@lru_cache(1_000)
+def _judged(stat: bytes) -> tuple[ReportStatus | None, str]:
+    """What a report's word proves, and the word."""
+    word = codec.read_text(stat)
+    return status_of(word), word
