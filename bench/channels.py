@@ -12,16 +12,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import uvloop
 
 from bench.__main__ import RESULTS
+from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
+from channels.carrier_channel import CarrierChannel
+from channels.cmpp_account import Cmpp
 from channels.smpp_account import Smpp
+from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
 from hub.bootstrap import settle
 from hub.clock import Real
@@ -43,14 +48,34 @@ CASES = {
     "smpp, two parts": (LONG, 256, 0),
 }
 
+CMPP_CASES = {
+    "cmpp 2.0, one part, window 16": ("cmpp2", TEXT, 16),
+    "cmpp 2.0, one part, window 256": ("cmpp2", TEXT, 256),
+    "cmpp 3.0, one part, window 256": ("cmpp3", TEXT, 256),
+    "cmpp 3.0, two parts": ("cmpp3", LONG, 256),
+}
+"""Protocol, text and window; 16 is what the specification proposes."""
 
-async def sent(port: int, text: str, window: int, digits: int, messages: int) -> dict[str, float]:
-    """Send so many, collect the receipt of each, and say what that took."""
+
+def smpp(port: int, window: int, digits: int) -> CarrierChannel:
     account = Smpp(
         host="127.0.0.1", port=port, system_id="fenghuo", password_env="-", sender="12123",
         window=window, answered_id="hex", reported_id="hex", extension_digits=digits,
     )  # fmt: skip
-    channel = SmppChannel(Real(), {LANE: account}, {LANE: "secret"}, split, Random(1))
+    return SmppChannel(Real(), {LANE: account}, {LANE: "secret"}, split, Random(1))
+
+
+def cmpp(name: str, port: int, window: int) -> CarrierChannel:
+    account = Cmpp(
+        host="127.0.0.1", port=port, source_addr="901783", password_env="-", sender="12123",
+        window=window,
+    )  # fmt: skip
+    return CmppChannel(Real(), {LANE: account}, {LANE: SECRET}, split, Random(1), name)
+
+
+async def sent(opened: Callable[[], CarrierChannel], text: str, messages: int) -> dict[str, float]:
+    """Send so many, collect the receipt of each, and say what that took."""
+    channel = opened()
     before_ms = Real().now_ms() + HOUR_MS
     batches = [
         [
@@ -76,7 +101,7 @@ async def sent(port: int, text: str, window: int, digits: int, messages: int) ->
     return {"us": round(cpu_s / messages * 1e6, 2), "per_s": round(messages / wall_s)}
 
 
-async def _collect(channel: SmppChannel, parts: int) -> None:
+async def _collect(channel: CarrierChannel, parts: int) -> None:
     found = 0
     while found < parts:
         await channel.arrived()
@@ -86,10 +111,10 @@ async def _collect(channel: SmppChannel, parts: int) -> None:
 
 
 @contextmanager
-def fast_peer() -> Iterator[int]:
-    """The port of `bench.smpp_peer`."""
+def fast_peer(*words: str) -> Iterator[int]:
+    """The port of `bench.smpp_peer`, or of another that ``words`` name."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.smpp_peer"],
+        [sys.executable, "-m", *(words or ("bench.smpp_peer",))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -119,10 +144,14 @@ def main() -> None:
     found: dict[str, dict[str, float]] = {}
     for name, (text, window, digits) in CASES.items():
         with fast_peer() as port:
-            found[name] = uvloop.run(sent(port, text, window, digits, MESSAGES))
+            found[name] = uvloop.run(sent(partial(smpp, port, window, digits), text, MESSAGES))
+    for name, (protocol, text, window) in CMPP_CASES.items():
+        with fast_peer("bench.cmpp_peer", protocol) as port:
+            found[name] = uvloop.run(sent(partial(cmpp, protocol, port, window), text, MESSAGES))
     if node_smpp.lacks() is None:
         with node_peer() as port:
-            found["smpp, one part, node-smpp"] = uvloop.run(sent(port, TEXT, 256, 0, MESSAGES // 5))
+            opened = partial(smpp, port, 256, 0)
+            found["smpp, one part, node-smpp"] = uvloop.run(sent(opened, TEXT, MESSAGES // 5))
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")

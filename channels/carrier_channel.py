@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import NamedTuple
+from zlib import crc32
 
 from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome
 from channels.carrier_inbox import Inbox
@@ -34,6 +35,10 @@ SENT_KEPT = 200_000
 
 PHONE_DIGITS = 11
 """The last digits by which a phone is the same, however its country is written."""
+
+
+Split = Callable[[str], Sequence[str]]
+"""Cuts a text into the parts that the hub counts: ``templates.segments.split``."""
 
 
 class Carrier(NamedTuple):
@@ -132,6 +137,19 @@ class CarrierChannel:
 
 
 _TOO_LATE = NotSent("past its deadline")
+
+
+def digits_of(number: str, at_most: int) -> str:
+    """E.164 without its plus; "" for what is no number, or too long for the protocol's field."""
+    digits = number.removeprefix("+")
+    plain = digits.isdecimal() and digits.isascii() and len(digits) <= at_most
+    return digits if plain else ""
+
+
+def extension(attempt: str, digits: int) -> str:
+    """Digits that tell an attempt from others to the same phone. Derived, so that they say the
+    same wherever they are asked for."""
+    return f"{crc32(attempt.encode()) % 10**digits:0{digits}d}"
 
 
 class Sent:

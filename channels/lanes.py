@@ -16,7 +16,10 @@ from typing import Literal
 
 import msgspec
 
-from channels.smpp_account import Smpp, fault_of
+from channels import cmpp_account, smpp_account
+from channels.carrier_terms import Terms
+from channels.cmpp_account import Cmpp
+from channels.smpp_account import Smpp
 
 ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
 
@@ -27,7 +30,8 @@ ANY = "*"
 """Serves every carrier; tried after the lanes that name the carrier."""
 
 SMPP = "smpp"
-"""The provider of lanes that have an account at a carrier's SMPP server."""
+CMPP = ("cmpp2", "cmpp3")
+"""The providers of lanes that have an account at a carrier: which protocol they speak there."""
 
 RATE_MAX = 100_000
 """Permits a second. No carrier's contract comes near it; a typing error does."""
@@ -75,6 +79,13 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     paused: bool = False
     smpp: Smpp | None = None
     """The account at the carrier, where the provider is ``smpp``."""
+    cmpp: Cmpp | None = None
+    """The same, where it is ``cmpp2`` or ``cmpp3``."""
+
+    @property
+    def account(self) -> Terms | None:
+        """The account at a carrier, whatever the protocol."""
+        return self.smpp or self.cmpp
 
 
 class LanesError(ValueError):
@@ -166,9 +177,13 @@ def _account_fault(lane: Lane) -> str:
     """What is wrong with how the lane reaches its carrier; "" when nothing is."""
     if (lane.provider == SMPP) != (lane.smpp is not None):
         return "provider smpp and a table [lane.smpp] go together"
-    if lane.smpp is None:
-        return ""
-    return fault_of(lane.smpp) if lane.channel == "sms" else "smpp carries channel sms only"
+    if (lane.provider in CMPP) != (lane.cmpp is not None):
+        return "provider cmpp2 or cmpp3 and a table [lane.cmpp] go together"
+    if lane.account is not None and lane.channel != "sms":
+        return f"{lane.provider} carries channel sms only"
+    if lane.smpp is not None:
+        return smpp_account.fault_of(lane.smpp)
+    return cmpp_account.fault_of(lane.cmpp) if lane.cmpp is not None else ""
 
 
 class Pacer:

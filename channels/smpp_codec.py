@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from channels.carrier_text import joined, without_header
+
 HEADER = 16
 """Octets of a PDU's header; also the shortest PDU."""
 
@@ -57,7 +59,6 @@ ADDRESS_MAX = 20
 _header = Struct(">IIII")
 _tlv = Struct(">HH")
 _ack = Struct(">IIIIB").pack
-_concatenated = Struct(">BBBHBB").pack
 _pack, _unpack = _header.pack, _header.unpack_from
 
 
@@ -159,17 +160,7 @@ def encode_text(parts: Sequence[str], reference: int) -> Encoded:
     than one part begin with a header that carries ``reference`` (16 bits), their number and place.
     """
     coding, bodies = _bodies(parts)
-    if len(bodies) == 1:
-        return Encoded(coding, (bodies[0],))
-    total = len(bodies)
-    reference &= 0xFFFF
-    return Encoded(
-        coding,
-        tuple(
-            _concatenated(6, 0x08, 4, reference, total, place) + body
-            for place, body in enumerate(bodies, 1)
-        ),
-    )
+    return Encoded(coding, joined(bodies, reference))
 
 
 def _bodies(parts: Sequence[str]) -> tuple[int, list[bytes]]:
@@ -241,10 +232,10 @@ def read_tlvs(pdu: bytes, at: int) -> dict[int, bytes]:
 
 def decode_text(coding: int, udh: bool, text: bytes) -> str:
     """What somebody wrote, without its header. Never fails: what cannot be read becomes U+FFFD."""
-    if udh and text:
-        text = text[text[0] + 1 :]
+    if udh:
+        text = without_header(text)
     if coding == UCS2:
-        return utf_16_be_decode(text, "replace")[0]
+        return utf_16_be_decode(text, "replace", True)[0]
     if coding in (ASCII, LATIN1):
         return text.decode("latin-1")
     if coding != GSM7:

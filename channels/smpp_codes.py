@@ -3,13 +3,11 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from channels.base import Outcome, Permanent, Throttled, Transient
-
-Verdict = Literal["throttled", "transient", "recipient", "content", "sender", "account"]
+from channels.base import Outcome, Transient
+from channels.carrier_verdicts import Verdict, outcome_of
 
 TABLE = Path(__file__).with_suffix(".toml")
 
@@ -47,7 +45,9 @@ class Verdicts:
 
     def __init__(self, own: Mapping[int, Verdict]) -> None:
         said = {status: row.outcome for status, row in CODES.items()} | dict(own)
-        self._known = {status: _outcome(status, verdict) for status, verdict in said.items()}
+        self._known = {
+            status: outcome_of(written(status), verdict) for status, verdict in said.items()
+        }
 
     def of(self, status: int) -> Outcome:
         """What a refusal with this status is; one that nobody knows may be different tomorrow."""
@@ -57,14 +57,3 @@ class Verdicts:
 def written(status: int) -> str:
     """A status as it is journalled and shown: ``0x58``, or more digits where it has more."""
     return f"0x{status:02x}"
-
-
-def _outcome(status: int, verdict: Verdict) -> Outcome:
-    code = written(status)
-    match verdict:
-        case "throttled":
-            return Throttled(code)
-        case "transient":
-            return Transient(code)
-        case _:
-            return Permanent(code, verdict)

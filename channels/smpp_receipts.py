@@ -6,13 +6,13 @@ write ``id:``, ``Id:`` or ``ID:``, leave blanks out, add fields and abbreviate.
 """
 
 import re
-from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from channels.base import ReportStatus
+from channels.carrier_times import Times
 from channels.smpp_codec import (
     MESSAGE_STATE,
     NETWORK_ERROR_CODE,
@@ -77,9 +77,7 @@ class Reader:
 
     def __init__(self, ids: Ids, offset_min: int) -> None:
         self._ids = ids
-        self._zone = timezone(timedelta(minutes=offset_min))
-        self._minute = b""
-        self._minute_ms = 0  # most receipts of a batch are of one minute
+        self._times = Times(offset_min)
 
     def read(self, carried: Carried) -> Report | None:
         """None for a message that is no receipt, whatever its class says: it names no id."""
@@ -97,22 +95,12 @@ class Reader:
             return None
         network = b"" if error else tlvs.get(NETWORK_ERROR_CODE, b"")
         status, code = _judged(state, stat, error, network)
-        return Report(self._ids.of_receipt(ref.decode("latin-1")), status, code, self._ms_of(done))
-
-    def _ms_of(self, done: bytes) -> int:
-        """``YYMMDDhhmm``, perhaps with seconds. 0 where it is no time."""
-        if done != self._minute:
-            self._minute, self._minute_ms = done, self._parse(done.decode("latin-1"))
-        return self._minute_ms
-
-    def _parse(self, done: str) -> int:
-        fields = [int(done[at : at + 2]) for at in range(0, 12, 2) if done[at : at + 2].isdigit()]
-        try:
-            year, month, day, hour, minute, second, *_ = [*fields, 0]
-            moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=self._zone)
-        except ValueError:
-            return 0
-        return int(moment.timestamp() * 1000)
+        return Report(
+            self._ids.of_receipt(ref.decode("latin-1")),
+            status,
+            code,
+            self._times.ms_of(done.decode("latin-1")),
+        )
 
 
 _USUAL = re.compile(

@@ -4,12 +4,18 @@ How messages are written, answered and reported is `channels.carrier_channel`'s 
 every protocol of its kind.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from random import Random
-from zlib import crc32
 
 from channels.base import Clock, Message, Outcome, Permanent
-from channels.carrier_channel import Carrier, CarrierChannel, Sent
+from channels.carrier_channel import (
+    Carrier,
+    CarrierChannel,
+    Sent,
+    Split,
+    digits_of,
+    extension,
+)
 from channels.smpp_account import Smpp
 from channels.smpp_codec import (
     ADDRESS_MAX,
@@ -23,9 +29,6 @@ from channels.smpp_dialect import SmppDialect
 
 HEADS_KEPT = 10_000
 """Encoded senders, which are few, but for their extensions."""
-
-Split = Callable[[str], Sequence[str]]
-"""Cuts a text into the parts that the hub counts: ``templates.segments.split``."""
 
 
 class SmppChannel(CarrierChannel):
@@ -61,8 +64,8 @@ class _Writer:
         self._heads: dict[str, bytes] = {}
 
     def bodies(self, message: Message, now_ms: int) -> list[bytes] | Outcome:
-        to = message.to.removeprefix("+")
-        if not (to.isdecimal() and to.isascii() and len(to) <= ADDRESS_MAX):
+        to = digits_of(message.to, ADDRESS_MAX)
+        if not to:
             return Permanent("no number", "recipient")
         encoded = encode_text(self._split(message.text) or [""], self._reference)
         udh = len(encoded.parts) > 1
@@ -70,7 +73,7 @@ class _Writer:
             self._reference += 1
         sender = self._sender or message.sender
         if self._digits:
-            sender += _extension(message.attempt, self._digits)
+            sender += extension(message.attempt, self._digits)
             self._sent.remember(to, sender, message.attempt, len(encoded.parts))
         try:
             head = self._heads.get(sender) or self._head(sender)
@@ -86,9 +89,3 @@ class _Writer:
             self._heads.clear()
         head = self._heads[sender] = submit_head(sender)
         return head
-
-
-def _extension(attempt: str, digits: int) -> str:
-    """Digits that tell an attempt from others to the same phone. Derived, so that they say the
-    same wherever they are asked for."""
-    return f"{crc32(attempt.encode()) % 10**digits:0{digits}d}"

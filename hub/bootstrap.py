@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
 from channels.inbox import InboxChannel, InboxStore
-from channels.lanes import SMPP, Lanes, LanesError, load_lanes
+from channels.lanes import CMPP, SMPP, Lanes, LanesError, load_lanes
 from channels.sandbox import SandboxChannel
+from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
 from hub.failpoints import (
     around_channels,
@@ -167,15 +168,15 @@ def lanes_of(settings: Settings) -> Lanes:
 def check_passwords(lanes: Lanes) -> None:
     """Whoever sends needs every account's. Raises :class:`SettingsError`."""
     for lane in lanes:
-        if lane.smpp is not None and not os.environ.get(lane.smpp.password_env):
+        if lane.account is not None and not os.environ.get(lane.account.password_env):
             raise SettingsError(
-                f"lane {lane.name}: {lane.smpp.password_env} must hold the account's password"
+                f"lane {lane.name}: {lane.account.password_env} must hold the account's password"
             )
 
 
 def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Channel]:
     """Who carries, by the provider's name as lanes give it: the sandbox carrier's process, a mail
-    server where one is set, and the SMPP servers where lanes have an account."""
+    server where one is set, and the carriers where lanes have an account."""
     carriers: dict[str, Channel] = {
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
@@ -186,10 +187,18 @@ def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Cha
             settings.smtp_user, password,
         )  # fmt: skip
         carriers[SMTP] = EmailChannel(clock, server)
-    accounts = {lane.name: lane.smpp for lane in lanes if lane.smpp is not None}
-    if accounts:
-        passwords = {name: os.environ.get(smpp.password_env, "") for name, smpp in accounts.items()}
-        carriers[SMPP] = SmppChannel(clock, accounts, passwords, split, Random())
+    passwords = {
+        lane.name: os.environ.get(lane.account.password_env, "")
+        for lane in lanes
+        if lane.account is not None
+    }
+    smpp = {lane.name: lane.smpp for lane in lanes if lane.smpp is not None}
+    if smpp:
+        carriers[SMPP] = SmppChannel(clock, smpp, passwords, split, Random())
+    for name in CMPP:
+        cmpp = {x.name: x.cmpp for x in lanes if x.cmpp is not None and x.provider == name}
+        if cmpp:
+            carriers[name] = CmppChannel(clock, cmpp, passwords, split, Random(), name)
     return carriers
 
 

@@ -7,14 +7,13 @@ hand and stays. ``tests/test_docs.py`` holds the pages against what is made here
 
 import ast
 import asyncio
-import inspect
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 import typer
@@ -22,8 +21,6 @@ from litestar.routes import HTTPRoute
 
 from bench.cluster import report
 from channels.sandbox_model import FAULTS, SPECIAL
-from channels.smpp_account import Smpp
-from channels.smpp_codes import CODES, REFUSALS, written
 from hub.__main__ import app as command_line
 from hub.bootstrap import open_hub
 from hub.clock import Virtual
@@ -41,6 +38,8 @@ from streams.door import INTAKE
 from templates.bodies import BUILTIN
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.notice import EventType, Notice, Variable
+from tests import reference_carriers as carriers
+from tests.markdown import code, fields, prose, table
 from web.app import create_app
 
 ROOT = Path(__file__).parent.parent
@@ -64,67 +63,6 @@ def remade(text: str) -> str:
     return _MADE.sub(lambda m: f"{m[1]}\n{PARTS[m[2]]()}\n\n{m[4]}", text)
 
 
-# Tables -----------------------------------------------------------------------------------------
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown. Bars inside cells are escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", r"\|").replace("\n", " ").strip()
-
-
-def _code(text: object) -> str:
-    return f"`{text}`" if str(text) else ""
-
-
-def _prose(docstring: str | None) -> str:
-    """A docstring on one line, its roles and double backticks as Markdown has them."""
-    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", inspect.cleandoc(docstring or ""))
-    return re.sub(r"\s+", " ", text.replace("``", "`")).strip()
-
-
-def _type(kind: Any) -> str:
-    """A type as a reader of JSON knows it."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return kind.__name__
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return " or ".join(_code(value) for value in parts)
-    if origin is tuple:
-        return f"list of {_type(parts[0])}"
-    if origin is dict:
-        return f"object of {_type(parts[1])}"
-    return _type(next(part for part in parts if part is not type(None)))
-
-
-_PLAIN: dict[Any, str] = {
-    str: "text",
-    int: "integer",
-    bool: "true or false",
-    bytes: "bytes in base64",
-    msgspec.Raw: "object",
-}
-
-
-def _fields(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
-    """(name, type, default) of each field; "required" where there is no default."""
-    hints = get_type_hints(struct)
-    for field in msgspec.structs.fields(struct):
-        if field.required:
-            default = "required"
-        elif field.default in (msgspec.NODEFAULT, "", (), None) or isinstance(field.default, bytes):
-            default = "none"
-        else:
-            default = _code(json.dumps(field.default))
-        yield field.name, _type(hints[field.name]), default
-
-
 # Events -----------------------------------------------------------------------------------------
 
 
@@ -132,29 +70,29 @@ def own_events() -> str:
     """The upstream types that the hub itself declares."""
     parts = []
     for name, struct in INTAKE.items():
-        rows = [(_code(field), kind, default) for field, kind, default in _fields(struct)]
+        rows = [(code(field), kind, default) for field, kind, default in fields(struct)]
         parts += [
             f"### `{name}`",
-            _prose(struct.__doc__),
+            prose(struct.__doc__),
             table(["field", "type", "default"], rows),
         ]
-    person = ", ".join(f"`{field}`" for field, _, _ in _fields(Person))
-    parts.append(f"A *Person* has the fields {person}. {_prose(Person.__doc__)}")
+    person = ", ".join(f"`{field}`" for field, _, _ in fields(Person))
+    parts.append(f"A *Person* has the fields {person}. {prose(Person.__doc__)}")
     return "\n\n".join(parts)
 
 
 def outcome_fields() -> str:
     """What an outcome says."""
     rows = [
-        (_code(name), "text" if name == "state" else kind, outcomes.FIELDS[name])
-        for name, kind, _ in _fields(outcomes.Outcome)
+        (code(name), "text" if name == "state" else kind, outcomes.FIELDS[name])
+        for name, kind, _ in fields(outcomes.Outcome)
     ]
     return table(["field", "type", "holds"], rows)
 
 
 def outcome_states() -> str:
     """How a notification may end."""
-    return table(["state", "means"], [(_code(s), text) for s, text in outcomes.STATES.items()])
+    return table(["state", "means"], [(code(s), text) for s, text in outcomes.STATES.items()])
 
 
 def catalog_events() -> str:
@@ -166,13 +104,13 @@ def catalog_events() -> str:
 
 
 def _catalog_event(catalog: Catalog, kind: EventType) -> str:
-    causes = [_code(n.id) + _when(n) for n in catalog.triggered_by(kind.type)]
-    settles = [_code(n.id) for n in catalog.stopped_by(kind.type)]
+    causes = [code(n.id) + _when(n) for n in catalog.triggered_by(kind.type)]
+    settles = [code(n.id) for n in catalog.stopped_by(kind.type)]
     effects = [f"Causes {', '.join(causes)}."] if causes else []
     effects += [f"Settles {', '.join(settles)}."] if settles else []
     case = f"The case is its `{kind.correlation}`." if kind.correlation else "It names no case."
     rows = [
-        (_code(name), variable.type, _limit(variable), _required(variable), variable.doc)
+        (code(name), variable.type, _limit(variable), _required(variable), variable.doc)
         for name, variable in kind.data.items()
     ]
     return "\n\n".join(
@@ -208,10 +146,10 @@ def journal_events() -> str:
     shared = {"moved"}
     rows = [
         (
-            _code(type_name(struct)),
+            code(type_name(struct)),
             "fact" if struct.FACT else "decision",
-            _sentence(_prose(struct.__doc__).partition(": ")[2]),
-            ", ".join(_code(f) for f, _, _ in _fields(struct) if f not in shared),
+            _sentence(prose(struct.__doc__).partition(": ")[2]),
+            ", ".join(code(f) for f, _, _ in fields(struct) if f not in shared),
         )
         for struct in TYPES.values()
     ]
@@ -222,8 +160,8 @@ def journal_values() -> str:
     """The values that journalled events are made of."""
     parts = []
     for struct in (Head, Route, Moved, Facts, ChannelFacts):
-        rows = [(_code(name), kind, default) for name, kind, default in _fields(struct)]
-        parts += [f"### {struct.__name__}", _prose(struct.__doc__)]
+        rows = [(code(name), kind, default) for name, kind, default in fields(struct)]
+        parts += [f"### {struct.__name__}", prose(struct.__doc__)]
         parts.append(table(["field", "type", "default"], rows))
     return "\n\n".join(parts)
 
@@ -237,10 +175,10 @@ def notice_variables() -> str:
     rows = []
     for name, notice in sorted(catalog.notices.items()):
         variables = [
-            _code(variable) + ("" if declared.required else "?")
+            code(variable) + ("" if declared.required else "?")
             for variable, declared in catalog.variables(name).items()
         ]
-        rows.append((_code(name), notice.category, _life(notice), ", ".join(variables)))
+        rows.append((code(name), notice.category, _life(notice), ", ".join(variables)))
     return table(["notice", "category", "life", "variables"], rows)
 
 
@@ -268,10 +206,10 @@ def settings() -> str:
         if default is None:
             shown = "made once" if one.name in KEYS else "none"
         elif isinstance(default, tuple):
-            shown = _code(",".join(default))
+            shown = code(",".join(default))
         else:
-            shown = _code(default) or "empty"
-        rows.append((_code(one.name), _code(one.variable), shown, one.doc))
+            shown = code(default) or "empty"
+        rows.append((code(one.name), code(one.variable), shown, one.doc))
     return table(["setting", "variable", "default", "meaning"], rows)
 
 
@@ -280,7 +218,7 @@ def settings_unread() -> str:
     files = [f for folder in ("hub", "web") for f in (ROOT / folder).rglob("*.py")]
     text = "\n".join(f.read_text(encoding="utf-8") for f in files)
     unread = [
-        _code(one.name)
+        code(one.name)
         for one in describe()
         if not re.search(rf"\b(?:settings|told)\.{one.name}\b|\bkey\(\"{one.name}\"\)", text)
         and f"self.{one.name}" not in text
@@ -312,7 +250,7 @@ def policy_classes() -> str:
 def policy_numbers() -> str:
     """The other numbers of the default policy."""
     rows = [
-        (_code(field.name), _span(getattr(DEFAULT, field.name)))
+        (code(field.name), _span(getattr(DEFAULT, field.name)))
         for field in msgspec.structs.fields(Policy)
         if field.name.endswith("_ms")
     ]
@@ -332,25 +270,25 @@ def _span(ms: int) -> str:
 
 def decision_steps() -> str:
     """The steps of a decision, in order."""
-    rows = [(i, _code(step.__name__), _prose(step.__doc__)) for i, step in enumerate(STEPS, 1)]
+    rows = [(i, code(step.__name__), prose(step.__doc__)) for i, step in enumerate(STEPS, 1)]
     return table(["", "step", "what it asks"], rows)
 
 
 def decision_reasons() -> str:
     """Every reason that a decision can give."""
-    return ", ".join(_code(reason) for reason in REASONS)
+    return ", ".join(code(reason) for reason in REASONS)
 
 
 def sandbox_fates() -> str:
     """The addresses with a fixed fate, and the faults that are drawn."""
-    rows = [(_code(number), _code(fault)) for number, fault in SPECIAL.items()]
-    drawn = ", ".join(_code(fault) for fault in FAULTS)
+    rows = [(code(number), code(fault)) for number, fault in SPECIAL.items()]
+    drawn = ", ".join(code(fault) for fault in FAULTS)
     return table(["ends in", "meets"], rows) + f"\n\nFaults by name: {drawn}."
 
 
 def fail_points() -> str:
     """Where a process can be told to die."""
-    return table(["point", "when it dies"], [(_code(n), doc) for n, doc in POINTS.items()])
+    return table(["point", "when it dies"], [(code(n), doc) for n, doc in POINTS.items()])
 
 
 def faults() -> str:
@@ -383,43 +321,12 @@ def csv_columns() -> str:
         alike.setdefault(doc if name[-1].isdigit() else f"{name}\0{doc}", []).append(name)
     rows = []
     for doc, names in alike.items():
-        shown = _code(names[0]) if len(names) == 1 else f"`{names[0]}` to `{names[-1]}`"
+        shown = code(names[0]) if len(names) == 1 else f"`{names[0]}` to `{names[-1]}`"
         rows.append((shown, doc.rpartition("\0")[2]))
     return table(["column", "holds"], rows)
 
 
 # Speed ------------------------------------------------------------------------------------------
-
-
-def smpp_fields() -> str:
-    """What ``[lane.smpp]`` may hold."""
-    hints = get_type_hints(Smpp, include_extras=True)
-    rows = [
-        (_code(name), kind, default, _described(hints[name]))
-        for name, kind, default in _fields(Smpp)
-    ]
-    return table(["field", "type", "default", "meaning"], sorted(rows, key=_required_first))
-
-
-def _described(kind: Any) -> str:
-    return next(meta.description for meta in kind.__metadata__ if meta.description)
-
-
-def _required_first(row: tuple[str, str, str, str]) -> bool:
-    return row[2] != "required"
-
-
-def smpp_codes() -> str:
-    """What follows from each status, and where its meaning comes from."""
-    rows = [
-        (_code(written(code.status)), code.name, code.outcome, code.source)
-        for code in CODES.values()
-    ]
-    rows += [
-        (_code(written(one.status)), one.name, "bind: twice a minute", one.source)
-        for one in REFUSALS.values()
-    ]
-    return table(["status", "name", "what follows", "source"], rows)
 
 
 def channels_speed() -> str:
@@ -519,8 +426,8 @@ def commands() -> str:
         options = [p for p in command.params if p.param_type_name == "option"]
         words = [_argument(p) for p in arguments]
         parts.append(f"### `{' '.join([name, *words])}`")
-        parts.append(_prose(command.help))
-        rows = [(_code(_argument(p)), _default(p), p.help or "") for p in arguments]
+        parts.append(prose(command.help))
+        rows = [(code(_argument(p)), _default(p), p.help or "") for p in arguments]
         rows += [(_option(p), _default(p), p.help or "") for p in options if not p.hidden]
         if rows:
             parts.append(table(["argument", "default", "meaning"], rows))
@@ -533,7 +440,7 @@ def _argument(parameter: Any) -> str:
 
 
 def _option(parameter: Any) -> str:
-    return ", ".join(_code(name) for name in (*parameter.opts, *parameter.secondary_opts))
+    return ", ".join(code(name) for name in (*parameter.opts, *parameter.secondary_opts))
 
 
 def _default(parameter: Any) -> str:
@@ -544,7 +451,7 @@ def _default(parameter: Any) -> str:
         return ""
     if isinstance(default, bool):
         return "yes" if default else "no"
-    return _code(default)
+    return code(default)
 
 
 def handlers() -> list[tuple[str, str, Any]]:
@@ -565,9 +472,7 @@ def handlers() -> list[tuple[str, str, Any]]:
 
 def routes() -> str:
     """Every route, and what it is for."""
-    rows = [
-        (method, _code(path), _prose(handler.fn.__doc__)) for method, path, handler in handlers()
-    ]
+    rows = [(method, code(path), prose(handler.fn.__doc__)) for method, path, handler in handlers()]
     return table(["method", "path", "what it does"], rows)
 
 
@@ -587,8 +492,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "decision-steps": decision_steps,
     "decision-reasons": decision_reasons,
     "sandbox-fates": sandbox_fates,
-    "smpp-fields": smpp_fields,
-    "smpp-codes": smpp_codes,
+    "smpp-fields": carriers.smpp_fields,
+    "smpp-codes": carriers.smpp_codes,
+    "cmpp-fields": carriers.cmpp_fields,
+    "cmpp-codes": carriers.cmpp_codes,
+    "cmpp-stats": carriers.cmpp_stats,
     "speed": speed,
     "channels-speed": channels_speed,
     "cluster-speed": cluster_speed,

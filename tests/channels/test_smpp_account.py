@@ -52,7 +52,7 @@ def test_a_carriers_own_codes_are_read() -> None:
         ("sender", '"烽火"', "smpp.sender must be ASCII"),
         ("sender", '"123456789012345678901"', "smpp.sender and its extension"),
         ("answered_id", '"octal"', "smpp.answered_id"),
-        ("tls_ca", '"ca.pem"', "smpp.tls is false"),
+        ("tls_ca", '"ca.pem"', "smpp.tls_ca is given"),
         ("codes", '{"full" = "content"}', "smpp.codes: 'full' is no status"),
         ("codes", '{"0x401" = "bad"}', "smpp.codes"),
     ],

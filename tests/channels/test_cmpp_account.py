@@ -1,0 +1,74 @@
+"""CMPP accounts in a lanes file, and what is said of those that cannot be one."""
+
+import pytest
+
+from channels.cmpp_account import Cmpp
+from channels.lanes import LanesError, load_lanes
+
+LANE = """
+[[lane]]
+name = "sms-cmcc"
+channel = "{channel}"
+provider = "{provider}"
+rate_per_s = 100
+"""
+ACCOUNT = {
+    "host": '"127.0.0.1"',
+    "port": "7890",
+    "source_addr": '"901783"',
+    "password_env": '"CMCC_SECRET"',
+}
+
+
+def file(provider: str = "cmpp2", channel: str = "sms", **fields: str) -> str:
+    lines = [f"{name} = {value}" for name, value in {**ACCOUNT, **fields}.items() if value]
+    lane = LANE.format(provider=provider, channel=channel)
+    return lane + "[lane.cmpp]\n" + "\n".join(lines)
+
+
+@pytest.mark.parametrize("provider", ["cmpp2", "cmpp3"])
+def test_what_is_not_said_is_usual(provider: str) -> None:
+    lane = load_lanes(file(provider))["sms-cmcc"]
+    assert lane.cmpp == lane.account
+    assert lane.cmpp == Cmpp(
+        host="127.0.0.1", port=7890, source_addr="901783", password_env="CMCC_SECRET"
+    )
+    assert (lane.cmpp.window, lane.cmpp.fee_type, lane.cmpp.proof_required) == (16, "01", True)
+
+
+def test_a_carriers_own_codes_are_read() -> None:
+    cmpp = load_lanes(file(codes='{"117" = "content", "9" = "recipient"}'))["sms-cmcc"].cmpp
+    assert cmpp is not None
+    assert cmpp.own_codes() == {117: "content", 9: "recipient"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("source_addr", "", "missing required field `source_addr`"),
+        ("source_addr", '"9017834"', "sms-cmcc: cmpp.source_addr must be at most 6"),
+        ("service_id", '"烽火"', "cmpp.service_id must be ASCII"),
+        ("fee_user_type", "4", r"`int` <= 3 - at `\$.lane\[0\].cmpp.fee_user_type`"),
+        ("fee_code", '"1000000"', "cmpp.fee_code must be at most 6"),
+        ("sender", '"TRAFFIC"', "cmpp.sender must be digits"),
+        ("sender", '"1234567890123456789012"', "cmpp.sender and its extension"),
+        ("password_env", '"HUB_KEK"', "cmpp.password_env"),
+        ("codes", '{"0x75" = "content"}', "cmpp.codes: '0x75' is no result like 117"),
+    ],
+)
+def test_what_is_wrong_is_named(field: str, value: str, said: str) -> None:
+    with pytest.raises(LanesError, match=said):
+        load_lanes(file(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("provider", "channel", "said"),
+    [
+        ("smpp", "sms", r"provider smpp and a table \[lane.smpp\] go together"),
+        ("sandbox", "sms", r"provider cmpp2 or cmpp3 and a table \[lane.cmpp\] go together"),
+        ("cmpp3", "voice", "cmpp3 carries channel sms only"),
+    ],
+)
+def test_an_account_goes_with_its_protocol(provider: str, channel: str, said: str) -> None:
+    with pytest.raises(LanesError, match=said):
+        load_lanes(file(provider, channel))
