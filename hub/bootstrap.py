@@ -5,14 +5,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from msgspec.structs import replace
 
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
 from channels.inbox import InboxChannel, InboxStore
-from channels.lanes import Lanes, load_lanes
+from channels.lanes import Lanes
 from channels.sandbox import SandboxChannel
 from hub.failpoints import (
     around_channels,
@@ -22,6 +19,7 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
+from hub.lanes_file import SMTP, LanesFile, read_lanes
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings
 from preferences import store as preference_store
@@ -47,17 +45,12 @@ from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.wording_versions import load_wording
 
-SMTP = "smtp"
-"""The provider of e-mail lanes once a mail server is set."""
-
 YOUNG = 20_000
 """Values made before the collector looks at them: those of a batch or two, a few MB."""
 
 SWITCH_S = 0.0005
 """A commit asks for the interpreter a handful of times; at Python's own 5 ms each it would wait
 longer than the disk takes."""
-
-LANES = Path(__file__).parent.parent / "channels" / "lanes.toml"
 
 
 @dataclass
@@ -77,6 +70,7 @@ class Hub:
     commands: Commands
     reading: Reading
     entropy: Entropy
+    lanes_file: LanesFile
 
     @property
     def swept(self) -> Swept:
@@ -89,8 +83,8 @@ class Hub:
         self.bed.ring()
 
     def wrong(self) -> Sequence[str]:
-        """Nothing is elsewhere."""
-        return ()
+        """Nothing is elsewhere, but the lanes file may be unusable."""
+        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -139,9 +133,7 @@ def documents(
     wordings = {
         name: load_wording(name, files, hosts=hosts) for name, files in catalog.files.items()
     }
-    lanes = lanes or load_lanes((settings.lanes or LANES).read_text(encoding="utf-8"))
-    if settings.smtp_host:
-        lanes = Lanes(replace(x, provider=SMTP) if x.channel == "email" else x for x in lanes)
+    lanes = lanes or read_lanes(settings)
     rules = rules_of(catalog, hosts)
     return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts, rules)
 
@@ -204,17 +196,21 @@ def open_hub(
         hub_key(settings),
     )
     followed = around_followed(store, point)
-    follower = following.Follower(followed, Refresher(store, river, seed).refresh)
+    # lanes that were handed in are no file's
+    lanes_file = LanesFile(settings, seed.lanes)
+    refresher = Refresher(store, river, seed, lanes_file.look if lanes is None else lambda: None)
+    follower = following.Follower(followed)
     swept = sweeps.SqlSweeps(store)
     owned = lane_owner.Ownership(store.transaction)
     bed = LocalBed(
-        river, bells, store, channels, follower, swept, owned, journal.timers, clock, pace
-    )
+        river, bells, store, channels, follower, swept, owned, journal.timers, clock,
+        refresher.refresh, pace,
+    )  # fmt: skip
     commands = Commands(river, inbox, bed.ring, at_once)
     reading = Reading(store, vault, index, lambda: river.documents, topics.backlog)
     return Hub(
         settings, clock, store, journal, topics, vault, river, bed, inbox, channels,
-        commands, reading, os.urandom,
+        commands, reading, os.urandom, lanes_file,
     )  # fmt: skip
 
 

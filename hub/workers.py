@@ -19,7 +19,9 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from channels.base import Channel
-from channels.lanes import Breaker, Lanes, Pacer
+from channels.breaker import Breaker
+from channels.lanes import Lanes
+from channels.pacer import Pacer
 from hub.bootstrap import settle
 from hub.cluster import ClusterHub, open_cluster
 from hub.failpoints import around_bed, around_followed, around_handlers
@@ -28,12 +30,14 @@ from hub.settings import Settings
 from streams.clock import Clock
 from streams.core.policy import HOUR_MS
 from streams.kafka_bed import KafkaBed
+from streams.lane_loads import per_second
 from streams.lane_owner import Ownership
 from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
 from streams.pipeline.route import route
+from streams.pipeline.shifting import TEND_MS, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.projections.following import Follower
@@ -182,9 +186,11 @@ class Worker:
         return self._serving("router", serve), {}
 
     def dispatcher(self) -> tuple[dict[str, Handler], dict[str, Step]]:
-        handlers = self._serving("dispatcher", _Lanes(self._hub).serve)
+        lanes = _Lanes(self._hub)
+        handlers = self._serving("dispatcher", lanes.serve)
         lines = self._hub.channels.items()
-        return handlers, {f"line {name}": self._collecting(line) for name, line in lines}
+        steps = {f"line {name}": self._collecting(line) for name, line in lines}
+        return handlers, {**steps, "lanes": lanes.tend}
 
     def receiver(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         async def parked(partition: Partition, records: Sequence[Record]) -> bool:
@@ -309,14 +315,27 @@ class _Lanes:
             work = self._works[partition] = await self._claimed(partition)
         return await dispatch(self._hub.river, work, records)
 
+    async def tend(self) -> int:
+        """Look after the lanes this worker hands over on."""
+        for name, breaker in list(self._breakers.items()):
+            await tend(self._hub.river, name, breaker, self._loads)
+        return TEND_MS
+
+    async def _loads(self) -> Mapping[str, int]:
+        now_ms = self._hub.clock.now_ms()
+        return await self._hub.reads(per_second, self._hub.store.readers, now_ms)
+
     async def _claimed(self, partition: Partition) -> LaneWork:
         hub = self._hub
         name, urgent = self._lanes[partition.topic]
         lane = hub.river.documents.lanes[name]
         now_ms = hub.clock.now_ms()
-        pacer = Pacer(lane.rate_per_s, urgent, hub.settings.partitions, now_ms)
-        breaker = self._breakers.setdefault(partition.topic, Breaker())
-        work = _OwnedLane(partition, name, hub.channels[lane.provider], pacer, breaker, urgent)
+        partitions = hub.settings.partitions
+        pacer = Pacer(lane.rate_per_s, urgent, partitions, now_ms, lane.urgent_percent)
+        breaker = self._breakers.setdefault(name, Breaker())
+        work = _OwnedLane(
+            partition, name, hub.channels[lane.via], pacer, breaker, urgent, partitions
+        )
         work.claim = await hub.reads(
             self._ownership.claim, partition.topic, partition.number, self._owner, now_ms
         )

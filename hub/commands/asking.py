@@ -75,7 +75,7 @@ def history(
     if not legs:
         fail(f"nothing is known of {recipient}")
     rows = [
-        (_moment(leg.at_ms), leg.notice, leg.channel, leg.status, leg.reason, leg.stream)
+        (moment_of(leg.at_ms), leg.notice, leg.channel, leg.status, leg.reason, leg.stream)
         for leg in legs
     ]
     table("", ("last moved", "notice", "channel", "status", "reason", "id"), rows)
@@ -102,7 +102,8 @@ def explain(
         say(text(story, language))
 
 
-def _moment(ms: int) -> str:
+def moment_of(ms: int) -> str:
+    """A time as the clock in China shows it."""
     from preferences.rules import CHINA
     from streams.core.names import moment
 

@@ -44,6 +44,8 @@ async def receive(
     returns."""
     strangers = await _join(river, receipts)
     if late:
+        for answer in late:
+            river.unanswered.answered(answer.lane, answer.attempt)
         await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
     if strangers:
         now_ms = river.clock.now_ms()

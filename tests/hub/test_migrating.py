@@ -21,8 +21,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from channels.breaker import Breaker
 from channels.inbox import InboxStore
-from channels.lanes import Breaker, Pacer
+from channels.pacer import Pacer
 from hub.bootstrap import documents, hub_key, inbox_seals, open_store, open_vault
 from hub.clock import Virtual
 from hub.folder import JOURNAL, Occupied, held

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from channels.base import Accepted, Receipt
-from channels.lanes import Breaker, Pacer
+from channels.breaker import Breaker
+from channels.pacer import Pacer
 from preferences.recipient import Profile, Recipient
 from preferences.rules import DAY_MS
 from streams.core import events as e
