@@ -83,7 +83,11 @@ class Hub:
         self.bed.ring()
 
     def wrong(self) -> Sequence[str]:
-        """Nothing is elsewhere, but the lanes file may be unusable."""
+        """Nothing is elsewhere."""
+        return ()
+
+    def notes(self) -> Sequence[str]:
+        """What people should look at although the hub goes on."""
         return [self.lanes_file.wrong] if self.lanes_file.wrong else []
 
     async def close(self) -> None:

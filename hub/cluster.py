@@ -68,10 +68,12 @@ class ClusterHub:
         """Whoever follows the journal is another process, and looks every second."""
 
     def wrong(self) -> Sequence[str]:
-        found = (
-            self.patience.wrong, self.topics.wrong, self.lag.wrong, self.lanes_file.wrong,
-        )  # fmt: skip
+        found = (self.patience.wrong, self.topics.wrong, self.lag.wrong)
         return [sentence for sentence in found if sentence]
+
+    def notes(self) -> Sequence[str]:
+        """What people should look at although the hub goes on."""
+        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
 
     async def close(self) -> None:
         for channel in self.channels.values():

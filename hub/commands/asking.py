@@ -7,7 +7,7 @@ import typer
 from hub.commands.console import Json, an_id, fail, say, say_json, settings, table
 
 if TYPE_CHECKING:
-    from streams.views import Parts
+    from streams.views import Cost, Parts
 
 
 def report(
@@ -33,6 +33,8 @@ def report(
         _show_parts("By channel", known.by_channel)
         _show_parts("By carrier", known.by_carrier)
         _show_parts("By notice", known.by_notice)
+        if known.costs:
+            _show_costs({"(all)": known.cost, **known.costs})
     if again != known:
         fail(f"the journal counts {again.total.notifications:,} otherwise: see `hub rebuild`")
 
@@ -56,6 +58,16 @@ def _show_parts(title: str, parts: "dict[str, Parts]") -> None:
         for name, one in parts.items()
     ]
     table(title, ("", *PARTS.values()), rows)
+    say()
+
+
+def _show_costs(costs: "dict[str, Cost]") -> None:
+    """In the currency unit of the lanes file."""
+    rows = [
+        (name, one.messages, one.segments, f"{one.cost / 10_000:,.2f}", f"{one.each:.4f}")
+        for name, one in costs.items()
+    ]
+    table("Cost of what was accepted", ("", "messages", "segments", "cost", "each"), rows)
     say()
 
 

@@ -25,12 +25,11 @@ def show(context: typer.Context, language: Language = "en", json: Json = False) 
         return
     from hub.books import open_books
     from hub.clock import clock_of
-    from streams.lane_views import lane_views
 
     told = settings()
     with open_books(told) as books:
         now_ms = clock_of(told.clock).now_ms()
-        views = lane_views(books.store, books.keys, books.documents.lanes, now_ms, language)
+        views = books.reading.lanes(now_ms, language)
     if json:
         say_json(views)
         return

@@ -43,7 +43,7 @@ from streams.pipeline.river import (
     entry,
     open_content,
 )
-from streams.pipeline.shifting import Drip, paused_per_s, shift, stop_wording
+from streams.pipeline.shifting import Drip, Key, key_of, paused_per_s, shift, stop_wording
 from streams.pipeline.stopping import redecide_overtaken
 from streams.topics import Record, dispatch_topic
 
@@ -111,6 +111,7 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
     """Hand one slice over. The caller acknowledges it when this returns, unless it says that
     something was left undone."""
     waiting = [decode_dispatch(record.value) for record in records]
+    fixed: set[Key] = set()
     while waiting and not lane.leaving:
         now_ms = river.clock.now_ms()
         barred = _barred(river, lane.name, waiting)
@@ -120,8 +121,8 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
             await _decide_again(river, stale)
         allowed = _allowed(river, lane, now_ms, len(waiting))
         if allowed < 1:
-            moved = await _shift(river, lane, waiting, now_ms)
-            waiting = [r for r in waiting if r.stream not in moved]
+            moved = await _shift(river, lane, waiting, now_ms, fixed)
+            waiting = [r for r in waiting if key_of(r) not in moved]
             if waiting and not moved:
                 next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
                 await river.clock.sleep_ms(min(max(next_ms - now_ms, 1), NAP_MS))
@@ -154,9 +155,9 @@ def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
 
 
 async def _shift(
-    river: River, lane: LaneWork, waiting: Sequence[Dispatch], now_ms: int
-) -> set[bytes]:
-    """Some of what waits for a lane that takes nothing goes by others; the streams that do."""
+    river: River, lane: LaneWork, waiting: Sequence[Dispatch], now_ms: int, fixed: set[Key]
+) -> set[Key]:
+    """Some of what waits for a lane that takes nothing goes by others; the records that do."""
     lanes = river.documents.lanes
     if lane.name not in lanes or not waiting:
         return set()
@@ -169,7 +170,7 @@ async def _shift(
     may = lane.drip.allow(now_ms, per_s * 1_000 // lane.partitions)
     if not may:
         return set()
-    moved = await shift(river, lane.name, waiting, may)
+    moved = await shift(river, lane.name, waiting, may, fixed)
     lane.drip.take(len(moved))
     return moved
 

@@ -7,6 +7,7 @@ by its dispatcher, at a capped pace: only what is untouched, and never all at on
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 
 from channels.breaker import OPEN_MS, Breaker
 from channels.lanes import WHOLE, Lane, Lanes
@@ -48,6 +49,8 @@ TEND_MS = 1_000
 
 SHIFTED = "shifted"
 """The reason of a decision that moves a message from one lane to another."""
+
+Key = tuple[bytes, int]
 
 Loads = Callable[[], Awaitable[Mapping[str, int]]]
 """Calls a second that each lane has made in the last minute, over all workers."""
@@ -206,32 +209,39 @@ async def stop_wording(river: River, name: str, notice: str, code: str) -> None:
 
 
 async def shift(
-    river: River, name: str, waiting: Sequence[Dispatch], most: int = SHIFT_MAX
-) -> set[bytes]:
-    """Decide up to ``most`` again, so that they go by other lanes; the streams seen to. What was
-    ever handed over without an answer stays, and so does what no other lane serves."""
+    river: River, name: str, waiting: Sequence[Dispatch], most: int, fixed: set[Key]
+) -> set[Key]:
+    """Decide up to ``most`` again, so that they go by other lanes; the records seen to. What was
+    ever handed over without an answer stays, and is added to ``fixed``, which is not looked at;
+    and so does what no other lane serves."""
     lanes = river.documents.lanes
-    some = [r for r in waiting if _has_another(lanes, name, r)][: min(most, SHIFT_MAX)]
+    may = (r for r in waiting if key_of(r) not in fixed and _has_another(lanes, name, r))
+    some = list(islice(may, min(most, SHIFT_MAX)))
     if not some:
         return set()
     rows = await river.journal.read([r.stream for r in some])
     states = {s: state_of(told) for s, told in rows.items()}
     ready = {r.stream: states[r.stream] for r in some if _is_ready(states.get(r.stream), r)}
-    staying = {stream for stream, state in ready.items() if state.unknown}
-    moving = {stream: state for stream, state in ready.items() if stream not in staying}
-    staying |= await _move(river, name, moving)
-    gone = {r.stream for r in some} - staying
-    await resume_streams(river, sorted(gone))
+    fixed |= {(stream, state.version) for stream, state in ready.items() if state.unknown}
+    moving = {stream: state for stream, state in ready.items() if not state.unknown}
+    staying = fixed | await _move(river, name, moving)
+    gone = {key_of(r) for r in some} - staying
+    await resume_streams(river, sorted({stream for stream, _ in gone}))
     return gone
 
 
-async def _move(river: River, name: str, moving: Mapping[bytes, State]) -> set[bytes]:
+def key_of(record: Dispatch) -> Key:
+    """What tells a record from an older one of the same message."""
+    return record.stream, record.version
+
+
+async def _move(river: River, name: str, moving: Mapping[bytes, State]) -> set[Key]:
     """Journal where these go instead; those that have no other way after all."""
     ground = await background(river, [s.head for s in moving.values() if s.head])
     now_ms = river.clock.now_ms()
     away = NO_HISTORY._replace(avoid=frozenset({name}))
     units: list[Unit] = []
-    staying: set[bytes] = set()
+    staying: set[Key] = set()
     for stream, state in moving.items():
         assert state.head is not None
         known = ground.people.get(state.head.recipient)
@@ -240,7 +250,7 @@ async def _move(river: River, name: str, moving: Mapping[bytes, State]) -> set[b
             river, same_leg(state, stream, SHIFTED, away), known, event, now_ms
         )
         if verdict.lane == name:
-            staying.add(stream)
+            staying.add((stream, state.version))
         else:
             units.append(unit)
     changed: set[str] = set()

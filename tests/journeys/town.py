@@ -33,7 +33,7 @@ from streams.core.lifecycle import State
 from streams.local import Pace
 from streams.pipeline.river import open_content, state_of
 from streams.projections.following import Follower
-from streams.recount import counted, recount, report
+from streams.recount import charged, counted, recount, report
 from templates.catalog_files import Catalog
 
 SHANGHAI = timezone(timedelta(hours=8))
@@ -183,7 +183,7 @@ class Town:
         """The projections, brought up to date, say what a recount of the journal says."""
         await self._director.follow()
         with self.hub.store.readers.connect() as connection:
-            assert report(counted(connection)) == recount(self.hub.store)
+            assert report(counted(connection), charged(connection)) == recount(self.hub.store)
         assert list(self.hub.store.verify()) == []
 
     def forge(self, pos: int) -> None:

@@ -75,7 +75,7 @@ class Watch:
             if isinstance(event, e.StopRecorded):
                 self.stops.append(line)
             elif isinstance(event, e.Shifted):
-                self.hits[f"lanes share {event.share}"] += 1
+                self.hits["lanes given up" if event.share == 0 else "lanes given back"] += 1
             elif isinstance(event, e.PreferenceChanged):
                 chosen = self.world.chosen[line.row.stream, line.row.version]
                 self.choices[event.recipient].append((line.commit, chosen))
