@@ -11,7 +11,7 @@ from hub.commands.publishing import beside, me
 if TYPE_CHECKING:
     from streams.lane_views import LaneView
 
-lanes = typer.Typer(invoke_without_command=True, help="How the lanes stand; and steering them.")
+lanes = typer.Typer(invoke_without_command=True)
 
 LaneName = Annotated[str, typer.Argument(help="The lane's name, as the lanes file has it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled.")]
