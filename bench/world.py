@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from channels.lanes import Lanes, load_lanes
+from channels.lanes import Lanes
+from channels.lanes_file import load_lanes
 from channels.sandbox_model import Faults
 from preferences import store as preference_store
 from preferences.recipient import ContactPoint, Profile

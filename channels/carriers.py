@@ -18,6 +18,9 @@ CARRIERS = ("cmcc", "cucc", "ctcc", "cbn")
 INTL = "intl"
 """The carrier of every number outside +86."""
 
+PORTED = "ported"
+"""The carrier of a number that its prefix's network refused, until a report names another."""
+
 TEXT_MAX = 40
 """Characters looked at: the longest number with its punctuation fits, a pasted page does not."""
 

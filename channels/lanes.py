@@ -1,137 +1,217 @@
-"""Lanes: which paced connection carries what, how fast, and when it is left alone. Pure.
+"""Lanes: which paced connection carries what, and which are open for whom. Pure.
 
-A *lane* is one connection to a provider with its contract. Each worker that owns a partition of a
-lane's topic paces it with a :class:`Pacer` of its own and watches it with a :class:`Breaker`;
-nothing is shared between workers, so the contract's rate is divided before it is handed out.
-
-Time is an argument everywhere, in whole milliseconds. Rates are whole milli-permits per second,
-which are micro-permits per millisecond: no rounding can add up to more than the contract.
+A *lane* is one connection to a provider with its contract, as the lanes file has it
+(`channels.lanes_file`). Its :class:`Standing` is what happened to it since: an operator paused it
+or gave it another weight, its breaker moved work away, a carrier refused a wording. How fast it
+goes is `channels.pacer`, when it is left alone `channels.breaker`.
 """
 
-import tomllib
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import gcd
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from channels import cmpp_account, smpp_account
-from channels.carrier_terms import Terms
-from channels.cmpp_account import Cmpp
-from channels.smpp_account import Smpp
+from channels.carriers import PORTED
+from channels.pacer import URGENT_PERCENT
 
 ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
+Registration = Literal["registered", "submitted", "refused"]
+Barred = Literal["paused", "wording", "segments", "avoided"]
+"""Why a lane that serves a carrier is left out: an operator paused it; the wording is not
+registered with it, or was refused there; the notice may be longer than it takes; it failed this
+message before."""
 
 DEFAULT_LANES = Path(__file__).with_name("lanes.toml")
 """The lanes a hub starts with: every provider is the sandbox, so nothing leaves the machine."""
 
 ANY = "*"
-"""Serves every carrier; tried after the lanes that name the carrier."""
+"""Among carriers: serves every one, tried after the lanes that name the carrier. Among notices:
+every notice that is not named."""
 
-SMPP = "smpp"
-CMPP = ("cmpp2", "cmpp3")
-"""The providers of lanes that have an account at a carrier: which protocol they speak there."""
-
-RATE_MAX = 100_000
-"""Permits a second. No carrier's contract comes near it; a typing error does."""
-
-PERMIT = 1_000_000
-"""Micro-permits in one permit."""
-
-NORMAL_SHARE = (4, 5)
-URGENT_SHARE = (1, 5)
-"""Urgent traffic has its own fifth, so that a backlog of the other kind cannot delay it."""
-
-BURST_MS = 100
-"""A bucket holds at most a tenth of a second of its rate (or one permit): carriers count in
-windows as short as that."""
-
-HALVE_MS = 1_000
-"""One batch brings many refusals for one cause: the rate is halved at most once in this time,
-and begins to recover after it."""
-
-RECOVERY_PER_S = 20
-"""A twentieth of the full rate comes back each second."""
-
-STEP_BACK_MS = 1_000
-"""A clock set back by less earns nothing until it has caught up; by more, the bucket begins anew,
-for a lane may not stand still for an hour."""
-
-FLOOR = 20
-"""Never below a twentieth of the full rate: a lane at nothing could not find out it is well."""
+WHOLE = 100
+"""Percent of its weight that a lane carries when nothing is wrong."""
 
 
 class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One paced connection. ``rate_per_s`` is the contract's, over all workers.
-
-    ``carriers`` names the networks it serves (``*`` for all); among equals the greater ``weight``
-    is tried first. ``segments_max`` is the longest message it takes (0: it counts none).
-    """
+    """One paced connection, as its contract has it: a table ``[[lane]]`` of the lanes file."""
 
     name: str
+    """Names its topics and its rows in the journal: it stays."""
     channel: ChannelName
     provider: str
+    """Who carries."""
     rate_per_s: int
+    """Calls a second by contract, over all workers."""
     carriers: tuple[str, ...] = (ANY,)
+    """The networks it serves; ``*``: all, after the lanes that name the network."""
     weight: int = 1
+    """How much of the work it takes, in proportion to others that name the same carrier."""
     segments_max: int = 0
+    """Segments of the longest message it takes; 0: it counts none."""
     paused: bool = False
-    smpp: Smpp | None = None
-    """The account at the carrier, where the provider is ``smpp``."""
-    cmpp: Cmpp | None = None
-    """The same, where it is ``cmpp2`` or ``cmpp3``."""
+    """Takes nothing."""
+    protocol: str = ""
+    """What is spoken there; left out: the provider's name says it (`sandbox`, `inbox`)."""
+    cost: int = 0
+    """Of one segment, or of one call where there are none, in 1/10000 of the currency unit."""
+    sender: str = ""
+    """The number or name it sends under; left out: that of whoever signs the notice."""
+    urgent_percent: int = URGENT_PERCENT
+    """Of the rate that is kept for emergencies and codes, in percent."""
+    wording: dict[str, Registration] = {}
+    """By notice, ``*`` for all others: whether its wording is registered with the carrier. What is
+    not ``registered`` never goes this way. Left out: the carrier asks for none."""
+    account: Any = None
+    """The table named like the protocol, in that protocol's own terms."""
 
     @property
-    def account(self) -> Terms | None:
-        """The account at a carrier, whatever the protocol."""
-        return self.smpp or self.cmpp
+    def via(self) -> str:
+        """The channel that carries it, as the hub names its channels."""
+        return self.protocol or self.provider
 
 
-class LanesError(ValueError):
-    """A lanes file that cannot be used; the text says where and why."""
+class Standing(NamedTuple):
+    """What happened to a lane, as the journal has it. ``share`` is the percent of its weight that
+    it carries (0: its breaker moved everything away); ``per_s`` and ``urgent_per_s`` how many that
+    wait for it move to other lanes a second meanwhile; ``stopped`` the wordings refused there."""
+
+    paused: bool = False
+    weight: int | None = None
+    share: int = WHOLE
+    per_s: int = 0
+    urgent_per_s: int = 0
+    stopped: frozenset[str] = frozenset()
+
+
+WELL = Standing()
+
+
+class Ways(NamedTuple):
+    """The lanes for one message: ``lanes``, best first. The first ``len(weights)`` share the work
+    in proportion; without weights the first takes all, and the others stand in for it."""
+
+    lanes: tuple[str, ...]
+    weights: tuple[int, ...] = ()
+
+
+NO_WAY = Ways(())
 
 
 class Lanes:
     """A snapshot of all lanes, for decisions: immutable, and cheap to ask."""
 
-    __slots__ = ("_named", "_open", "_rest")
+    __slots__ = ("_named", "_serving", "_standings", "_ways")
 
-    def __init__(self, lanes: Iterable[Lane]) -> None:
-        ordered = sorted(lanes, key=lambda lane: (-lane.weight, lane.name))
+    def __init__(
+        self, lanes: Iterable[Lane], standings: Mapping[str, Standing] | None = None
+    ) -> None:
+        self._standings = dict(standings or {})
+        ordered = sorted(lanes, key=lambda lane: (-self._weight(lane), lane.name))
         self._named = {lane.name: lane for lane in ordered}
-        running = [lane for lane in ordered if not lane.paused]
-        self._rest: dict[str, tuple[str, ...]] = {
-            channel: tuple(
-                lane.name for lane in running if lane.channel == channel and ANY in lane.carriers
-            )
-            for channel in {lane.channel for lane in ordered}
-        }
-        self._open: dict[tuple[str, str], tuple[str, ...]] = {}
-        for lane in running:
-            for carrier in lane.carriers:
-                if carrier != ANY:
-                    key = (lane.channel, carrier)
-                    self._open[key] = (*self._open.get(key, ()), lane.name)
-        for (channel, carrier), names in self._open.items():
-            rest = (name for name in self._rest[channel] if name not in names)
-            self._open[channel, carrier] = (*names, *rest)
+        self._serving: dict[tuple[str, str], tuple[Lane, ...]] = {}
+        self._ways: dict[tuple[str, str, frozenset[str]], Ways] = {}
 
-    def open_for(self, channel: str, carrier: str) -> tuple[str, ...]:
-        """Names of the lanes that may carry ``channel`` to ``carrier`` now, best first.
+    def serving(self, channel: str, carrier: str) -> tuple[Lane, ...]:
+        """Every lane with a contract for ``carrier``, also those that are paused: first those that
+        name it. An unknown carrier ("") gets only those that take all."""
+        key = channel, carrier
+        found = self._serving.get(key)
+        if found is None:
+            here = [lane for lane in self if lane.channel == channel]
+            own = [lane for lane in here if self._is_own(lane, carrier)]
+            rest = [lane for lane in here if ANY in lane.carriers or carrier == PORTED]
+            rest = [lane for lane in rest if lane not in own]
+            found = self._serving[key] = (*own, *rest)
+        return found
 
-        A lane that names the carrier goes before one that takes all; an unknown carrier ("") gets
-        only the latter.
+    def ways(self, channel: str, carrier: str, barred: frozenset[str] = frozenset()) -> Ways:
+        """Which lanes may carry ``channel`` to ``carrier`` now, without those ``barred`` for this
+        message.
+
+        Lanes that name the carrier share its work by weight. What one of them does not carry,
+        because its breaker has moved work away, goes to the others, then to those that take all. A
+        lane that carries nothing comes last of all: where there is no other, work waits for it.
         """
-        names = self._open.get((channel, carrier))
-        return self._rest.get(channel, ()) if names is None else names
+        key = channel, carrier, barred
+        found = self._ways.get(key)
+        if found is None:
+            found = self._ways[key] = self._plan(channel, carrier, barred)
+        return found
 
-    def pausing(self, names: Collection[str]) -> "Lanes":
-        """The same lanes with ``names`` paused too: by an operator, or by a breaker."""
-        return Lanes(
-            msgspec.structs.replace(lane, paused=True) if lane.name in names else lane
-            for lane in self
-        )
+    def _plan(self, channel: str, carrier: str, barred: frozenset[str]) -> Ways:
+        usable = [
+            lane
+            for lane in self.serving(channel, carrier)
+            if lane.name not in barred and not self.is_paused(lane.name)
+        ]
+        bearing = [lane for lane in usable if self.standing(lane.name).share]
+        down = [lane for lane in usable if lane not in bearing]
+        own = [lane for lane in usable if self._is_own(lane, carrier)]
+        first = [lane for lane in bearing if lane in own]
+        rest = [lane for lane in bearing if lane not in own]
+        if not first:
+            return _ways(rest, [self._load(lane) for lane in rest], down)
+        if not rest or any(self.standing(lane.name).share == WHOLE for lane in first):
+            return _ways(first, [self._load(lane) for lane in first], [*rest, *down])
+        left = sum(WHOLE * self._weight(lane) for lane in own) - sum(map(self._load, first))
+        spread = sum(map(self._load, rest))
+        weights = [self._load(lane) * spread for lane in first]
+        weights += [left * self._load(lane) for lane in rest]
+        return _ways([*first, *rest], weights, down)
+
+    def barred(
+        self, channel: str, carrier: str, notice: str, wording: str, segments: int
+    ) -> dict[str, Barred]:
+        """The lanes with a contract for ``carrier`` that may not carry this notice now, and why."""
+        found: dict[str, Barred] = {}
+        for lane in self.serving(channel, carrier):
+            if self.is_paused(lane.name):
+                found[lane.name] = "paused"
+            elif not self.is_registered(lane.name, notice, wording):
+                found[lane.name] = "wording"
+            elif 0 < lane.segments_max < segments:
+                found[lane.name] = "segments"
+        return found
+
+    def is_registered(self, name: str, notice: str, wording: str) -> bool:
+        """Whether the wording of a notice may go this way: the file says so, and the carrier has
+        not refused it since."""
+        known = self._named[name].wording
+        state = known.get(notice) or known.get(ANY, "registered" if not known else "submitted")
+        return state == "registered" and wording not in self.standing(name).stopped
+
+    def is_paused(self, name: str) -> bool:
+        return self._named[name].paused or self.standing(name).paused
+
+    def standing(self, name: str) -> Standing:
+        return self._standings.get(name, WELL)
+
+    def weight(self, name: str) -> int:
+        """An operator's, else the file's."""
+        return self._weight(self._named[name])
+
+    def with_standings(self, standings: Mapping[str, Standing]) -> "Lanes":
+        """The same lanes as they stand now."""
+        return Lanes(self, standings)
+
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        return self._standings
+
+    def _is_own(self, lane: Lane, carrier: str) -> bool:
+        """Whether a lane goes before others. Whose network a ported number is in is not known: a
+        lane that takes all goes before those of single networks."""
+        return (ANY if carrier == PORTED else carrier) in lane.carriers
+
+    def _weight(self, lane: Lane) -> int:
+        chosen = self.standing(lane.name).weight
+        return lane.weight if chosen is None else chosen
+
+    def _load(self, lane: Lane) -> int:
+        """How much it takes: of its weight, the share it carries."""
+        return self._weight(lane) * self.standing(lane.name).share
 
     def __getitem__(self, name: str) -> Lane:
         return self._named[name]
@@ -146,202 +226,32 @@ class Lanes:
         return len(self._named)
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    lane: list[Lane]
+def pick(lanes: tuple[str, ...], weights: tuple[int, ...], spread: int) -> str:
+    """The lane for a message whose hash is ``spread``: the same for the same message, and over
+    many in proportion to the weights."""
+    if not weights:
+        return lanes[0]
+    at = (spread >> SPREAD_BITS) % sum(weights)
+    for lane, weight in zip(lanes, weights, strict=False):
+        at -= weight
+        if at < 0:
+            return lane
+    raise AssertionError("the weights add up to more than what is left of the division")
 
 
-def load_lanes(toml_text: str) -> Lanes:
-    """Read a lanes file: a list of ``[[lane]]`` tables with the fields of :class:`Lane`.
-
-    Raises :class:`LanesError` for text that is no TOML, a field that is unknown, missing or of
-    another type, a name given twice, a rate outside 1 to ``RATE_MAX``, or an account at a carrier
-    that cannot be one.
-    """
-    try:
-        lanes = msgspec.convert(tomllib.loads(toml_text), _File).lane
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise LanesError(str(error)) from error
-    seen: set[str] = set()
-    for lane in lanes:
-        if lane.name in seen:
-            raise LanesError(f"lane {lane.name}: the name is given twice")
-        if not 1 <= lane.rate_per_s <= RATE_MAX:
-            raise LanesError(f"lane {lane.name}: rate_per_s must be 1 to {RATE_MAX}")
-        if fault := _account_fault(lane):
-            raise LanesError(f"lane {lane.name}: {fault}")
-        seen.add(lane.name)
-    return Lanes(lanes)
+def cost_of(lanes: Lanes, name: str, segments: int) -> int:
+    """Of one message, in 1/10000 of the currency unit: by segment, or by call where there are
+    none. A lane that is in the file no more costs nothing that is known."""
+    return lanes[name].cost * max(segments, 1) if name in lanes else 0
 
 
-def _account_fault(lane: Lane) -> str:
-    """What is wrong with how the lane reaches its carrier; "" when nothing is."""
-    if (lane.provider == SMPP) != (lane.smpp is not None):
-        return "provider smpp and a table [lane.smpp] go together"
-    if (lane.provider in CMPP) != (lane.cmpp is not None):
-        return "provider cmpp2 or cmpp3 and a table [lane.cmpp] go together"
-    if lane.account is not None and lane.channel != "sms":
-        return f"{lane.provider} carries channel sms only"
-    if lane.smpp is not None:
-        return smpp_account.fault_of(lane.smpp)
-    return cmpp_account.fault_of(lane.cmpp) if lane.cmpp is not None else ""
+SPREAD_BITS = 4
+"""The lowest bits of the hash spread releases over time: they need not also choose the lane."""
 
 
-class Pacer:
-    """A token bucket for one partition of one lane's topic.
-
-    Starts empty: a worker that takes a partition over cannot know what its predecessor spent in
-    the last tenth of a second, and a full bucket would spend it twice. So in every window of
-    ``w`` ms, over all owners of the partition, at most ``rate·w + burst`` permits are taken.
-    """
-
-    __slots__ = ("_at_ms", "_base", "_base_ms", "_level", "_rate", "burst", "full")
-
-    def __init__(self, rate_per_s: int, urgent: bool, partitions: int, now_ms: int) -> None:
-        """``rate_per_s`` is the lane's contract, ``partitions`` the number of its topic's."""
-        assert partitions >= 1
-        share, whole = URGENT_SHARE if urgent else NORMAL_SHARE
-        self.full = max(1, rate_per_s * 1_000 * share // (whole * partitions))
-        """Milli-permits a second when nothing is wrong."""
-        self.burst = max(PERMIT, self.full * BURST_MS)
-        """Micro-permits the bucket holds at most."""
-        self._rate = self._base = self.full
-        self._base_ms = self._at_ms = now_ms
-        self._level = 0
-
-    def permits(self, now_ms: int) -> int:
-        """How many calls may be made now."""
-        self._refill(now_ms)
-        return self._level // PERMIT
-
-    def take(self, n: int) -> None:
-        """Spend ``n`` of the permits last answered."""
-        assert 0 <= n * PERMIT <= self._level, "more than was permitted"
-        self._level -= n * PERMIT
-
-    def throttled(self, now_ms: int) -> None:
-        """The provider refused for rate: half the rate, and an empty bucket."""
-        self._refill(now_ms)
-        self._level = 0
-        if self._base < self.full and now_ms - self._base_ms < HALVE_MS:
-            return
-        self._base = self._rate = max(self._rate // 2, self.full // FLOOR, 1)
-        self._base_ms = now_ms
-
-    def next_ms(self, now_ms: int) -> int:
-        """When the next permit is there: ``now_ms`` if it already is."""
-        self._refill(now_ms)
-        missing = PERMIT - self._level
-        return now_ms if missing <= 0 else now_ms - (-missing // self._rate)
-
-    def _refill(self, now_ms: int) -> None:
-        """Count the time since the last call at the rate of then, which is never the higher."""
-        elapsed = now_ms - self._at_ms
-        if elapsed < -STEP_BACK_MS:
-            self._level, self._at_ms = 0, now_ms
-            self._base_ms = min(self._base_ms, now_ms)
-        if elapsed <= 0:
-            return
-        self._level = min(self.burst, self._level + elapsed * self._rate)
-        self._at_ms = now_ms
-        recovering = max(0, now_ms - self._base_ms - HALVE_MS)
-        regained = self.full * recovering // (RECOVERY_PER_S * 1_000)
-        self._rate = min(self.full, self._base + regained)
-
-
-ERRORS_MAX = 50
-ERRORS_WINDOW_S = 60
-"""So many errors in a minute open a lane's breaker, however many calls went well."""
-
-HALF_CALLS_MIN = 20
-HALF_WINDOW_S = 30
-"""Half of at least so many calls in half a minute open it too: a slow lane fails slowly."""
-
-OPEN_MS = 30_000
-"""How long an opened breaker lets nothing through before it probes."""
-
-PROBES = 5
-"""Calls let through to find out; all of them must go well."""
-
-PROBE_MS = 10_000
-"""Probes that were never answered are replaced after this time."""
-
-
-class Breaker:
-    """Watches one lane: ``closed`` calls go, ``open`` none, ``half_open`` a few to find out.
-
-    What counts as an error is the caller's to say: a provider's fault (transient, unknown, refused
-    connection, an account's refusal), never a recipient's.
-    """
-
-    __slots__ = ("_probes_left", "_probes_ms", "_probes_well", "_seconds", "_until_ms", "state")
-
-    def __init__(self) -> None:
-        self.state: Literal["closed", "open", "half_open"] = "closed"
-        self._seconds: deque[list[int]] = deque()  # [second, calls, errors], a minute of them
-        self._until_ms = 0
-        self._probes_left = 0
-        self._probes_ms = 0
-        self._probes_well = 0
-
-    def allow(self, now_ms: int, wanted: int) -> int:
-        """How many of ``wanted`` calls may be made; probes granted count as made."""
-        if self.state == "closed":
-            return wanted
-        if self.state == "open":
-            if now_ms < self._until_ms:
-                return 0
-            self.state, self._probes_well = "half_open", 0
-            self._grant_probes(now_ms)
-        elif self._probes_left == 0 and now_ms >= self._probes_ms + PROBE_MS:
-            self._grant_probes(now_ms)
-        granted = min(wanted, self._probes_left)
-        self._probes_left -= granted
-        return granted
-
-    def next_ms(self, now_ms: int) -> int:
-        """When :meth:`allow` may next answer something: ``now_ms`` if it does already."""
-        if self.state == "open":
-            return max(now_ms, self._until_ms)
-        if self.state == "half_open" and self._probes_left == 0:
-            return max(now_ms, self._probes_ms + PROBE_MS)
-        return now_ms
-
-    def record(self, now_ms: int, calls: int, errors: int) -> None:
-        """What came of ``calls`` that were made, of which ``errors`` were the provider's fault."""
-        assert 0 <= errors <= calls
-        if self.state == "half_open":
-            self._judge_probes(now_ms, calls, errors)
-            return
-        second = now_ms // 1_000
-        if not self._seconds or self._seconds[-1][0] < second:
-            self._seconds.append([second, 0, 0])
-        self._seconds[-1][1] += calls
-        self._seconds[-1][2] += errors
-        while self._seconds[0][0] <= second - ERRORS_WINDOW_S:
-            self._seconds.popleft()
-        if self.state == "closed" and errors and self._too_many(second):
-            self.trip(now_ms)
-
-    def trip(self, now_ms: int) -> None:
-        """Open at once: the provider refused the account or the sender, not a message."""
-        self.state, self._until_ms = "open", now_ms + OPEN_MS
-        self._seconds.clear()
-
-    def _too_many(self, second: int) -> bool:
-        if sum(errors for _, _, errors in self._seconds) >= ERRORS_MAX:
-            return True
-        recent = [row for row in self._seconds if row[0] > second - HALF_WINDOW_S]
-        calls = sum(row[1] for row in recent)
-        return calls >= HALF_CALLS_MIN and 2 * sum(row[2] for row in recent) >= calls
-
-    def _grant_probes(self, now_ms: int) -> None:
-        self._probes_left, self._probes_ms = PROBES, now_ms
-
-    def _judge_probes(self, now_ms: int, calls: int, errors: int) -> None:
-        if errors:
-            self.trip(now_ms)
-            return
-        self._probes_well += calls
-        if self._probes_well >= PROBES:
-            self.state = "closed"
-            self._seconds.clear()  # late answers of the time before
+def _ways(sharing: list[Lane], weights: list[int], others: list[Lane]) -> Ways:
+    names = tuple(lane.name for lane in (*sharing, *others))
+    if len(sharing) < 2:
+        return Ways(names)
+    common = gcd(*weights)
+    return Ways(names, tuple(weight // common for weight in weights))

@@ -14,6 +14,7 @@ from hub.commands import (
     doctoring,
     keeping,
     keys,
+    lanes,
     migrating,
     playing,
     publishing,
@@ -56,6 +57,7 @@ app.command()(bringing.publish)
 app.add_typer(bringing.recipients, name="recipients")
 app.add_typer(keys.keys, name="key")
 app.command()(asking.report)
+app.add_typer(lanes.lanes, name="lanes")
 app.command()(asking.history)
 app.command()(asking.explain)
 app.add_typer(quarantine.quarantine, name="quarantine")

@@ -5,15 +5,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-
-from msgspec.structs import replace
 
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
 from channels.inbox import InboxChannel, InboxStore
-from channels.lanes import CMPP, SMPP, Lanes, LanesError, load_lanes
+from channels.lanes import Lanes
 from channels.sandbox import SandboxChannel
 from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
@@ -25,6 +22,7 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
+from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError
 from preferences import store as preference_store
@@ -51,17 +49,12 @@ from templates.catalog_files import SEED, Catalog, read_catalog
 from templates.segments import split
 from templates.wording_versions import load_wording
 
-SMTP = "smtp"
-"""The provider of e-mail lanes once a mail server is set."""
-
 YOUNG = 20_000
 """Values made before the collector looks at them: those of a batch or two, a few MB."""
 
 SWITCH_S = 0.0005
 """A commit asks for the interpreter a handful of times; at Python's own 5 ms each it would wait
 longer than the disk takes."""
-
-LANES = Path(__file__).parent.parent / "channels" / "lanes.toml"
 
 
 @dataclass
@@ -81,6 +74,7 @@ class Hub:
     commands: Commands
     reading: Reading
     entropy: Entropy
+    lanes_file: LanesFile
 
     @property
     def swept(self) -> Swept:
@@ -99,6 +93,10 @@ class Hub:
     def absent(self) -> Sequence[str]:
         """All of its work is done in this process."""
         return ()
+
+    def notes(self) -> Sequence[str]:
+        """What people should look at although the hub goes on."""
+        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -147,22 +145,9 @@ def documents(
     wordings = {
         name: load_wording(name, files, hosts=hosts) for name, files in catalog.files.items()
     }
-    lanes = lanes or lanes_of(settings)
-    if settings.smtp_host:
-        lanes = Lanes(replace(x, provider=SMTP) if x.channel == "email" else x for x in lanes)
+    lanes = lanes or read_lanes(settings)
     rules = rules_of(catalog, hosts)
     return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts, rules)
-
-
-def lanes_of(settings: Settings) -> Lanes:
-    """The contracts with carriers. Raises :class:`LanesError`, or :class:`SettingsError` where
-    there is no such file."""
-    file = settings.lanes or LANES
-    try:
-        return load_lanes(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        kind = LanesError if isinstance(error, LanesError) else SettingsError
-        raise kind(f"lanes: {file}: {error}") from error
 
 
 def check_passwords(lanes: Lanes) -> None:
@@ -175,7 +160,7 @@ def check_passwords(lanes: Lanes) -> None:
 
 
 def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Channel]:
-    """Who carries, by the provider's name as lanes give it: the sandbox carrier's process, a mail
+    """Who carries, by the protocol's name as lanes give it: the sandbox carrier's process, a mail
     server where one is set, and the carriers where lanes have an account."""
     carriers: dict[str, Channel] = {
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
@@ -192,12 +177,10 @@ def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Cha
         for lane in lanes
         if lane.account is not None
     }
-    smpp = {lane.name: lane.smpp for lane in lanes if lane.smpp is not None}
-    if smpp:
+    if smpp := {lane.name: lane.account for lane in lanes if lane.via == SMPP}:
         carriers[SMPP] = SmppChannel(clock, smpp, passwords, split, Random())
     for name in CMPP:
-        cmpp = {x.name: x.cmpp for x in lanes if x.cmpp is not None and x.provider == name}
-        if cmpp:
+        if cmpp := {lane.name: lane.account for lane in lanes if lane.via == name}:
             carriers[name] = CmppChannel(clock, cmpp, passwords, split, Random(), name)
     return carriers
 
@@ -245,17 +228,21 @@ def open_hub(
         hub_key(settings),
     )
     followed = around_followed(store, point)
-    follower = following.Follower(followed, Refresher(store, river, seed).refresh)
+    # lanes that were handed in are no file's
+    lanes_file = LanesFile(settings, seed.lanes)
+    refresher = Refresher(store, river, seed, lanes_file.look if lanes is None else lambda: None)
+    follower = following.Follower(followed)
     swept = sweeps.SqlSweeps(store)
     owned = lane_owner.Ownership(store.transaction)
     bed = LocalBed(
-        river, bells, store, channels, follower, swept, owned, journal.timers, clock, pace
-    )
+        river, bells, store, channels, follower, swept, owned, journal.timers, clock,
+        refresher.refresh, pace,
+    )  # fmt: skip
     commands = Commands(river, inbox, bed.ring, at_once)
     reading = Reading(store, vault, index, lambda: river.documents, topics.backlog)
     return Hub(
         settings, clock, store, journal, topics, vault, river, bed, inbox, channels,
-        commands, reading, os.urandom,
+        commands, reading, os.urandom, lanes_file,
     )  # fmt: skip
 
 

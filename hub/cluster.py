@@ -11,6 +11,7 @@ from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
 from hub.bootstrap import carriers_of, documents, hub_key, inbox_seals, open_vault
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
+from hub.lanes_file import LanesFile
 from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
@@ -49,6 +50,7 @@ class ClusterHub:
     reading: Reading
     refresher: Refresher
     entropy: Entropy
+    lanes_file: LanesFile
     lag: Lag
     patience: Patience
     reads: Aside
@@ -71,6 +73,10 @@ class ClusterHub:
 
     def absent(self) -> Sequence[str]:
         return self.lag.absent
+
+    def notes(self) -> Sequence[str]:
+        """What people should look at although the hub goes on."""
+        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -123,11 +129,14 @@ async def open_cluster(
     lag = Lag(settings.kafka)
     reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)
 
+    lanes_file = LanesFile(settings, seed.lanes)
+    refresher = Refresher(store, river, seed, lanes_file.look)
+
     def nobody() -> None:
         """Followers are other processes."""
 
     return ClusterHub(
         settings, clock, store, journal, topics, vault, river, inbox, channels,
-        Commands(river, inbox, nobody, aside), reading, Refresher(store, river, seed), os.urandom,
-        lag, patience, reads, point, threads,
+        Commands(river, inbox, nobody, aside), reading, refresher, os.urandom, lanes_file, lag,
+        patience, reads, point, threads,
     )  # fmt: skip

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from channels.lanes import DEFAULT_LANES, Lanes, load_lanes
+from channels.lanes import DEFAULT_LANES, Lanes
+from channels.lanes_file import load_lanes
 from channels.sandbox import SandboxChannel
 from channels.sandbox_model import Faults
 from hub import accounts
@@ -139,7 +140,7 @@ async def play(settings: Settings, events: int, days: int, seed: int, tell: Tell
     try:
         settings = msgspec.structs.replace(settings, sandbox_port=carrier.port)
         clock = Virtual(START_MS)
-        pace = Pace(rest_ms=DAYS, project_pause_ms=30 * MINUTES)
+        pace = Pace(rest_ms=DAYS, project_pause_ms=30 * MINUTES, look_ms=DAYS)
         hub = open_hub(settings, clock, lanes=wide_lanes(), pace=pace, synced=False)
         settle()
         try:

@@ -19,7 +19,9 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from channels.base import Channel
-from channels.lanes import Breaker, Lanes, Pacer
+from channels.breaker import Breaker
+from channels.lanes import Lanes
+from channels.pacer import Pacer
 from hub.bootstrap import check_passwords, settle
 from hub.cluster import ClusterHub, open_cluster
 from hub.failpoints import around_bed, around_followed, around_handlers
@@ -28,11 +30,13 @@ from hub.settings import Settings
 from streams.clock import Clock
 from streams.core.policy import HOUR_MS
 from streams.kafka_bed import KafkaBed
+from streams.lane_loads import per_second
 from streams.lane_owner import Ownership
 from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
+from streams.pipeline.shifting import TEND_MS, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
@@ -93,7 +97,7 @@ class Worker:
         self._hub = hub
         self._name = ", ".join(kinds)
         self._ending = ending
-        self._precedence = Precedence()
+        self._precedence = Precedence(hub.clock)
         self.signs = Signs()
         self._steps: dict[str, Step] = {"documents": self._refresh, "brokers": self._look}
         self._beds: list[KafkaBed] = []
@@ -188,9 +192,11 @@ class Worker:
 
     def dispatcher(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         check_passwords(self._hub.river.documents.lanes)
-        handlers = self._serving("dispatcher", _Lanes(self._hub, self._precedence).serve)
+        lanes = _Lanes(self._hub, self._precedence)
+        handlers = self._serving("dispatcher", lanes.serve)
         lines = self._hub.channels.items()
-        return handlers, {f"line {name}": self._collecting(line) for name, line in lines}
+        steps = {f"line {name}": self._collecting(line) for name, line in lines}
+        return handlers, {**steps, "lanes": lanes.tend}
 
     def receiver(self) -> tuple[dict[str, Handler], dict[str, Step]]:
         async def parked(partition: Partition, records: Sequence[Record]) -> bool:
@@ -317,15 +323,26 @@ class _Lanes:
             work = self._works[partition] = await self._claimed(partition)
         return await dispatch(self._hub.river, work, records)
 
+    async def tend(self) -> int:
+        """Look after the lanes this worker hands over on."""
+        for name, breaker in list(self._breakers.items()):
+            await tend(self._hub.river, name, breaker, self._loads)
+        return TEND_MS
+
+    async def _loads(self) -> Mapping[str, int]:
+        now_ms = self._hub.clock.now_ms()
+        return await self._hub.reads(per_second, self._hub.store.readers, now_ms)
+
     async def _claimed(self, partition: Partition) -> LaneWork:
         hub = self._hub
         name, urgent = self._lanes[partition.topic]
         lane = hub.river.documents.lanes[name]
         now_ms = hub.clock.now_ms()
-        pacer = Pacer(lane.rate_per_s, urgent, hub.settings.partitions, now_ms)
-        breaker = self._breakers.setdefault(partition.topic, Breaker())
-        channel, turns = hub.channels[lane.provider], self._precedence.of(urgent)
-        work = _OwnedLane(partition, name, channel, pacer, breaker, urgent, turns)
+        partitions = hub.settings.partitions
+        pacer = Pacer(lane.rate_per_s, urgent, partitions, now_ms, lane.urgent_percent)
+        breaker = self._breakers.setdefault(name, Breaker())
+        channel, turns = hub.channels[lane.via], self._precedence.of(urgent)
+        work = _OwnedLane(partition, name, channel, pacer, breaker, urgent, turns, partitions)
         work.claim = await hub.reads(
             self._ownership.claim, partition.topic, partition.number, self._owner, now_ms
         )

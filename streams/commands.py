@@ -8,12 +8,14 @@ audits will read it (``citizen``, ``staff:zhang``, ``sms:stop``).
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 import msgspec
 from sqlalchemy import Connection
 
 from channels.base import Receipt
 from channels.inbox import InboxStore
+from channels.lanes_file import WEIGHT_MAX
 from preferences import store as preference_store
 from preferences.changes import (
     Choice,
@@ -32,6 +34,7 @@ from streams.core import policy as policies
 from streams.core.codec import decode
 from streams.core.identity import named_stream
 from streams.core.policy import Policy
+from streams.core.standings import LANE, LaneStory, lane_stream
 from streams.documents import (
     POLICY,
     POLICY_STREAM,
@@ -42,6 +45,7 @@ from streams.documents import (
 )
 from streams.journal.base import Group, Lookup, Reader, Unit
 from streams.journal.group import Aside
+from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.river import Effect, River, entry, state_of
 from streams.pipeline.stopping import redecide_open
@@ -53,6 +57,8 @@ from templates.wording_versions import SEED_VERSION, canonical, content_hash
 
 REASON_MAX = 500
 """Characters of a reason: a sentence or two for the audit."""
+
+Steering = Literal["pause", "resume", "weight", "allow"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -217,6 +223,33 @@ class Commands:
         river.documents = river.documents._replace(policy=policy)
         return policy
 
+    # Lanes
+
+    async def steer_lane(
+        self, lane: str, action: Steering, by: str, reason: str, weight: int = 0, notice: str = ""
+    ) -> e.LaneSteered | Fault:
+        """Pause a lane, resume it, weigh it (0: as the file does), or allow a notice's wording that
+        its carrier refused. It holds in every process within a second or two."""
+        river = self._river
+        if lane not in river.documents.lanes:
+            known = ", ".join(sorted(one.name for one in river.documents.lanes))
+            return Fault("lane", f"one of {known}")
+        if not 0 < len(reason.strip()) <= REASON_MAX:
+            return Fault("reason", f"why, in 1 to {REASON_MAX} characters")
+        if action == "weight" and not 0 <= weight <= WEIGHT_MAX:
+            return Fault("weight", f"0 to {WEIGHT_MAX}")
+        stream = lane_stream(lane)
+        kind = Lookup(river.index.kind(LANE), b"", stream)
+        said = e.LaneSteered(
+            lane=lane, action=action, by=by, reason=reason.strip(), weight=weight, notice=notice
+        )
+        while True:
+            story = folded((await river.journal.read([stream])).get(stream, []))
+            if fault := _idle(story, said):
+                return fault
+            if await self._append(stream, story.version + 1, said, lookups=(kind,)):
+                return said
+
     # Quarantine
 
     async def replay_quarantined(self, item: str, raw: bytes | None, by: str) -> Received | Fault:
@@ -290,6 +323,19 @@ def _save(river: River, ref: str, after: Preferences, connection: Connection) ->
     """Inside the journal's transaction, and only when its row won."""
     if not preference_store.save_preferences(connection, river.vault, ref, after):
         raise _Erased
+
+
+def _idle(story: LaneStory, said: e.LaneSteered) -> Fault | None:
+    """What would change nothing is no news."""
+    match said.action:
+        case "pause" if story.paused:
+            return Fault("lane", "one that is not paused already")
+        case "resume" if not story.paused:
+            return Fault("lane", "one that an operator paused")
+        case "allow" if said.notice not in {notice for notice, _ in story.stopped}:
+            return Fault("notice", "one whose wording was stopped on this lane")
+        case _:
+            return None
 
 
 class _Erased(Exception):  # noqa: N818 - named for what happened

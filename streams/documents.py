@@ -4,15 +4,18 @@ The journal is the truth about them. A process reads it at its start, and again 
 published by another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from channels.lanes import Lanes
 from streams.core import events as e
 from streams.core import policy as policies
 from streams.core.codec import decode
 from streams.core.identity import Index, named_stream
+from streams.core.standings import LANE
 from streams.event_record import rules_of
 from streams.journal.base import JournalStore, Reader
+from streams.lane_stories import as_they_stand
 from streams.pipeline.river import Documents, River
 from templates.catalog_files import build_catalog
 from templates.wording_versions import SEED_VERSION, load_wording
@@ -43,6 +46,7 @@ def load(reader: Reader, index: Index, seed: Documents) -> Documents:
         WordingError: what was published cannot be read any more. The hub does not start then: the
             words of the seed are not those that were approved.
     """
+    lanes = as_they_stand(reader, index, seed.lanes)
     kinds = [(index.kind(WORDING), b""), (index.kind(POLICY), b"")]
     streams = [stream for found in reader.lookup(kinds).values() for stream in found]
     wordings: list[Published] = []
@@ -54,7 +58,7 @@ def load(reader: Reader, index: Index, seed: Documents) -> Documents:
                 wordings.append(Published(said.notice, last.version + SEED_VERSION, said.files))
             case e.PolicyPublished(text=text):
                 policy = policies.load(text.encode())
-    return with_wordings(seed, wordings)._replace(policy=policy)
+    return with_wordings(seed, wordings)._replace(policy=policy, lanes=lanes)
 
 
 def with_wordings(documents: Documents, published: Sequence[Published]) -> Documents:
@@ -83,21 +87,35 @@ class Refresher:
     """Keeps a river's documents as the journal has them, also when another process published.
 
     Asks for one key range each time, which is nearly always empty. Called from the thread that
-    follows the journal: a step sees the documents replaced as a whole, or not yet.
+    follows the journal: a step sees the documents replaced as a whole, or not yet. ``file`` answers
+    with the lanes of the lanes file where that has changed.
     """
 
-    def __init__(self, store: JournalStore, river: River, seed: Documents) -> None:
+    def __init__(
+        self,
+        store: JournalStore,
+        river: River,
+        seed: Documents,
+        file: Callable[[], Lanes | None] = lambda: None,
+    ) -> None:
         self._store = store
         self._river = river
         self._seed = seed
+        self._file = file
         self._pos = 0  # the first look finds what was published before the start
 
     def refresh(self) -> bool:
         """Take over what was published since the last time; whether anything was."""
         index, head = self._river.index, self._store.head()
-        news = self._store.lookups_since(self._pos, [index.kind(WORDING), index.kind(POLICY)])
-        if news:
-            fresh = load(self._store, index, self._seed)
-            self._river.documents = fresh._replace(lanes=self._river.documents.lanes)
+        kinds = [index.kind(name) for name in (WORDING, POLICY, LANE)]
+        news = self._store.lookups_since(self._pos, kinds)
+        lanes = self._file()
+        if lanes is not None:
+            self._seed = self._seed._replace(lanes=lanes)
+        if news.keys() - {index.kind(LANE)}:
+            self._river.documents = load(self._store, index, self._seed)
+        elif news or lanes is not None:
+            stand = as_they_stand(self._store, index, self._seed.lanes)
+            self._river.documents = self._river.documents._replace(lanes=stand)
         self._pos = head
-        return bool(news)
+        return bool(news) or lanes is not None

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from channels.base import Channel
-from channels.lanes import Breaker, Lane, Pacer
+from channels.breaker import Breaker
+from channels.lanes import Lane
+from channels.pacer import Pacer
 from streams.clock import Clock
 from streams.core.policy import HOUR_MS
 from streams.journal.base import JournalStore
@@ -18,6 +20,7 @@ from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.river import River
+from streams.pipeline.shifting import TEND_MS, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
@@ -38,6 +41,9 @@ PROJECT_PAUSE_MS = 1_000
 OWNER = "local"
 """Who holds the lanes, for people who read the table: a second process shows in the epoch."""
 
+LOOK_MS = 1_000
+"""How late a document is taken up that another process published, or a lanes file that changed."""
+
 REST_MS = 600_000
 """How long a worker rests when nothing rings: a bound on what a lost bell could cost."""
 
@@ -50,6 +56,9 @@ class Follower(Protocol):
 
     def follow(self, limit: int) -> int:
         """Apply up to ``limit`` rows; how many there were."""
+
+    def loads(self, now_ms: int) -> Mapping[str, int]:
+        """Calls a second that each lane makes."""
 
 
 class Sweeps(Protocol):
@@ -69,6 +78,7 @@ class Pace(NamedTuple):
 
     rest_ms: int = REST_MS
     project_pause_ms: int = PROJECT_PAUSE_MS
+    look_ms: int = LOOK_MS
 
 
 PACE = Pace()
@@ -100,6 +110,11 @@ class Bells:
         await self._topics.acknowledge(topic, offset)
 
 
+def _nothing_new() -> bool:
+    """Nobody publishes anything."""
+    return False
+
+
 class LocalBed:
     """All workers of one process. ``river.topics`` must be the :class:`Bells` given here;
     ``timers`` rings when timers were written."""
@@ -115,6 +130,7 @@ class LocalBed:
         ownership: Ownership,
         timers: asyncio.Event,
         clock: Clock,
+        refresh: Callable[[], bool] = _nothing_new,
         pace: Pace = PACE,
     ) -> None:
         self.river = river
@@ -125,14 +141,17 @@ class LocalBed:
         self._sweeps = sweeps
         self._ownership = ownership
         self._clock = clock
+        self._refresh = refresh
         self._pace = pace
         self._ending = asyncio.Event()
-        self._precedence = Precedence()
+        self._precedence = Precedence(clock)
         self.swept = Swept()
         self._journal_bell = asyncio.Event()
         self._news = {name: asyncio.Event() for name in channels}
         self._collected = {name: asyncio.Event() for name in channels}
         self.lanes: list[LaneWork] = []
+        self.breakers = {lane.name: Breaker() for lane in river.documents.lanes}
+        self._trouble = asyncio.Event()
         self.workers = list(self._make(timers))
 
     def _make(self, timers: asyncio.Event) -> list[Worker]:
@@ -142,6 +161,8 @@ class LocalBed:
             Worker("ticker", self._tick, timers),
             Worker("sweeper", self._sweep, asyncio.Event()),
             Worker("projector", self._project, self._journal_bell),
+            Worker("documents", self._look, asyncio.Event()),
+            Worker("lanes", self._tend, self._trouble),
         ]
         workers += [
             Worker(f"collector {name}", self._collecting(name), bell)
@@ -159,9 +180,11 @@ class LocalBed:
         return Worker(name, step, self._bells.of.setdefault(topic, asyncio.Event()))
 
     def _lane(self, lane: Lane, urgent: bool) -> LaneWork:
-        pacer = Pacer(lane.rate_per_s, urgent, 1, self._clock.now_ms())
-        channel, turns = self._channels[lane.provider], self._precedence.of(urgent)
-        return LaneWork(lane.name, channel, pacer, Breaker(), urgent, turns)
+        pacer = Pacer(lane.rate_per_s, urgent, 1, self._clock.now_ms(), lane.urgent_percent)
+        return LaneWork(
+            lane.name, self._channels[lane.via], pacer, self.breakers[lane.name], urgent,
+            self._precedence.of(urgent), troubled=self._trouble.set,
+        )  # fmt: skip
 
     # Running
 
@@ -238,7 +261,7 @@ class LocalBed:
                 await self._bells.acknowledge(work.topic, records[-1].offset)
             elif not self._ending.is_set():
                 raise LaneLost(work.topic, 0)  # another process runs on this folder
-            self._news[lane.provider].set()
+            self._news[lane.via].set()
             self.ring()
             return 0
 
@@ -300,6 +323,18 @@ class LocalBed:
             done = await sweep(self.river, page.streams)
             self.swept = Swept(*(a + b for a, b in zip(self.swept, done, strict=True)))
             page = self._sweeps.page(start_ms, end_ms, page.after)
+
+    async def _look(self) -> int:
+        self._refresh()
+        return self._pace.look_ms
+
+    async def _tend(self) -> int:
+        """Look after the lanes that are not well; the others ring."""
+        unwell = [await tend(self.river, *lane, self._loads) for lane in self.breakers.items()]
+        return TEND_MS if any(unwell) else self._pace.rest_ms
+
+    async def _loads(self) -> Mapping[str, int]:
+        return self._follower.loads(self._clock.now_ms())
 
     async def _project(self) -> int:
         applied = self._follower.follow(PROJECT_BATCH)

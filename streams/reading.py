@@ -14,9 +14,11 @@ from streams import policies, recount, stories
 from streams.core import codec
 from streams.core import events as e
 from streams.core.identity import Index, event_key
+from streams.core.names import Language
 from streams.core.notices import Upstream, upstream
 from streams.core.policy import MINUTE_MS
 from streams.journal.base import Archived, Row, Store
+from streams.lane_views import LaneView, lane_views
 from streams.pipeline.river import Documents
 from streams.projections.moves import CATEGORIES, Move, moves
 from streams.projections.quarantine import ITEMS
@@ -26,6 +28,7 @@ from streams.views import (
     CaseEvent,
     CaseTimeline,
     Change,
+    Cost,
     Delivery,
     EventStatus,
     Leg,
@@ -90,7 +93,17 @@ class Reading:
         """The accounts by the projections; :func:`streams.recount.recount` makes the same from the
         journal itself."""
         with self._store.readers.connect() as connection:
-            return recount.report(recount.counted(connection))
+            return recount.report(recount.counted(connection), recount.charged(connection))
+
+    def costs(self) -> dict[str, Cost]:
+        """What carriers charge, by notice."""
+        with self._store.readers.connect() as connection:
+            return recount.charged(connection)
+
+    def lanes(self, now_ms: int, language: Language) -> list[LaneView]:
+        """Every lane as it stands, with the reasons in this language."""
+        lanes = self._documents().lanes
+        return lane_views(self._store, self._index, lanes, now_ms, language)
 
     def delivery(self, by: By, since_ms: int, until_ms: int) -> list[Delivery]:
         """What happened between two times (whole minutes), a line for each channel, carrier, …,

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 
-from sqlalchemy import Connection, FromClause, select
+from sqlalchemy import Connection, FromClause, func, select
 
 from streams.core import codec
+from streams.core.events import Accepted
 from streams.core.lifecycle import BUCKETS, Journalled, fold
 from streams.journal.base import Store
 from streams.journal.tables import rows_of
+from streams.projections.costs import COSTS
 from streams.projections.moves import Place, Standing, standing
 from streams.projections.standing import STANDING
-from streams.views import Parts, Report
+from streams.views import Cost, Parts, Report
 
 ROWS_AT_ONCE = 1_000
 """Rows held while reading in order; a stream has about four."""
@@ -48,12 +50,39 @@ def folded(store: Store) -> Counter[Standing]:
 
 def recount(store: Store) -> Report:
     """The accounts from the journal. Reads all of it."""
-    return report(folded(store))
+    return report(folded(store), charged_again(store))
 
 
-def report(standings: Mapping[Standing, int]) -> Report:
-    """The accounts of legs that stand like this."""
+def charged(connection: Connection) -> dict[str, Cost]:
+    """What carriers charge, by notice, as the projection has it."""
+    sums = [func.sum(COSTS.c[name]) for name in Cost.__struct_fields__]
+    rows = connection.execute(select(COSTS.c.notice, *sums).group_by(COSTS.c.notice))
+    return {row[0]: Cost(*map(int, row[1:])) for row in rows}
+
+
+def charged_again(store: Store) -> dict[str, Cost]:
+    """The same, by reading every acceptance in the journal that was charged."""
+    costs: dict[str, Cost] = {}
+    with store.readers.connect() as connection:
+        for rows in _streams(connection, rows_of(store)):
+            notice = ""
+            for row in rows:
+                notice = notice or getattr(getattr(row.event, "head", None), "notice", "")
+                if isinstance(row.event, Accepted) and row.event.cost:
+                    known = costs.get(notice, Cost())
+                    costs[notice] = Cost(
+                        known.messages + 1,
+                        known.segments + row.event.segments,
+                        known.cost + row.event.cost,
+                    )
+    return costs
+
+
+def report(standings: Mapping[Standing, int], costs: Mapping[str, Cost]) -> Report:
+    """The accounts of legs that stand like this, and what they cost."""
     return Report(
+        cost=Cost(*(sum(getattr(c, n) for c in costs.values()) for n in Cost.__struct_fields__)),
+        costs=dict(sorted(costs.items())),
         total=_parts(standings.items()),
         by_channel=_by(standings, "channel"),
         by_carrier=_by(standings, "carrier"),

@@ -24,13 +24,34 @@ class Parts(msgspec.Struct, frozen=True):
     in_flight: int = 0
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """What carriers charge: for ``messages`` they accepted, of so many ``segments`` (0 where they
+    count calls), ``cost`` in 1/10000 of the currency unit, by the lanes file of then."""
+
+    messages: int = 0
+    segments: int = 0
+    cost: int = 0
+
+    @property
+    def each(self) -> float:
+        """Of one message, in the currency unit."""
+        return self.cost / COST_UNIT / self.messages if self.messages else 0.0
+
+
+COST_UNIT = 10_000
+"""Parts of the currency unit that costs are counted in: a segment costs a few hundred of them."""
+
+
 class Report(msgspec.Struct, frozen=True):
-    """The accounts. Under ``""`` is what has no channel or carrier (yet): held, suppressed."""
+    """The accounts. Under ``""`` is what has no channel or carrier (yet): held, suppressed.
+    ``costs`` are by notice, and leave out what was free."""
 
     total: Parts
     by_channel: dict[str, Parts]
     by_carrier: dict[str, Parts]
     by_notice: dict[str, Parts]
+    cost: Cost = Cost()
+    costs: dict[str, Cost] = {}
 
 
 class Totals(msgspec.Struct, frozen=True):

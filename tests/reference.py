@@ -407,10 +407,13 @@ def cluster_lines() -> str:
 
 
 def commands_of(group: Any = None, before: str = "hub") -> Iterator[tuple[str, Any]]:
-    """(full name, command) of each command, groups entered."""
+    """(full name, command) of each command, groups entered; a group that does something by itself
+    goes before its own."""
     group = group or typer.main.get_command(command_line)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{before} {name}", command
             yield from commands_of(command, f"{before} {name}")
         else:
             yield f"{before} {name}", command

@@ -43,7 +43,7 @@ async def ready(site: Here) -> Response[dict[str, Any]]:
         return _not_ready(f"the read models are {behind:,} rows behind the journal")
     if wrong := site.hub.wrong():
         return _not_ready(*wrong)
-    return Response({"status": "ok", "wrong": []})
+    return Response({"status": "ok", "wrong": [*site.hub.notes()]})
 
 
 def _not_ready(*sentences: str) -> Response[dict[str, Any]]:

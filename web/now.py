@@ -1,7 +1,7 @@
 """What is going on now: where work waits, what became of everything, and how well it arrives."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -97,9 +97,11 @@ def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
     heat_rows = _heat(site, t, since_ms, until_ms, step_ms)
     return {
         "stages": _stages(site, totals),
-        "lanes": _lanes(reading.backlog()),
+        "lanes": reading.lanes(site.now_ms(), t.language),
+        "costs": sorted(reading.costs().items(), key=lambda cost: -cost[1].cost),
         "wrong": site.hub.wrong(),
         "absent": site.hub.absent(),
+        "notes": site.hub.notes(),
         "alarms": _alarms(site, totals),
         "totals": totals,
         "accounts_bar": bar([Part(name, n) for name, n in totals.categories.items()], width=960),
@@ -135,16 +137,6 @@ def _timers(site: Site) -> tuple[int, int]:
     with site.hub.store.readers.connect() as connection:
         count = connection.scalar(select(func.count()).select_from(some)) or 0
     return count, site.hub.store.next_due_ms() or 0
-
-
-def _lanes(backlog: Mapping[str, tuple[int, int]]) -> list[tuple[str, int]]:
-    """Lanes that have something to send, the longest queue first."""
-    lanes = [
-        (topic.removeprefix("dispatch."), count)
-        for topic, (count, _) in backlog.items()
-        if topic.startswith("dispatch.") and count
-    ]
-    return sorted(lanes, key=lambda lane: -lane[1])
 
 
 def _alarms(site: Site, totals: Totals) -> list[tuple[str, int, str]]:

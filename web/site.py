@@ -78,6 +78,9 @@ class HubContext(Protocol):
     def ring(self) -> None:
         """Something was journalled: wake whoever follows."""
 
+    def notes(self) -> Sequence[str]:
+        """Sentences on what people should look at although the hub goes on."""
+
     def wrong(self) -> Sequence[str]:
         """Sentences about what this process cannot reach, beside the journal."""
 

@@ -7,7 +7,7 @@ import typer
 from hub.commands.console import Json, an_id, fail, say, say_json, settings, table
 
 if TYPE_CHECKING:
-    from streams.views import Parts
+    from streams.views import Cost, Parts
 
 
 def report(
@@ -33,6 +33,8 @@ def report(
         _show_parts("By channel", known.by_channel)
         _show_parts("By carrier", known.by_carrier)
         _show_parts("By notice", known.by_notice)
+        if known.costs:
+            _show_costs({"(all)": known.cost, **known.costs})
     if again != known:
         fail(f"the journal counts {again.total.notifications:,} otherwise: see `hub rebuild`")
 
@@ -59,6 +61,16 @@ def _show_parts(title: str, parts: "dict[str, Parts]") -> None:
     say()
 
 
+def _show_costs(costs: "dict[str, Cost]") -> None:
+    """In the currency unit of the lanes file."""
+    rows = [
+        (name, one.messages, one.segments, f"{one.cost / 10_000:,.2f}", f"{one.each:.4f}")
+        for name, one in costs.items()
+    ]
+    table("Cost of what was accepted", ("", "messages", "segments", "cost", "each"), rows)
+    say()
+
+
 def history(
     recipient: Annotated[str, typer.Argument(help="The recipient's reference, or an alias.")],
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 50,
@@ -75,7 +87,7 @@ def history(
     if not legs:
         fail(f"nothing is known of {recipient}")
     rows = [
-        (_moment(leg.at_ms), leg.notice, leg.channel, leg.status, leg.reason, leg.stream)
+        (moment_of(leg.at_ms), leg.notice, leg.channel, leg.status, leg.reason, leg.stream)
         for leg in legs
     ]
     table("", ("last moved", "notice", "channel", "status", "reason", "id"), rows)
@@ -102,7 +114,8 @@ def explain(
         say(text(story, language))
 
 
-def _moment(ms: int) -> str:
+def moment_of(ms: int) -> str:
+    """A time as the clock in China shows it."""
     from preferences.rules import CHINA
     from streams.core.names import moment
 

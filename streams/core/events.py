@@ -101,6 +101,7 @@ class Step(Base, frozen=True, kw_only=True):
 class Routed(Base, frozen=True, kw_only=True):
     """Decision: send now, this way. Opens a stream (with ``head``)."""
 
+    SCHEMA: ClassVar[int] = 2
     head: Head
     route: Route
     facts: Facts
@@ -112,6 +113,7 @@ class Held(Step, frozen=True, kw_only=True):
     """Decision: not now. Opens a stream (with ``head``) or holds one again. ``failed`` says why the
     channel in use is done with, where it is the next one that has to wait."""
 
+    SCHEMA: ClassVar[int] = 2
     until_ms: int
     reason: str
     facts: Facts
@@ -123,6 +125,7 @@ class Held(Step, frozen=True, kw_only=True):
 class Suppressed(Step, frozen=True, kw_only=True):
     """Decision: never, and why. Opens a stream (with ``head``) or ends a held one."""
 
+    SCHEMA: ClassVar[int] = 2
     reason: str
     facts: Facts
     policy: int
@@ -132,6 +135,7 @@ class Suppressed(Step, frozen=True, kw_only=True):
 class Released(Step, frozen=True, kw_only=True):
     """Decision: what was held, or must be routed again, goes out now, this way."""
 
+    SCHEMA: ClassVar[int] = 2
     route: Route
     facts: Facts
     policy: int
@@ -141,6 +145,7 @@ class Released(Step, frozen=True, kw_only=True):
 class Escalated(Step, frozen=True, kw_only=True):
     """Decision: this channel did not reach; the next one is tried."""
 
+    SCHEMA: ClassVar[int] = 2
     route: Route
     facts: Facts
     policy: int
@@ -199,11 +204,15 @@ class NoReceipt(Step, frozen=True, kw_only=True):
 
 
 class Accepted(Step, frozen=True, kw_only=True):
-    """Fact: the provider took attempt ``attempt`` under its own reference."""
+    """Fact: the provider took attempt ``attempt`` under its own reference. ``segments`` (0: it
+    counts none) and ``cost`` (in 1/10000 of the currency unit) are by the lane's contract then."""
 
+    SCHEMA: ClassVar[int] = 2
     FACT: ClassVar[bool] = True
     attempt: int
     ref: str
+    segments: int = 0
+    cost: int = 0
 
 
 class NotSent(Step, frozen=True, kw_only=True):
@@ -307,6 +316,46 @@ class PolicyPublished(Base, frozen=True, kw_only=True):
     text: str
 
 
+class LaneSteered(Base, frozen=True, kw_only=True):
+    """Fact: somebody paused a lane, resumed it, gave it another weight, or let a notice's wording
+    go that way again."""
+
+    FACT: ClassVar[bool] = True
+    lane: str
+    action: Literal["pause", "resume", "weight", "allow"]
+    by: str
+    reason: str
+    weight: int = 0
+    notice: str = ""
+
+
+class Shifted(Base, frozen=True, kw_only=True):
+    """Decision: a lane carries ``share`` percent of its weight from now on, since its breaker
+    opened or its probes went well. ``calls`` and ``errors`` are what the breaker counted;
+    ``per_s`` and ``urgent_per_s`` how many of those that wait for it move to ``to`` each second.
+    """
+
+    lane: str
+    share: int
+    reason: Literal["errors", "account", "probes", "trial", "back", "whole"]
+    calls: int = 0
+    errors: int = 0
+    per_s: int = 0
+    urgent_per_s: int = 0
+    to: tuple[str, ...] = ()
+
+
+class WordingStopped(Base, frozen=True, kw_only=True):
+    """Fact: a carrier refused the content of a notice; this wording of it does not go by this lane
+    again until it is published anew, or somebody allows it."""
+
+    FACT: ClassVar[bool] = True
+    lane: str
+    notice: str
+    wording: str
+    code: str
+
+
 class Quarantined(Base, frozen=True, kw_only=True):
     """Fact: something could not be understood; its original bytes are kept, sealed."""
 
@@ -363,6 +412,9 @@ JournalEvent = (
     | PreferenceChanged
     | WordingPublished
     | PolicyPublished
+    | LaneSteered
+    | Shifted
+    | WordingStopped
     | Quarantined
     | QuarantineClosed
     | CaseNoted

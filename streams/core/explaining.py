@@ -102,7 +102,7 @@ def _sentence(verdict: Verdict, facts: Facts) -> Two:
     own = {"quiet_hours": facts.quiet_from >= 0, "frequency_cap": facts.cap >= 0}
     if own.get(name.removesuffix("_past_expiry")):
         name += ", own"
-    elif name == "no_lane" and verdict.kind == "suppress":
+    elif name in ("no_lane", "wording_unregistered") and verdict.kind == "suppress":
         name += ", past expiry"
     return SENTENCES[name]
 
@@ -170,12 +170,35 @@ def _shut(
     order = policy.classes[facts.cls].order
     rank = {channel: i for i, channel in enumerate(order)}
     ranked = sorted(facts.channels, key=lambda c: rank.get(c.channel, len(rank)))
-    left = [c.channel for c in ranked if c.channel not in dropped]
-    fault = say(FAULTS["lane_open"], language)
+    left = [c for c in ranked if c.channel not in dropped]
+    passed = left[: [c.channel for c in left].index(verdict.channel)]
     return [
-        fault.format(channel=names.channel(channel, language))
-        for channel in left[: left.index(verdict.channel)]
+        say(FAULTS[_shut_by(c)], language).format(channel=names.channel(c.channel, language))
+        for c in passed
     ]
+
+
+def _shut_by(channel: ChannelFacts) -> str:
+    return "lane_open, wording" if "wording" in channel.barred.values() else "lane_open"
+
+
+def _barred(facts: Facts, lane: str, language: Language) -> str:
+    """Which lanes were left out and why: of the channel that ``lane`` is of, or of all."""
+    told = [
+        say(BARRED[why], language).format(lane=name)
+        for channel in facts.channels
+        if not lane or lane in channel.lanes
+        for name, why in channel.barred.items()
+    ]
+    return names.clauses(told, language)
+
+
+def _besides(facts: Facts, verdict: Verdict, language: Language) -> str:
+    """A sentence on the lanes that were passed over for the one that was taken."""
+    told = _barred(facts, verdict.lane, language) if verdict.lane else ""
+    if not told:
+        return ""
+    return say((f"未使用的通道：{told}。", f" Lanes passed over: {told}."), language)
 
 
 def _words(
@@ -209,6 +232,8 @@ def _words(
         "shut": say(("、", ", "), language).join(shut),
         "channel": names.channel(verdict.channel, language),
         "lane": verdict.lane,
+        "lanes": _barred(facts, "", language),
+        "besides": _besides(facts, verdict, language),
         "carrier": say((f"（{carrier}）", f" ({carrier})"), language) if carrier else "",
     }  # fmt: skip
 
@@ -280,6 +305,7 @@ CHANGES: dict[str, Change] = {
     "frequency_cap_past_expiry": _below_cap,
     "first_reachable": _next_channel,
     "no_lane": _each(lambda c: replace(c, lanes=SOME_LANE)),
+    "wording_unregistered": _each(lambda c: replace(c, lanes=SOME_LANE)),
 }
 """By reason: the facts with the one thing changed that stood in the way."""
 
@@ -302,6 +328,7 @@ CONDITIONS: dict[str, Two] = {
     "frequency_cap_past_expiry": ("假如当天没有达到上限", "Had the day's limit not been reached"),
     "first_reachable": ("假如{channel}此前已经试过而没有送达", "Had {channel} been tried before without success"),
     "no_lane": ("假如有开放的通道", "Had a lane been open"),
+    "wording_unregistered": ("假如文案已在某条通道登记", "Had the wording been registered with a lane"),
 }  # fmt: skip
 
 
@@ -392,8 +419,8 @@ SENTENCES: dict[str, Two] = {
         "The recipient's own limit of {cls} messages is {cap} a day, and {sent} had gone out that day; this one was valid until {expiry} and could not wait until {until}, so it was not sent.",
     ),
     "first_reachable": (
-        "{before}{channel}是第一个可用的渠道，由通道 {lane} 发送{carrier}。",
-        "{before}The first channel that could reach the recipient was {channel}; it goes out through lane {lane}{carrier}.",
+        "{before}{channel}是第一个可用的渠道，由通道 {lane} 发送{carrier}。{besides}",
+        "{before}The first channel that could reach the recipient was {channel}; it goes out through lane {lane}{carrier}.{besides}",
     ),
     "no_lane": (
         "{shut}目前没有开放的通道，{until} 再试。",
@@ -402,6 +429,14 @@ SENTENCES: dict[str, Two] = {
     "no_lane, past expiry": (
         "{shut}目前没有开放的通道；这条消息的有效期到 {expiry}，来不及再试，因此不发送。",
         "No lane was open for {shut}; the message was valid until {expiry}, too short to try again, so it was not sent.",
+    ),
+    "wording_unregistered": (
+        "{shut}的通道都没有登记这份文案，不能经由它们发送（{lanes}），{until} 再试。",
+        "The wording is not registered with any lane for {shut} ({lanes}), and goes by none of them before it is; it is tried again at {until}.",
+    ),
+    "wording_unregistered, past expiry": (
+        "{shut}的通道都没有登记这份文案（{lanes}）；这条消息的有效期到 {expiry}，来不及再试，因此不发送。",
+        "The wording is not registered with any lane for {shut} ({lanes}); the message was valid until {expiry}, too short to try again, so it was not sent.",
     ),
 }  # fmt: skip
 
@@ -412,8 +447,17 @@ FAULTS: dict[str, Two] = {
     "address_suppressed": ("{channel}的联系方式已被判定无效（{fault}）", "the address for {channel} had been refused for good ({fault})"),
     "untried": ("{channel}已经试过", "{channel} had been tried already"),
     "lane_open": ("{channel}没有开放的通道", "no lane was open for {channel}"),
+    "lane_open, wording": ("没有登记了这份文案的{channel}通道", "no lane for {channel} has the wording registered"),
 }  # fmt: skip
 """Why a channel was left out: by step, or by what was wrong with its contact point."""
+
+BARRED: dict[str, Two] = {
+    "paused": ("{lane} 已暂停", "{lane} is paused"),
+    "wording": ("{lane} 没有登记这份文案", "{lane} has not registered the wording"),
+    "segments": ("{lane} 不收这么长的消息", "{lane} takes no message as long as this may be"),
+    "avoided": ("{lane} 此前没有成功", "{lane} failed it before"),
+}
+"""Why a lane that serves the number was left out."""
 
 REASON_NAMES: dict[str, Two] = {
     "expired": ("已过期", "expired"),
@@ -434,6 +478,8 @@ REASON_NAMES: dict[str, Two] = {
     "frequency_cap_past_expiry": ("当天已达上限，等不到次日", "the day's limit is reached, expires before the next"),
     "first_reachable": ("第一个可用的渠道", "the first channel that can reach"),
     "no_lane": ("没有开放的通道", "no lane open"),
+    "wording_unregistered": ("文案未登记", "wording not registered"),
+    "shifted": ("改走其他通道", "moved to another lane"),
     "content_refused": ("内容无法生成", "the message could not be made"),
     "erased": ("收件人资料已删除", "the recipient was erased"),
     "handed_over": ("改由联系人接收", "handed over to contact persons"),

@@ -7,7 +7,7 @@ personal does.
 from typing import NamedTuple
 
 from channels.carriers import carrier_of
-from channels.lanes import Lanes
+from channels.lanes import Lanes, Ways
 from preferences.recipient import ContactPoint, Recipient
 from preferences.rules import consented, opted_out
 from streams.core.events import Head
@@ -31,7 +31,8 @@ class History(NamedTuple):
     duplicate_of: str = ""
     sent_today: int = 0
     tried: frozenset[str] = frozenset()
-    avoid_lane: str = ""
+    avoid: frozenset[str] = frozenset()
+    """Lanes that failed this leg: others go before them."""
 
 
 NO_HISTORY = History()
@@ -55,8 +56,9 @@ def gather(
     stream: bytes,
     default_language: str,
     now_ms: int,
+    wording: str = "",
 ) -> Facts:
-    """The facts of one decision about one leg."""
+    """The facts of one decision about one leg; ``wording`` names the words it would be sent in."""
     if who is None:
         return Facts(
             notice=head.notice,
@@ -82,7 +84,7 @@ def gather(
         category=head.category,
         event_ms=head.event_ms,
         expiry_ms=head.expiry_ms,
-        channels=tuple(_channel(c, head, who, history, lanes) for c in order),
+        channels=tuple(_channel(c, notice, who, history, lanes, wording) for c in order),
         due_ms=head.due_ms,
         respects_quiet=notice.quiet,
         needs_consent=notice.consent,
@@ -114,18 +116,17 @@ def contact_for(channel: ChannelName, who: Recipient) -> ContactPoint | None:
 
 
 def _channel(
-    channel: ChannelName, head: Head, who: Recipient, history: History, lanes: Lanes
-) -> ChannelFacts:
-    switched_off = opted_out(who.preferences, head.category, channel)
+    channel: ChannelName, notice: Notice, who: Recipient, history: History, lanes: Lanes,
+    wording: str,
+) -> ChannelFacts:  # fmt: skip
+    switched_off = opted_out(who.preferences, notice.category, channel)
     contact = contact_for(channel, who)
     if contact is None:
         return ChannelFacts(channel, opted_out=switched_off, tried=channel in history.tried)
     carrier = ""
     if contact.kind == "phone":
         carrier = contact.carrier or carrier_of(contact.address)
-    open_lanes = lanes.open_for(channel, carrier)
-    if history.avoid_lane and len(open_lanes) > 1:
-        open_lanes = tuple(x for x in open_lanes if x != history.avoid_lane)
+    ways, barred = _ways(channel, carrier, notice, history, lanes, wording)
     return ChannelFacts(
         channel,
         contact=True,
@@ -133,9 +134,27 @@ def _channel(
         suppressed=contact.suppressed,
         unfit="landline" if contact.landline and channel == "sms" else "",
         carrier=carrier,
-        lanes=open_lanes,
+        lanes=ways.lanes,
         tried=channel in history.tried,
+        weights=ways.weights,
+        barred=barred,
     )
+
+
+def _ways(
+    channel: ChannelName, carrier: str, notice: Notice, history: History, lanes: Lanes,
+    wording: str,
+) -> tuple[Ways, dict[str, str]]:  # fmt: skip
+    """The lanes for this message, and why others of its carrier are none. Lanes that failed it
+    are taken again only where there is no other."""
+    segments = notice.max_segments if channel == "sms" else 0
+    barred: dict[str, str] = {**lanes.barred(channel, carrier, notice.id, wording, segments)}
+    ways = lanes.ways(channel, carrier, frozenset(barred))
+    failed = history.avoid.intersection(ways.lanes)
+    if failed and len(failed) < len(ways.lanes):
+        barred |= dict.fromkeys(sorted(failed), "avoided")
+        ways = lanes.ways(channel, carrier, frozenset(barred))
+    return ways, barred
 
 
 def _rank(order: tuple[str, ...], channel: str) -> int:

@@ -60,6 +60,9 @@ TERMINAL = frozenset(
     }
 )
 
+LANES_OWN = frozenset({"lane", "sender", "account"})
+"""Scopes of a refusal for which the lane is to blame, and another may take the message."""
+
 NOT_SENT = frozenset({Status.SUPPRESSED, Status.CANCELLED, Status.EXPIRED, Status.FAILED})
 """States that say no carrier ever took the message: its ledger must have no entry."""
 
@@ -94,12 +97,14 @@ class State:
 
     ``attempt`` is the open or last attempt (the version of its intent); ``unknown`` holds the
     attempts whose fate was never learned; ``tries`` counts definite failures in this step;
-    ``tried`` the channels of earlier steps.
+    ``tried`` the channels of earlier steps; ``avoid`` the lanes that refused it for what they are,
+    or never answered.
     """
 
     __slots__ = (
         "accepted",
         "attempt",
+        "avoid",
         "call_before_ms",
         "cancelled",
         "delivered",
@@ -134,6 +139,7 @@ class State:
         self.call_before_ms = 0
         self.tries = 0
         self.tried: set[str] = set()
+        self.avoid: set[str] = set()
         self.unknown: set[int] = set()
         self.accepted: set[int] = set()
         self.delivered: set[int] = set()
@@ -279,7 +285,14 @@ def _throttled(s: State, x: e.Throttled, row: Journalled) -> None:
 
 def _refused(s: State, x: e.Refused, row: Journalled) -> None:
     s.tries += 1
+    if x.scope in LANES_OWN:
+        _avoid(s)
     _definite(s, x.attempt, Status.BACKOFF)
+
+
+def _avoid(s: State) -> None:
+    if s.route is not None:
+        s.avoid.add(s.route.lane)
 
 
 def _definite(s: State, attempt: int, then: Status) -> None:
@@ -300,6 +313,7 @@ def _unknown(s: State, x: e.Unknown, row: Journalled) -> None:
     s.unknown.add(x.attempt)
     s.unknown_at_ms = row.at_ms
     s.tries += 1
+    _avoid(s)
     if x.attempt == s.attempt and s.status is Status.OPEN:
         s.status = Status.UNKNOWN
 

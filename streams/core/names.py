@@ -32,6 +32,7 @@ CARRIERS: dict[str, Two] = {
     "ctcc": ("中国电信", "China Telecom"),
     "cbn": ("中国广电", "China Broadnet"),
     "intl": ("境外号码", "abroad"),
+    "ported": ("已携号转网", "ported to another network"),
 }
 
 STATUSES: dict[str, Two] = {

@@ -9,6 +9,7 @@ or changed facts.
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from channels.lanes import pick
 from preferences.limits import next_day_ms
 from preferences.rules import quiet_until
 from streams.core.policy import ClassPolicy, Policy
@@ -167,21 +168,26 @@ def channel_order(q: Question) -> Verdict | None:
 
 
 def lane_open(q: Question) -> Verdict | None:
-    """The first channel whose carrier has an open lane."""
+    """The first channel whose carrier has an open lane; among lanes that share the work, the one
+    that falls to this leg."""
     for channel in q.left:
         if channel.lanes:
+            lane = pick(channel.lanes, channel.weights, q.facts.spread)
             return Verdict(
                 "send",
                 "first_reachable",
-                {"channel": channel.channel, "lane": channel.lanes[0], "carrier": channel.carrier},
+                {"channel": channel.channel, "lane": lane, "carrier": channel.carrier},
                 channel=channel.channel,
-                lane=channel.lanes[0],
+                lane=lane,
                 carrier=channel.carrier,
             )
-    until = q.now_ms + NO_LANE_RETRY_MS
+    unsaid = any("wording" in c.barred.values() for c in q.left)
+    paused = any("paused" in c.barred.values() for c in q.left)
+    reason = "wording_unregistered" if unsaid and not paused else "no_lane"
+    until = q.now_ms + (WORDING_RETRY_MS if reason != "no_lane" else NO_LANE_RETRY_MS)
     if until >= q.facts.expiry_ms:
-        return _suppress("no_lane", channels=",".join(c.channel for c in q.left))
-    return _hold("no_lane", until, channels=",".join(c.channel for c in q.left))
+        return _suppress(reason, channels=",".join(c.channel for c in q.left))
+    return _hold(reason, until, channels=",".join(c.channel for c in q.left))
 
 
 STEPS: tuple[Step, ...] = (
@@ -206,6 +212,9 @@ NO_LANE_RETRY_MS = 60_000
 """A paused or broken lane is looked at again after this: soon enough for a notice, cheap enough
 for a million of them."""
 
+WORDING_RETRY_MS = 600_000
+"""A carrier registers a wording within hours or days, and the lanes file says so then."""
+
 REASONS: tuple[str, ...] = (
     "expired",
     "duplicate",
@@ -225,6 +234,7 @@ REASONS: tuple[str, ...] = (
     "frequency_cap_past_expiry",
     "first_reachable",
     "no_lane",
+    "wording_unregistered",
 )
 """Every reason ``decide`` can give; each is explained in both languages, which a test counts."""
 

@@ -12,8 +12,10 @@ from templates.notice import ChannelName, NoticeClass
 class ChannelFacts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One channel of the chain as it stands for this recipient.
 
-    ``lanes`` are those open for the carrier, best first; ``unfit`` says why the contact point
-    cannot be used although it exists (``landline``).
+    ``lanes`` are those open for the carrier, best first; the first ``len(weights)`` share the work
+    in proportion. ``barred`` says of the other lanes of this carrier why they are left out
+    (:data:`channels.lanes.Barred`). ``unfit`` says why the contact point cannot be used although it
+    exists (``landline``).
     """
 
     channel: ChannelName
@@ -24,6 +26,8 @@ class ChannelFacts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     carrier: str = ""
     lanes: tuple[str, ...] = ()
     tried: bool = False
+    weights: tuple[int, ...] = ()
+    barred: dict[str, str] = {}
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -31,6 +35,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     ``at_ms`` is when it was decided; its journal row is as much younger as the commit took.
     ``cap`` and the quiet hours are the recipient's own choice (-1: the policy's).
+    ``spread`` is the hash of the leg: it spreads releases over time, and legs over lanes.
     ``settled_by``, ``superseded_by`` and ``duplicate_of`` name what was found, empty for nothing.
     """
 

@@ -46,6 +46,10 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, cancelled"
         case e.QuarantineClosed(how=how):
             return f"{name}, {how}"
+        case e.LaneSteered(action=action):
+            return f"{name}, {action}"
+        case e.Shifted(reason=reason):
+            return f"{name}, {reason}"
         case _:
             return name
 
@@ -129,6 +133,15 @@ def _reported(event: Any, language: Language, zone: str) -> Words:
     }
 
 
+def _moving(event: e.Shifted, language: Language, zone: str) -> Words:
+    """How fast, and where to, what waits for a lane moves."""
+    if not event.to:
+        return {"moving": say(STAYING, language)}
+    to = say(("、", ", "), language).join(event.to)
+    told = say(MOVING, language).format(to=to, n=event.per_s, urgent=event.urgent_per_s)
+    return {"moving": told}
+
+
 def _stopped(event: Any, language: Language, zone: str) -> Words:
     return {"at": moment(event.event_ms, zone), "case": event.correlation}
 
@@ -159,6 +172,7 @@ _WORDS: dict[type[Base], Callable[[Any, Language, str], Words]] = {
     e.Read: _reported,
     e.ReceiptUnmatched: _reported,
     e.StopRecorded: _stopped,
+    e.Shifted: _moving,
     e.CaseNoted: _stopped,
 }
 
@@ -169,6 +183,13 @@ WAY: Two = (
     "{channel}，通道 {lane}，文案 {wording}（{language}）{segments}",
     "{channel} through lane {lane}, in the wording {wording} ({language}){segments}",
 )
+
+MOVING: Two = (
+    "等候的消息改走 {to}，每秒至多 {n} 条，紧急类 {urgent} 条",
+    "what waits for it moves to {to}, at most {n} a second, and {urgent} urgent ones",
+)
+
+STAYING: Two = ("没有其他通道，消息继续等候", "there is no other lane, so what waits for it stays")
 
 STATUSES: dict[str, Two] = {
     "": ("未送达", "not delivered"),
@@ -208,6 +229,10 @@ SENTENCES: dict[str, Two] = {
     "Released, refused": (
         "运营商拒绝（{code}），换一条通道：{way}。",
         "The carrier refused it ({code}), so another lane is taken: {way}.",
+    ),
+    "Released, shifted": (
+        "原通道暂不可用，消息尚未交出，改走另一条通道：{way}。",
+        "The lane it waited for is left alone; it had not been handed over and goes by another: {way}.",
     ),
     "Escalated": ("因“{why}”改用下一个渠道：{way}。", "The next channel is taken ({why}): {way}."),
     "Escalated, no_receipt": (
@@ -312,6 +337,50 @@ SENTENCES: dict[str, Two] = {
     "PolicyPublished": (
         "策略第 {policy} 版生效，发布者 {by}。",
         "Policy version {policy} was put in force by {by}.",
+    ),
+    "LaneSteered, pause": (
+        "通道 {lane} 由 {by} 暂停：{reason}。",
+        "Lane {lane} was paused by {by}: {reason}.",
+    ),
+    "LaneSteered, resume": (
+        "通道 {lane} 由 {by} 恢复：{reason}。",
+        "Lane {lane} was resumed by {by}: {reason}.",
+    ),
+    "LaneSteered, weight": (
+        "通道 {lane} 的权重由 {by} 改为 {weight}（0 为配置文件的权重）：{reason}。",
+        "Lane {lane} was given the weight {weight} (0: the file's) by {by}: {reason}.",
+    ),
+    "LaneSteered, allow": (
+        "通道 {lane} 由 {by} 重新允许通知 {notice} 的文案：{reason}。",
+        "Lane {lane} may carry the wording of {notice} again, by {by}: {reason}.",
+    ),
+    "Shifted, errors": (
+        "通道 {lane} 停用：{calls} 次调用中 {errors} 次出错；{moving}。",
+        "Lane {lane} is left alone: {errors} of {calls} calls went wrong; {moving}.",
+    ),
+    "Shifted, account": (
+        "通道 {lane} 停用：运营商拒绝账户或发送方；{moving}。",
+        "Lane {lane} is left alone: the carrier refuses the account or the sender; {moving}.",
+    ),
+    "Shifted, probes": (
+        "通道 {lane} 再次停用：{calls} 次试探中 {errors} 次出错；{moving}。",
+        "Lane {lane} is left alone again: {errors} of {calls} probes went wrong; {moving}.",
+    ),
+    "Shifted, trial": (
+        "通道 {lane} 开始试探，承担 {share}% 的份额。",
+        "Lane {lane} is probed, with {share} % of its share.",
+    ),
+    "Shifted, back": (
+        "通道 {lane} 试探正常，逐步恢复到 {share}% 的份额。",
+        "Lane {lane} answers well and gets {share} % of its share back.",
+    ),
+    "Shifted, whole": (
+        "通道 {lane} 恢复全部份额。",
+        "Lane {lane} carries its whole share again.",
+    ),
+    "WordingStopped": (
+        "运营商在通道 {lane} 上屡次拒绝通知 {notice} 的内容（{code}），文案 {wording} 停止由此发送，请编辑人员处理。",
+        "The carrier of lane {lane} keeps refusing the content of {notice} ({code}): the wording {wording} is stopped there, and editors have to look at it.",
     ),
     "Quarantined": (
         "收到的内容无法接受，已隔离：{field} 应为 {expected}。",

@@ -20,18 +20,30 @@ from channels.base import (
     Transient,
     Unknown,
 )
+from channels.carriers import CARRIERS, PORTED
+from channels.lanes import cost_of
 from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.gathering import CONTACT_OF
-from streams.core.lifecycle import Journalled, State, Status, apply, moved, resume
+from streams.core.lifecycle import (
+    LANES_OWN,
+    Journalled,
+    State,
+    Status,
+    apply,
+    moved,
+    resume,
+)
 from streams.journal.base import Group, Lookup, Row, Timer, Unit
 from streams.pipeline.deciding import (
     RELEASE,
     Background,
+    Leg,
     background,
     judge,
     may_retry,
     next_leg,
+    same_leg,
 )
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import (
@@ -132,11 +144,12 @@ def _is_duplicate(rows: Sequence[Row], answer: Answer) -> bool:
     )
 
 
+_NOT_SAID = ("moved", "at_ms", "segments", "cost")
+
+
 def _says(event: e.Base) -> tuple[object, ...]:
     """What makes two facts the same: kind, attempt, rank and code; not when, not from where."""
-    return tuple(
-        getattr(event, name) for name in event.__struct_fields__ if name not in ("moved", "at_ms")
-    )
+    return tuple(getattr(event, name) for name in event.__struct_fields__ if name not in _NOT_SAID)
 
 
 def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
@@ -174,6 +187,8 @@ def _unit(river: River, ground: Background, state: State, answer: Answer) -> Uni
     apply(state, Journalled(version, now_ms, fact))  # type: ignore[arg-type]  # a journal event
     if state.status is before:
         fact = fact_of(answer, None)
+    if isinstance(fact, e.Accepted):
+        fact = replace(fact, **_charged(river, state, answer))
     rows = [entry(answer.stream, version, fact)]
     lookups: list[Lookup] = []
     timers: list[Timer] = []
@@ -194,6 +209,14 @@ def _unit(river: River, ground: Background, state: State, answer: Answer) -> Uni
     return Unit(tuple(rows), tuple(lookups), tuple(timers))
 
 
+def _charged(river: River, state: State, answer: Answer) -> dict[str, int]:
+    """Segments and cost of an attempt that was taken after all. What it was made of is the route in
+    use, unless another has taken its place since."""
+    assert state.route is not None
+    segments = state.route.segments
+    return {"segments": segments, "cost": cost_of(river.documents.lanes, answer.lane, segments)}
+
+
 def _decision(
     river: River, ground: Background, state: State, answer: Answer, now_ms: int
 ) -> Unit | None:
@@ -204,11 +227,8 @@ def _decision(
         return held_back(river, answer.stream, state, now_ms)  # its recipient may have chosen since
     leg = None
     if state.status is Status.BACKOFF:
-        if isinstance(what, Permanent) and what.scope in ("lane", "sender", "account"):
-            if may_retry(state, river):
-                leg = next_leg(state, answer.stream, f"refused:{what.code}", answer.lane)
-            else:
-                leg = next_leg(state, answer.stream, f"refused:{what.code}")
+        if isinstance(what, Permanent) and what.scope in LANES_OWN:
+            leg = _by_another_lane(river, state, answer.stream, what)
         elif isinstance(what, Permanent) or not may_retry(state, river):
             leg = next_leg(state, answer.stream, f"refused:{_code(what)}")
     elif state.status is Status.UNDELIVERED and not state.cancelled:
@@ -218,8 +238,40 @@ def _decision(
     known = ground.people.get(state.head.recipient)
     if known is not None and isinstance(what, Permanent) and what.scope == "recipient":
         known = without_address(known, _address(known, state, answer), what.code)
+    if known is not None and _ported(state, answer):
+        known = moved_away(known, _address(known, state, answer))
     event = ground.events.get(state.head.event)
     return judge(river, leg, known, event, now_ms).unit
+
+
+def _by_another_lane(river: River, state: State, stream: bytes, what: Permanent) -> Leg:
+    """The lane is to blame. A number that it does not serve is sent once by another, however few
+    tries its class has: nothing else was wrong with the message."""
+    reason = f"refused:{what.code}"
+    once = what.scope == "lane" and len(state.avoid) == 1
+    if once or may_retry(state, river):
+        return same_leg(state, stream, reason)
+    return next_leg(state, stream, reason)
+
+
+def _ported(state: State, answer: Answer) -> bool:
+    """Whether a refusal says that the number has left the network its lane was chosen for."""
+    what, route = answer.what, state.route
+    lane_only = isinstance(what, Permanent) and what.scope == "lane"
+    return lane_only and route is not None and route.carrier in CARRIERS
+
+
+def moved_away(known: Known, address: str) -> Known:
+    """Somebody as they are known once a number was found to be ported: the decision that follows
+    the refusal goes by it."""
+    if known.recipient is None:
+        return known
+    profile = known.recipient.profile
+    contacts = tuple(
+        replace(c, carrier=PORTED) if c.address == address else c for c in profile.contacts
+    )
+    who = replace(known.recipient, profile=replace(profile, contacts=contacts))
+    return known._replace(recipient=who)
 
 
 def without_address(known: Known, address: str, why: str) -> Known:
@@ -256,6 +308,8 @@ def _lessons(river: River, ground: Background, state: State, answer: Answer) -> 
     if isinstance(what, Permanent) and what.scope == "recipient":
         kind = CONTACT_OF[state.route.channel]
         return [river.people.suppress(kind, address, what.code)]
+    if _ported(state, answer):
+        return [river.people.learn_carrier(address, PORTED)]
     if isinstance(what, Receipt) and what.carrier and what.carrier != state.route.carrier:
         return [river.people.learn_carrier(address, what.carrier)]
     return []

@@ -102,8 +102,9 @@ def judge(
     notice = documents.catalog.notices[leg.head.notice]
     who = known.recipient if known else None
     facts = gather(
-        leg.head, notice, who, leg.history, documents.lanes, leg.stream, documents.language, now_ms
-    )
+        leg.head, notice, who, leg.history, documents.lanes, leg.stream, documents.language, now_ms,
+        documents.wordings[notice.id].name,
+    )  # fmt: skip
     verdict = decide(facts, documents.policy, now_ms)
     route = None
     if verdict.kind == "send":
@@ -256,20 +257,22 @@ def may_retry(state: State, river: River) -> bool:
     return state.tries < river.documents.policy.classes[state.head.cls].tries
 
 
-def next_leg(state: State, stream: bytes, failed: str, avoid_lane: str = "") -> Leg:
+def next_leg(state: State, stream: bytes, failed: str) -> Leg:
     """The decision after a channel is done with: the channels tried so far are out."""
     assert state.head is not None
     tried = set(state.tried)
-    if state.route is not None and not avoid_lane:
+    if state.route is not None:
         tried.add(state.route.channel)
-    history = History(tried=frozenset(tried), avoid_lane=avoid_lane)
+    history = History(tried=frozenset(tried), avoid=frozenset(state.avoid))
     return Leg(stream, state.head, state, history, failed)
 
 
 def same_leg(state: State, stream: bytes, reason: str, history: History = NO_HISTORY) -> Leg:
-    """The decision made again: earlier channels stay out, the current one is still good."""
+    """The decision made again: earlier channels stay out, the current one is still good, by lanes
+    that have not failed this leg before, as long as there are others."""
     assert state.head is not None
-    history = history._replace(tried=frozenset(state.tried))
+    avoid = history.avoid | state.avoid
+    history = history._replace(tried=frozenset(state.tried), avoid=avoid)
     return Leg(stream, state.head, state, history, reason)
 
 

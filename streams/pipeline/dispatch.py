@@ -6,7 +6,8 @@ call starts after its intent's deadline. The answers are facts and are appended 
 meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -22,7 +23,9 @@ from channels.base import (
     Transient,
     Unknown,
 )
-from channels.lanes import Breaker, Pacer
+from channels.breaker import Breaker
+from channels.lanes import cost_of
+from channels.pacer import Pacer
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
 from streams.core.notices import URGENT
@@ -42,6 +45,7 @@ from streams.pipeline.river import (
     found_by,
     open_content,
 )
+from streams.pipeline.shifting import Drip, Key, key_of, paused_per_s, shift, stop_wording
 from streams.pipeline.stopping import redecide_overtaken
 from streams.pipeline.turns import AT_ONCE, Turns
 from streams.topics import Record, dispatch_topic
@@ -61,9 +65,19 @@ NAP_MS = 1_000
 """A lane that must wait looks up this often: whoever wants to leave does not wait for a breaker."""
 
 
+CONTENT_MAX = 3
+"""Refusals of one wording's content, and none of it taken between them, before it is stopped on a
+lane: one may be the fault of what was filled in."""
+
+
+def _nothing() -> None:
+    """Nobody tends the lane."""
+
+
 class LaneWork:
     """One topic of one lane and what paces it. ``leaving`` makes its worker drop what it has not
-    begun: it comes again. ``claim`` is what its owner holds, where there may be several."""
+    begun: it comes again. ``claim`` is what its owner holds, where there may be several.
+    ``troubled`` is called when its breaker is not closed; ``partitions`` are its topic's."""
 
     def __init__(
         self,
@@ -73,6 +87,8 @@ class LaneWork:
         breaker: Breaker,
         urgent: bool,
         turns: Turns = AT_ONCE,
+        partitions: int = 1,
+        troubled: Callable[[], None] = _nothing,
     ) -> None:
         self.name = name
         self.channel = channel
@@ -83,6 +99,10 @@ class LaneWork:
         self.turns = turns
         self.claim: Claim | None = None
         self.leaving = False
+        self.partitions = partitions
+        self.troubled = troubled
+        self.drip = Drip(0)
+        self.refused: Counter[str] = Counter()
 
 
 class _Call(NamedTuple):
@@ -99,17 +119,19 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
     """Hand one slice over. The caller acknowledges it when this returns, unless it says that
     something was left undone."""
     waiting = [decode_dispatch(record.value) for record in records]
+    fixed: set[Key] = set()
     while waiting and not lane.leaving:
         now_ms = river.clock.now_ms()
-        stale = [r for r in waiting if _past(r, now_ms)]
+        barred = _barred(river, lane.name, waiting)
+        stale = [r for r in waiting if _past(r, now_ms) or r.notice in barred]
         if stale:
-            waiting = [r for r in waiting if not _past(r, now_ms)]
+            waiting = [r for r in waiting if not (_past(r, now_ms) or r.notice in barred)]
             await _decide_again(river, stale)
-        allowed = lane.breaker.allow(
-            now_ms, min(lane.pacer.permits(now_ms), lane.turns.most(BATCH), len(waiting))
-        )
+        allowed = _allowed(river, lane, now_ms, len(waiting))
         if allowed < 1:
-            if waiting:
+            moved = await _shift(river, lane, waiting, now_ms, fixed)
+            waiting = [r for r in waiting if key_of(r) not in moved]
+            if waiting and not moved:
                 next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
                 await river.clock.sleep_ms(min(max(next_ms - now_ms, 1), NAP_MS))
             continue
@@ -123,6 +145,58 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
             lane.leaving = True
             return False
     return not waiting
+
+
+def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
+    """How many of ``wanted`` may be handed over now: by the operators, the contract as it is now,
+    what the carrier has not answered yet, and the breaker."""
+    lanes = river.documents.lanes
+    if lane.name in lanes:
+        contract = lanes[lane.name]
+        lane.pacer.keep_to(contract.rate_per_s, contract.urgent_percent, now_ms)
+        if lanes.is_paused(lane.name):
+            return 0
+    if silent := river.unanswered.overdue(lane.name, now_ms):
+        lane.breaker.record(now_ms, silent, silent)
+        if lane.breaker.state != "closed":
+            lane.troubled()
+    permits, most = lane.pacer.permits(now_ms), lane.turns.most(BATCH)
+    return lane.breaker.allow(now_ms, min(permits, most, wanted, river.unanswered.room(lane.name)))
+
+
+async def _shift(
+    river: River, lane: LaneWork, waiting: Sequence[Dispatch], now_ms: int, fixed: set[Key]
+) -> set[Key]:
+    """Some of what waits for a lane that takes nothing goes by others; the records that do."""
+    lanes = river.documents.lanes
+    if lane.name not in lanes or not waiting:
+        return set()
+    if lane.breaker.state == "closed" and not lanes.is_paused(lane.name):
+        return set()
+    standing = lanes.standing(lane.name)
+    per_s = standing.urgent_per_s if lane.urgent else standing.per_s
+    if lanes.is_paused(lane.name):
+        per_s = paused_per_s(lanes, lane.name, lane.urgent)
+    may = lane.drip.allow(now_ms, per_s * 1_000 // lane.partitions)
+    if not may:
+        return set()
+    moved = await shift(river, lane.name, waiting, may, fixed)
+    lane.drip.take(len(moved))
+    return moved
+
+
+def _barred(river: River, name: str, waiting: Sequence[Dispatch]) -> set[str]:
+    """The notices among these whose wording may not go by this lane any more."""
+    documents = river.documents
+    lanes = documents.lanes
+    if name not in lanes or not (lanes[name].wording or lanes.standing(name).stopped):
+        return set()
+    wordings = documents.wordings
+    return {
+        notice
+        for notice in {r.notice for r in waiting}
+        if notice in wordings and not lanes.is_registered(name, notice, wordings[notice].name)
+    }
 
 
 def _past(record: Dispatch, now_ms: int) -> bool:
@@ -145,8 +219,9 @@ async def _hand_over(river: River, lane: LaneWork, batch: Sequence[Dispatch]) ->
         return
     close_ms = URGENT_CLOSE_MS if lane.urgent else CLOSE_MS
     outcomes = await lane.channel.send(lane.name, [c.message for c in calls], close_ms)
-    _learn(river, lane, outcomes)
+    _learn(river, lane, calls, outcomes)
     await _record(river, lane, calls, outcomes)
+    await _stop_wordings(river, lane, calls, outcomes)
 
 
 async def _intend(
@@ -160,6 +235,8 @@ async def _intend(
     units = [Unit((_intent(lane, r, ms),)) for r, ms in zip(batch, deadlines, strict=True)]
     owned = [lane.claim.check] if lane.claim else []
     committed = await river.journal.append(Group(units, effects=owned, urgent=lane.urgent))
+    lanes = river.documents.lanes
+    sender = lanes[lane.name].sender if lane.name in lanes else ""
     calls, lost = [], []
     for record, call_before_ms, won in zip(batch, deadlines, committed.won, strict=True):
         if not won:
@@ -174,7 +251,7 @@ async def _intend(
             call_before_ms=call_before_ms,
             subject=content.subject,
             html=content.html,
-            sender=content.sender,
+            sender=sender or content.sender,
             segments=record.segments,
             expiry_ms=record.expiry_ms,
         )
@@ -209,10 +286,12 @@ def _intent(lane: LaneWork, record: Dispatch, call_before_ms: int) -> Entry:
     return entry(record.stream, record.version + 1, event)
 
 
-def _learn(river: River, lane: LaneWork, outcomes: Sequence[Outcome | None]) -> None:
-    """What the answers say about the lane itself."""
+def _learn(
+    river: River, lane: LaneWork, calls: Sequence[_Call], outcomes: Sequence[Outcome | None]
+) -> None:
+    """What the answers say about the lane itself. A call that was not answered says nothing yet."""
     now_ms = river.clock.now_ms()
-    errors = 0
+    errors = accounts = 0
     for outcome in outcomes:
         match outcome:
             case Throttled():
@@ -221,9 +300,32 @@ def _learn(river: River, lane: LaneWork, outcomes: Sequence[Outcome | None]) -> 
                 errors += 1
             case Permanent(scope="sender" | "account"):
                 errors += 1
+                accounts += 1
             case _:
                 pass
-    lane.breaker.record(now_ms, len(outcomes), errors)
+    silent = [c.message.attempt for c, o in zip(calls, outcomes, strict=True) if o is None]
+    river.unanswered.wait(lane.name, silent, now_ms)
+    answered = len(outcomes) - len(silent)
+    lane.breaker.record(now_ms, answered, errors)
+    if accounts and 2 * accounts >= answered and lane.breaker.state == "closed":
+        lane.breaker.trip(now_ms, "account")
+    if lane.breaker.state != "closed":
+        lane.troubled()
+
+
+async def _stop_wordings(
+    river: River, lane: LaneWork, calls: Sequence[_Call], outcomes: Sequence[Outcome | None]
+) -> None:
+    """A wording whose content the carrier keeps refusing does not go this way again."""
+    for call, outcome in zip(calls, outcomes, strict=True):
+        notice = call.record.notice
+        if isinstance(outcome, Accepted):
+            lane.refused.pop(notice, None)
+        elif isinstance(outcome, Permanent) and outcome.scope == "content":
+            lane.refused[notice] += 1
+            if lane.refused[notice] >= CONTENT_MAX:
+                del lane.refused[notice]
+                await stop_wording(river, lane.name, notice, outcome.code)
 
 
 async def _record(
@@ -292,7 +394,10 @@ def _is_slow(outcome: Outcome) -> bool:
 
 def _accepted(river: River, call: _Call, ref: str) -> Unit:
     r = call.record
-    event = e.Accepted(attempt=call.intent, ref=ref, moved=_sending(r))
+    cost = cost_of(river.documents.lanes, r.lane, r.segments)
+    event = e.Accepted(
+        attempt=call.intent, ref=ref, segments=r.segments, cost=cost, moved=_sending(r)
+    )
     return Unit((entry(r.stream, call.intent + 1, event),), found_by(river, r.lane, ref, r.stream))
 
 

@@ -64,6 +64,8 @@ async def receive(
     if strangers:
         strangers = await _join_after_batches(river, strangers)
     if late:
+        for answer in late:
+            river.unanswered.answered(answer.lane, answer.attempt)
         await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
     if strangers:
         now_ms = river.clock.now_ms()

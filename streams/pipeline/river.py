@@ -20,6 +20,7 @@ from streams.core.identity import Index
 from streams.core.lifecycle import Journalled, State, fold
 from streams.core.policy import Policy
 from streams.journal.base import Entry, Journal, Lookup, Row
+from streams.pipeline.unanswered import Unanswered
 from streams.topics import Publishing
 from templates.catalog_files import Catalog
 from templates.links import OFFICIAL
@@ -128,6 +129,7 @@ class River:
         self.documents = documents
         self.hub_key = hub_key
         self.attempts = Attempts()
+        self.unanswered = Unanswered()
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True):

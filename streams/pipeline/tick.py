@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from streams.core import events as e
 from streams.core.codec import decode
-from streams.core.gathering import NO_HISTORY, History
+from streams.core.gathering import NO_HISTORY
 from streams.core.lifecycle import State, Status, moved, resume
 from streams.core.notices import Plan, matching, plan, recipients
 from streams.journal.base import Group, Reader, Timer, Unit
@@ -196,11 +196,7 @@ def _past_horizon(river: River, ground: Background, stream: bytes, state: State)
     assert head is not None and route is not None
     rule = river.documents.policy.classes[head.cls]
     if route.channel in rule.resend_unknown and may_retry(state, river) and not state.cancelled:
-        leg = Leg(
-            stream, head, state,
-            History(tried=frozenset(state.tried), avoid_lane=route.lane), "resent",
-        )  # fmt: skip
-        return _decided(river, ground, leg)
+        return _decided(river, ground, same_leg(state, stream, "resent"))
     event = e.Unconfirmed(
         attempt=state.attempt,
         reason="cancelled" if state.cancelled else "horizon",

@@ -11,12 +11,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol
 
+from streams.clock import Clock
 from streams.pipeline.river import River
 from streams.pipeline.route import route
 from streams.topics import Record
 
 SMALL = 100
 """Records of a batch while something urgent is in hand: some 15 ms, at a third more for each."""
+
+
+LOOK_MS = 1_000
+"""Who waits for a turn is told of it; this bounds what it would cost not to be."""
 
 
 class Turns(Protocol):
@@ -45,9 +50,11 @@ AT_ONCE = AtOnce()
 class Precedence:
     """The turns of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._in_hand = 0
-        self._one = asyncio.Lock()
+        self._taken = False
+        self._free = asyncio.Event()
         self._urgent, self._normal = _Urgent(self), _Normal(self)
 
     def of(self, urgent: bool) -> Turns:
@@ -64,11 +71,18 @@ class Precedence:
 
     @asynccontextmanager
     async def behind_the_urgent(self) -> AsyncIterator[None]:
-        if self._in_hand:
-            async with self._one:
-                yield
-        else:
+        if not self._in_hand:
             yield
+            return
+        while self._taken:
+            self._free.clear()
+            await self._clock.wait(self._free, LOOK_MS)  # a lock would stop a clock that is played
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._taken = False
+            self._free.set()
 
     @property
     def is_urgent_in_hand(self) -> bool:

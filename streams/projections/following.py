@@ -1,9 +1,10 @@
 """All projections, and what moves them along."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 from streams.journal import projections as framework
 from streams.journal.base import Store
+from streams.lane_loads import per_second
 from streams.projections.legs import Legs
 from streams.projections.quarantine import Quarantine
 
@@ -26,14 +27,15 @@ def rebuild(store: Store, name: str, limit: int) -> Iterator[int]:
 
 
 class Follower:
-    """Moves every projection along. ``others`` look for news in the journal at the same pace."""
+    """Moves every projection along."""
 
-    def __init__(self, store: Store, *others: Callable[[], object]) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._others = others
 
     def follow(self, limit: int) -> int:
         """Take in up to ``limit`` rows; how many there were."""
-        for look in self._others:
-            look()
         return framework.follow(self._store, ALL, limit)
+
+    def loads(self, now_ms: int) -> Mapping[str, int]:
+        """Calls a second that each lane makes, as counted so far."""
+        return per_second(self._store.readers, now_ms)

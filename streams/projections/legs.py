@@ -11,16 +11,17 @@ from sqlalchemy import Connection, Table
 
 from streams.journal.base import Row
 from streams.journal.projections import Read
+from streams.projections.costs import COSTS, count_costs
 from streams.projections.moves import tally
 from streams.projections.rates import RATES, count_rates
 from streams.projections.standing import REASONS, STANDING, count_reasons, count_standing
 
 
 class Legs:
-    """Where they stand, why some never went, and what happens to them a minute."""
+    """Where they stand, why some never went, what happens to them a minute, and what they cost."""
 
     name = "legs"
-    tables = (STANDING, REASONS, RATES)
+    tables = (STANDING, REASONS, RATES, COSTS)
 
     def apply(
         self, connection: Connection, tables: Mapping[str, Table], rows: Sequence[Row], read: Read
@@ -29,3 +30,4 @@ class Legs:
         count_standing(connection, tables[STANDING.name], moves)
         count_reasons(connection, tables[REASONS.name], moves)
         count_rates(connection, tables[RATES.name], moves)
+        count_costs(connection, tables[COSTS.name], moves)

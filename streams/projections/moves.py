@@ -82,7 +82,7 @@ class Standing(NamedTuple):
 class Move(NamedTuple):
     """What one row means for its leg. ``left`` and ``entered`` are there when it moved (``left``
     not for its first row); ``place`` is what its event counts under, in the minute ``start_ms``;
-    ``reason`` why it was suppressed."""
+    ``reason`` why it was suppressed; ``segments`` and ``cost`` what the carrier charges for."""
 
     kind: type[e.Base]
     start_ms: int
@@ -90,6 +90,8 @@ class Move(NamedTuple):
     left: Standing | None
     entered: Standing | None
     reason: str
+    segments: int = 0
+    cost: int = 0
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -113,6 +115,8 @@ class _Slim(msgspec.Struct, gc=False):
     reason: str = ""
     attempt: int = 0
     lane: str = ""
+    segments: int = 0
+    cost: int = 0
 
 
 _LEGS: tuple[type[e.Base], ...] = (*AFTER, e.AttemptIntended)
@@ -138,11 +142,11 @@ it that it could answer to."""
 
 
 _Said = tuple[
-    type[e.Base], int, str, str, str, str, str, str, str, str, tuple[str, str, str] | None
+    type[e.Base], int, str, str, str, str, str, str, str, str, tuple[str, str, str] | None, int, int
 ]
 """What a row says: kind, minute, category left ("" for none), the six parts of a place, reason,
-and through whom it goes on. A plain tuple: most rows of a batch say the same, and are counted
-before anything is made of them."""
+through whom it goes on, and segments and cost. A plain tuple: most rows of a batch say the same,
+and are counted before anything is made of them."""
 
 
 def tally(rows: Sequence[Row], read: Read) -> Counter[Move]:
@@ -199,10 +203,10 @@ def _say(row: Row, kind: type[e.Base]) -> _Said | None:
         reason = event.reason if kind is e.Suppressed else ""
         return (
             kind, start_ms, "", head.notice, head.cls, channel, lane, carrier, head.region, reason,
-            None,
+            None, 0, 0,
         )  # fmt: skip
     if kind is e.AttemptIntended:
-        return kind, start_ms, "", "", "", "", event.lane, "", "", "", None
+        return kind, start_ms, "", "", "", "", event.lane, "", "", "", None, 0, 0
     if moved is None or row.version - event.attempt > _ROWS_AFTER.get(kind, row.version):
         return None
     if kind in _CLOSES and row.version > 2:
@@ -210,29 +214,31 @@ def _say(row: Row, kind: type[e.Base]) -> _Said | None:
     return (
         kind, start_ms, moved.was, moved.notice, moved.cls, moved.channel, moved.lane,
         moved.carrier, moved.region, event.reason if kind is e.Suppressed else "",
-        (route.channel, route.lane, route.carrier) if route else None,
+        (route.channel, route.lane, route.carrier) if route else None, event.segments, event.cost,
     )  # fmt: skip
 
 
 def _move(
     kind: type[e.Base], start_ms: int, was: str, notice: str, cls: str, channel: str, lane: str,
-    carrier: str, region: str, reason: str, to: tuple[str, str, str] | None,
+    carrier: str, region: str, reason: str, to: tuple[str, str, str] | None, segments: int,
+    cost: int,
 ) -> Move:  # fmt: skip
     before = Place(notice, cls, channel, lane, carrier, region)
     if kind is e.AttemptIntended:
         return Move(kind, start_ms, before, None, None, "")
     after = Place(notice, cls, *to, region) if to else before
     left = Standing(was, before) if was else None
-    return _moved(kind, start_ms, after, left, Standing(AFTER[kind], after), reason)
+    entered = Standing(AFTER[kind], after)
+    return _moved(kind, start_ms, after, left, entered, reason, segments, cost)
 
 
 def _moved(
     kind: type[e.Base], start_ms: int, place: Place, left: Standing | None, entered: Standing,
-    reason: str,
+    reason: str, segments: int, cost: int,
 ) -> Move:  # fmt: skip
     if left == entered:
-        return Move(kind, start_ms, place, None, None, reason)
-    return Move(kind, start_ms, place, left, entered, reason)
+        return Move(kind, start_ms, place, None, None, reason, segments, cost)
+    return Move(kind, start_ms, place, left, entered, reason, segments, cost)
 
 
 # By folding --------------------------------------------------------------------------------------
@@ -261,7 +267,9 @@ class _Folded:
         event = self.events[row.version]
         place = self.places.get(getattr(event, "attempt", 0), entered.place)
         reason = event.reason if isinstance(event, e.Suppressed) else ""
-        return _moved(kind, row.at_ms - row.at_ms % MINUTE_MS, place, left, entered, reason)
+        start_ms = row.at_ms - row.at_ms % MINUTE_MS
+        segments, cost = getattr(event, "segments", 0), getattr(event, "cost", 0)
+        return _moved(kind, start_ms, place, left, entered, reason, segments, cost)
 
 
 def standing(state: State) -> Standing | None:

@@ -1,220 +1,96 @@
-"""Lanes: which are open, how fast they go, and when they rest."""
+"""Lanes: which are open for whom, and how those that serve the same carrier share its work."""
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from collections import Counter
 
-from channels.lanes import (
-    DEFAULT_LANES,
-    ERRORS_MAX,
-    OPEN_MS,
-    PERMIT,
-    PROBE_MS,
-    PROBES,
-    Breaker,
-    Lane,
-    Lanes,
-    LanesError,
-    Pacer,
-    load_lanes,
-)
+from channels.carriers import PORTED
+from channels.lanes import Lane, Lanes, Standing, Ways, cost_of, pick
 
-DEFAULT = load_lanes(DEFAULT_LANES.read_text(encoding="utf-8"))
+A = Lane("a", "sms", "p", 100, ("cmcc",), weight=3)
+B = Lane("b", "sms", "p", 100, ("cmcc",), weight=1)
+REST = Lane("rest", "sms", "p", 100)
+ALL = Lanes([A, B, REST])
 
 
-def test_a_carriers_own_lane_goes_before_the_one_that_takes_all() -> None:
-    assert DEFAULT.open_for("sms", "cmcc") == ("sms-cmcc", "sms-any")
-    assert DEFAULT.open_for("sms", "") == ("sms-any",)
-    assert DEFAULT.open_for("sms", "intl") == ("sms-any",)
-    assert DEFAULT.open_for("voice", "cucc") == ("voice-a",)
-    assert DEFAULT.open_for("fax", "cucc") == ()
+def standing(**standings: Standing) -> Lanes:
+    return ALL.with_standings(standings)
 
 
-def test_only_the_inbox_is_real_by_default() -> None:
-    assert {lane.name for lane in DEFAULT if lane.provider != "sandbox"} == {"inbox"}
-    assert len(DEFAULT) == 9
+def spread(ways: Ways) -> Counter[str]:
+    """Where a thousand messages go."""
+    return Counter(pick(*ways, n << 4) for n in range(1_000))
 
 
-def test_weight_then_name_decides_among_equals() -> None:
-    lanes = Lanes(
-        [
-            Lane("b", "sms", "p", 1),
-            Lane("a", "sms", "p", 1),
-            Lane("heavy", "sms", "p", 1, weight=5),
-            Lane("own", "sms", "p", 1, carriers=("cmcc", "*")),
+class TestWays:
+    def test_those_that_name_the_carrier_share_its_work_by_weight(self) -> None:
+        assert ALL.ways("sms", "cmcc") == (("a", "b", "rest"), (3, 1))
+        assert spread(ALL.ways("sms", "cmcc")) == {"a": 750, "b": 250}
+
+    def test_an_unknown_carrier_gets_those_that_take_all(self) -> None:
+        assert ALL.ways("sms", "") == (("rest",), ())
+        assert ALL.ways("voice", "cmcc") == ((), ())
+
+    def test_a_ported_number_goes_by_those_that_take_all_and_then_by_any(self) -> None:
+        assert ALL.ways("sms", PORTED) == (("rest", "a", "b"), ())
+        assert Lanes([A, B]).ways("sms", PORTED).lanes == ("a", "b")
+
+    def test_a_paused_one_gets_nothing_and_is_known_still(self) -> None:
+        lanes = standing(a=Standing(paused=True))
+        assert lanes.ways("sms", "cmcc").lanes == ("b", "rest")
+        assert lanes.barred("sms", "cmcc", "n", "n@1", 1) == {"a": "paused"}
+        assert "a" in lanes
+
+    def test_an_operators_weight_goes_before_the_files(self) -> None:
+        assert standing(a=Standing(weight=1)).ways("sms", "cmcc").weights == (1, 1)
+
+    def test_what_moved_away_from_one_goes_to_the_others_of_its_carrier(self) -> None:
+        assert standing(a=Standing(share=0)).ways("sms", "cmcc") == (("b", "rest", "a"), ())
+
+    def test_what_the_only_one_does_not_carry_goes_to_those_that_take_all(self) -> None:
+        lanes = Lanes([A, REST], {"a": Standing(share=25)})
+        assert lanes.ways("sms", "cmcc") == (("a", "rest"), (1, 3))
+
+    def test_a_lane_that_comes_back_gets_more_and_more(self) -> None:
+        given = [
+            spread(standing(a=Standing(share=share)).ways("sms", "cmcc"))["a"]
+            for share in (5, 10, 25, 50, 100)
         ]
-    )
-    assert lanes.open_for("sms", "") == ("heavy", "a", "b", "own")
-    assert lanes.open_for("sms", "cmcc") == ("own", "heavy", "a", "b")
+        assert given == sorted(given)
+        assert given[0] < 150
+        assert given[-1] == 750
+
+    def test_where_all_are_down_work_waits_for_the_first(self) -> None:
+        down = {name: Standing(share=0) for name in "ab"}
+        lanes = Lanes([A, B], down)
+        assert lanes.ways("sms", "cmcc") == (("a", "b"), ())
 
 
-def test_a_paused_lane_is_not_open_but_still_known() -> None:
-    lanes = DEFAULT.pausing({"sms-cmcc"})
-    assert lanes.open_for("sms", "cmcc") == ("sms-any",)
-    assert lanes["sms-cmcc"].paused
-    assert "sms-cmcc" in lanes
-    assert DEFAULT.open_for("sms", "cmcc") == ("sms-cmcc", "sms-any")
+class TestWording:
+    NAMED = Lane("named", "sms", "p", 1, wording={"fine": "registered", "tip": "refused"})
+
+    def test_one_that_is_not_registered_is_barred(self) -> None:
+        lanes = Lanes([self.NAMED])
+        assert lanes.barred("sms", "", "fine", "fine@1", 1) == {}
+        assert lanes.barred("sms", "", "tip", "tip@1", 1) == {"named": "wording"}
+        assert lanes.barred("sms", "", "other", "other@1", 1) == {"named": "wording"}
+
+    def test_a_star_speaks_for_all_that_are_not_named(self) -> None:
+        lane = Lane("all", "sms", "p", 1, wording={"*": "registered", "tip": "submitted"})
+        assert Lanes([lane]).barred("sms", "", "other", "other@1", 1) == {}
+        assert Lanes([lane]).barred("sms", "", "tip", "tip@1", 1) == {"all": "wording"}
+
+    def test_one_that_a_carrier_refused_is_barred_until_it_is_published_anew(self) -> None:
+        lanes = Lanes([self.NAMED], {"named": Standing(stopped=frozenset({"fine@1"}))})
+        assert lanes.barred("sms", "", "fine", "fine@1", 1) == {"named": "wording"}
+        assert lanes.barred("sms", "", "fine", "fine@2", 1) == {}
+
+    def test_a_notice_that_may_be_too_long_is_barred(self) -> None:
+        lane = Lane("short", "sms", "p", 1, segments_max=2)
+        assert Lanes([lane]).barred("sms", "", "n", "n@1", 2) == {}
+        assert Lanes([lane]).barred("sms", "", "n", "n@1", 3) == {"short": "segments"}
 
 
-@pytest.mark.parametrize(
-    ("toml", "reason"),
-    [
-        ("[[lane]", "array declaration"),
-        ('[[lane]]\nname = "a"\nchannel = "sms"\nprovider = "p"', "rate_per_s"),
-        ('[[lane]]\nname = "a"\nchannel = "fax"\nprovider = "p"\nrate_per_s = 1', "fax"),
-        ('[[lane]]\nname = "a"\nchannel = "sms"\nprovider = "p"\nrate_per_s = 0', "1 to"),
-        ('[[lane]]\nname = "a"\nchannel = "sms"\nprovider = "p"\nrate_per_s = 1\ntps = 1', "tps"),
-        ('[[lane]]\nname = "a"\nchannel = "sms"\nprovider = "p"\nrate_per_s = 1\n' * 2, "twice"),
-    ],
-)
-def test_a_lanes_file_that_cannot_be_used_says_why(toml: str, reason: str) -> None:
-    with pytest.raises(LanesError, match=reason):
-        load_lanes(toml)
-
-
-def windows_hold(taken: list[tuple[int, int]], pacer: Pacer) -> bool:
-    """Whether in no window more was taken than rate times window and burst."""
-    for start in range(len(taken)):
-        total = 0
-        for at_ms, n in taken[start:]:
-            total += n
-            if total * PERMIT > pacer.full * (at_ms - taken[start][0]) + pacer.burst:
-                return False
-    return True
-
-
-STEPS = st.lists(
-    st.tuples(st.integers(-5, 400), st.integers(0, 500), st.booleans()), min_size=1, max_size=40
-)
-
-
-@given(rate=st.integers(1, 5_000), urgent=st.booleans(), partitions=st.integers(1, 16), steps=STEPS)
-def test_no_window_holds_more_than_its_rate_and_one_burst(
-    rate: int, urgent: bool, partitions: int, steps: list[tuple[int, int, bool]]
-) -> None:
-    pacer, now_ms, taken = Pacer(rate, urgent, partitions, 0), 0, []
-    for pause_ms, wanted, refused in steps:
-        now_ms += pause_ms
-        n = min(wanted, pacer.permits(now_ms))
-        pacer.take(n)
-        taken.append((max(now_ms, taken[-1][0]) if taken else now_ms, n))
-        if refused:
-            pacer.throttled(now_ms)
-    assert windows_hold(taken, pacer)
-
-
-@given(rate=st.integers(1, 100_000), partitions=st.integers(1, 16))
-def test_the_partitions_together_stay_within_the_contract(rate: int, partitions: int) -> None:
-    normal = Pacer(rate, False, partitions, 0).full * partitions
-    urgent = Pacer(rate, True, partitions, 0).full * partitions
-    assert normal + urgent <= rate * 1_000
-
-
-@given(rate=st.integers(1, 3_000), start=st.integers(0, 50), pause=st.integers(0, 500))
-def test_the_next_permit_comes_when_it_was_announced_and_not_before(
-    rate: int, start: int, pause: int
-) -> None:
-    pacer = Pacer(rate, False, 1, start)
-    pacer.take(pacer.permits(start + pause))
-    due_ms = pacer.next_ms(start + pause)
-    assert pacer.permits(due_ms - 1) == 0
-    assert pacer.permits(due_ms) >= 1
-
-
-def test_a_new_owner_starts_empty() -> None:
-    """Its predecessor may have spent the burst a moment ago."""
-    assert Pacer(1_000, False, 1, 0).permits(0) == 0
-
-
-def test_a_bucket_holds_a_tenth_of_a_second_or_one_permit() -> None:
-    assert Pacer(1_000, False, 1, 0).permits(60_000) == 80
-    assert Pacer(1, True, 4, 0).permits(60_000) == 1
-
-
-def test_throttling_halves_the_rate_once_a_second_and_a_twentieth_comes_back() -> None:
-    pacer = Pacer(1_000, False, 1, 0)
-    for at_ms in (1_000, 1_001, 1_500):
-        pacer.throttled(at_ms)
-
-    def spent(from_ms: int) -> int:
-        total = 0
-        for at_ms in range(from_ms, from_ms + 1_000, 10):
-            n = pacer.permits(at_ms)
-            pacer.take(n)
-            total += n
-        return total
-
-    pacer.take(pacer.permits(2_000))
-    assert 400 <= spent(2_000) <= 425  # half of 800, and a little of the recovery
-    assert 430 <= spent(3_000) <= 475
-    for at_ms in range(4_000, 13_000, 1_000):
-        spent(at_ms)
-    assert spent(13_000) == 800
-
-
-def test_a_lane_that_is_always_refused_keeps_a_twentieth() -> None:
-    pacer = Pacer(1_000, False, 1, 0)
-    for second in range(1, 100):
-        pacer.throttled(second * 1_000)
-    assert pacer.next_ms(99_000) - 99_000 <= 25
-
-
-def test_a_clock_set_back_does_not_stop_the_lane() -> None:
-    pacer = Pacer(1_000, False, 1, 10_000_000)
-    pacer.take(pacer.permits(10_001_000))
-    assert pacer.permits(10_000_990) == 0
-    assert pacer.permits(6_000_000) == 0
-    assert pacer.permits(6_000_100) == 80
-
-
-def test_fifty_errors_in_a_minute_open_a_breaker() -> None:
-    breaker = Breaker()
-    for second in range(ERRORS_MAX - 1):
-        breaker.record(second * 1_000, 100, 1)
-    assert breaker.state == "closed"
-    breaker.record(50_000, 100, 1)
-    assert breaker.state == "open"
-
-
-def test_errors_a_minute_old_are_forgotten() -> None:
-    breaker = Breaker()
-    for second in range(0, 600, 2):
-        breaker.record(second * 1_000, 100, 1)
-    assert breaker.state == "closed"
-
-
-def test_half_of_twenty_calls_open_it() -> None:
-    few, half = Breaker(), Breaker()
-    few.record(0, 19, 19)
-    half.record(0, 10, 0)
-    half.record(1_000, 10, 10)
-    assert (few.state, half.state) == ("closed", "open")
-
-
-def test_probes_that_go_well_close_it() -> None:
-    breaker = Breaker()
-    breaker.trip(0)
-    assert breaker.allow(OPEN_MS - 1, 100) == 0
-    assert breaker.next_ms(0) == OPEN_MS
-    assert breaker.allow(OPEN_MS, 100) == PROBES
-    assert breaker.allow(OPEN_MS, 100) == 0
-    breaker.record(OPEN_MS + 10, PROBES, 0)
-    assert breaker.state == "closed"
-    assert breaker.allow(OPEN_MS + 11, 100) == 100
-
-
-def test_one_bad_probe_opens_it_again() -> None:
-    breaker = Breaker()
-    breaker.trip(0)
-    breaker.allow(OPEN_MS, 100)
-    breaker.record(OPEN_MS + 10, PROBES, 1)
-    assert breaker.allow(OPEN_MS + 11, 100) == 0
-    assert breaker.next_ms(OPEN_MS + 11) == 2 * OPEN_MS + 10
-
-
-def test_probes_nobody_answered_are_replaced() -> None:
-    breaker = Breaker()
-    breaker.trip(0)
-    breaker.allow(OPEN_MS, 100)
-    assert breaker.next_ms(OPEN_MS) == OPEN_MS + PROBE_MS
-    assert breaker.allow(OPEN_MS + PROBE_MS, 3) == 3
+def test_a_message_costs_by_the_segment_and_a_call_once() -> None:
+    lanes = Lanes([Lane("a", "sms", "p", 1, cost=450), Lane("v", "voice", "p", 1, cost=1_200)])
+    assert [cost_of(lanes, "a", 3), cost_of(lanes, "v", 0), cost_of(lanes, "gone", 2)] == [
+        1_350, 1_200, 0,
+    ]  # fmt: skip

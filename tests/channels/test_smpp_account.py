@@ -2,8 +2,10 @@
 
 import pytest
 
-from channels.lanes import LanesError, load_lanes
-from channels.smpp_account import Smpp
+from channels.lanes_file import Account, LanesError, load_lanes
+from channels.smpp_account import Smpp, fault_of
+
+PROTOCOLS = {"sandbox": None, "smpp": Account("smpp", Smpp, fault_of, "sms")}
 
 LANE = """
 [[lane]]
@@ -26,7 +28,7 @@ def file(lane: str = LANE, **fields: str) -> str:
 
 
 def test_what_is_not_said_is_usual() -> None:
-    smpp = load_lanes(file())["sms-cmcc"].smpp
+    smpp = load_lanes(file(), PROTOCOLS)["sms-cmcc"].account
     assert smpp == Smpp(
         host="127.0.0.1", port=2775, system_id="fenghuo", password_env="CMCC_PASSWORD"
     )
@@ -34,7 +36,9 @@ def test_what_is_not_said_is_usual() -> None:
 
 
 def test_a_carriers_own_codes_are_read() -> None:
-    smpp = load_lanes(file(codes='{"0x401" = "content", "0x58" = "transient"}'))["sms-cmcc"].smpp
+    smpp = load_lanes(file(codes='{"0x401" = "content", "0x58" = "transient"}'), PROTOCOLS)[
+        "sms-cmcc"
+    ].account
     assert smpp is not None
     assert smpp.own_codes() == {0x401: "content", 0x58: "transient"}
 
@@ -43,8 +47,8 @@ def test_a_carriers_own_codes_are_read() -> None:
     ("field", "value", "said"),
     [
         ("host", "", "missing required field `host`"),
-        ("port", "0", r"`int` >= 1 - at `\$.lane\[0\].smpp.port`"),
-        ("binds", "65", r"`int` <= 64 - at `\$.lane\[0\].smpp.binds`"),
+        ("port", "0", "smpp.port: Expected `int` >= 1"),
+        ("binds", "65", "smpp.binds: Expected `int` <= 64"),
         ("window", "0", "smpp.window"),
         ("password_env", '"HUB_KEK"', "smpp.password_env"),
         ("password", '"secret"', "unknown field `password`"),
@@ -59,18 +63,18 @@ def test_a_carriers_own_codes_are_read() -> None:
 )
 def test_what_is_wrong_is_named(field: str, value: str, said: str) -> None:
     with pytest.raises(LanesError, match=said):
-        load_lanes(file(**{field: value}))
+        load_lanes(file(**{field: value}), PROTOCOLS)
 
 
 def test_extension_digits_need_a_sender_of_digits() -> None:
     with pytest.raises(LanesError, match="extension_digits needs a sender of digits"):
-        load_lanes(file(sender='"Police"', extension_digits="3"))
+        load_lanes(file(sender='"Police"', extension_digits="3"), PROTOCOLS)
 
 
 def test_provider_and_account_go_together() -> None:
-    with pytest.raises(LanesError, match="go together"):
-        load_lanes(LANE)
-    with pytest.raises(LanesError, match="go together"):
-        load_lanes(file(LANE.replace('"smpp"', '"sandbox"')))
+    with pytest.raises(LanesError, match=r"the table \[lane.smpp\] is missing"):
+        load_lanes(LANE, PROTOCOLS)
+    with pytest.raises(LanesError, match=r"sandbox takes no table \[lane.smpp\]"):
+        load_lanes(file(LANE.replace('"smpp"', '"sandbox"')), PROTOCOLS)
     with pytest.raises(LanesError, match="channel sms only"):
-        load_lanes(file(LANE.replace('channel = "sms"', 'channel = "voice"')))
+        load_lanes(file(LANE.replace('channel = "sms"', 'channel = "voice"')), PROTOCOLS)

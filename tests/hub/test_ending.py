@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from channels.lanes import DEFAULT_LANES, Lanes, load_lanes
+from channels.lanes import DEFAULT_LANES, Lanes
+from channels.lanes_file import load_lanes
 from channels.sandbox_model import Faults
 from hub.bootstrap import Hub, open_hub, open_store
 from hub.clock import Virtual

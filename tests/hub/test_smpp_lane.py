@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from channels.base import Reply
-from hub.bootstrap import lanes_of, open_hub
+from hub.bootstrap import open_hub
 from hub.clock import Scaled
+from hub.lanes_file import read_lanes
 from hub.settings import Settings, SettingsError, load
 from streams.core.codec import type_name
 from streams.core.events import Accepted, Delivered, Throttled, Undelivered, Unknown
@@ -183,6 +184,6 @@ async def test_without_its_password_nothing_starts(
 ) -> None:
     monkeypatch.delenv("GATEWAY_PASSWORD", raising=False)
     settings = settings_of(tmp_path, 2775)
-    assert lanes_of(settings)["sms-smpp"].smpp is not None
+    assert read_lanes(settings)["sms-smpp"].account is not None
     with pytest.raises(SettingsError, match="sms-smpp: GATEWAY_PASSWORD must hold"):
         open_hub(settings, Scaled(1, MORNING))

@@ -33,7 +33,7 @@ from streams.core.lifecycle import State
 from streams.local import Pace
 from streams.pipeline.river import open_content, state_of
 from streams.projections.following import Follower
-from streams.recount import counted, recount, report
+from streams.recount import charged, counted, recount, report
 from templates.catalog_files import Catalog
 
 SHANGHAI = timezone(timedelta(hours=8))
@@ -183,7 +183,7 @@ class Town:
         """The projections, brought up to date, say what a recount of the journal says."""
         await self._director.follow()
         with self.hub.store.readers.connect() as connection:
-            assert report(counted(connection)) == recount(self.hub.store)
+            assert report(counted(connection), charged(connection)) == recount(self.hub.store)
         assert list(self.hub.store.verify()) == []
 
     def forge(self, pos: int) -> None:
@@ -241,7 +241,7 @@ async def town(
     channel = SandboxChannel(clock, "127.0.0.1", await port)
     hub = bootstrap.open_hub(
         settings, clock, carriers={"sandbox": channel}, catalog=catalog, synced=False,
-        pace=Pace(rest_ms=DAY_MS, project_pause_ms=60_000),
+        pace=Pace(rest_ms=DAY_MS, project_pause_ms=60_000, look_ms=60_000),
     )  # fmt: skip
     running = asyncio.create_task(hub.bed.run())
     director = _Alone(hub, clock, running)

@@ -116,6 +116,7 @@ POLICY = Policy(
 
 _LANES = (
     Lane("sms-cmcc", "sms", "sandbox", 2, ("cmcc",), 10, 10),
+    Lane("sms-second-cmcc", "sms", "sandbox", 2, ("cmcc",), 5, 10),
     Lane("sms-any", "sms", "sandbox", 5, segments_max=10),
     Lane("voice-a", "voice", "sandbox", 4),
     Lane("email-a", "email", "sandbox", 10),

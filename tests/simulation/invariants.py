@@ -16,6 +16,7 @@ from streams.core.identity import event_key
 from streams.core.lifecycle import CATEGORY, NOT_SENT, TERMINAL, Status
 from streams.pipeline.receive import _decode as decode_parked
 from streams.pipeline.river import decode_dispatch, open_content
+from streams.pipeline.shifting import SHIFTED
 from streams.topics import PARKED, ROUTED, Record
 from tests.simulation.book import Line
 from tests.simulation.catalog import ASKED, CLASS, LEGS, OCCASIONS, POLICY, STOPS
@@ -26,6 +27,11 @@ from tests.simulation.world import World
 SLACK_MS = 2 * 3_600_000
 """In a storm nobody may be alive and awake for an hour; the sweep, which must not be needed, is
 later still."""
+
+PAUSED_MS = 5_000
+"""How long after a worker knows of a pause the calls may last that it had begun."""
+
+_ANSWERS = (e.Accepted, e.NotSent, e.Throttled, e.Refused)
 
 CHINA_MS = 8 * 3_600_000
 DAY_MS = 86_400_000
@@ -68,6 +74,8 @@ class Watch:
             event = line.event
             if isinstance(event, e.StopRecorded):
                 self.stops.append(line)
+            elif isinstance(event, e.Shifted):
+                self.hits["lanes given up" if event.share == 0 else "lanes given back"] += 1
             elif isinstance(event, e.PreferenceChanged):
                 chosen = self.world.chosen[line.row.stream, line.row.version]
                 self.choices[event.recipient].append((line.commit, chosen))
@@ -83,6 +91,8 @@ class Watch:
                 self._unknown(line, event)
             if isinstance(event, e.AttemptIntended):
                 self._intended(line, head)
+            if isinstance(event, e.Released) and event.reason == SHIFTED:
+                self._shifted(line, event)
 
     def _account(self, line: Line, head: e.Head) -> None:
         """I14, row by row: a read model that only adds and subtracts what rows say of themselves;
@@ -182,7 +192,7 @@ class Watch:
 
     # at every call
 
-    def on_call(self, lane: str, message: Message, overtaken_pos: int | None) -> None:
+    def on_call(self, lane: str, message: Message, overtaken_pos: int | None, owner: str) -> None:
         """I4: an intent was committed before, says this lane and these words, and is in time;
         I8: nobody calls an attempt twice, and who lost the partition calls only what it had
         intended before."""
@@ -215,7 +225,32 @@ class Watch:
             if intent.row.pos > overtaken_pos:
                 self.wrong("I8", f"{name} is intended by who had lost the lane")
         self.calls[lane, head.cls in ("emergency", "code")].append(now_ms)
+        self._not_paused(name, lane, owner, now_ms)
         self._awake(name, head, intent, now_ms)
+
+    def _not_paused(self, name: str, lane: str, owner: str, now_ms: int) -> None:
+        """A lane that an operator paused is called by nobody who has known it for seconds."""
+        worker = next(w for w in self.world.workers if w.process.name == owner)
+        learned_ms = worker.learned.get(lane)
+        if learned_ms is None or worker.process.paused_until_ms > learned_ms:
+            self.hits["lanes open"] += learned_ms is None
+            return
+        self.hits["lanes paused"] += 1
+        if now_ms - learned_ms > PAUSED_MS:
+            self.wrong("lanes", f"{name} is called on {lane}, paused {now_ms - learned_ms} ms ago")
+
+    def _shifted(self, line: Line, event: e.Released) -> None:
+        """What moves to another lane was never handed over without an answer, and is no lane's
+        open attempt."""
+        self.hits["lanes shifted"] += 1
+        lines = self.book.streams[line.row.stream]
+        attempts = {x.row.version for x in lines if isinstance(x.event, e.AttemptIntended)}
+        known = {x.event.attempt for x in lines if isinstance(x.event, _ANSWERS)}
+        if line.before != "ready" or attempts - known:
+            self.wrong("lanes", f"{name_of(line)} is moved, and was {line.before}")
+        before = next(x.event.route for x in reversed(lines[:-1]) if hasattr(x.event, "route"))
+        if before.lane == event.route.lane:
+            self.wrong("lanes", f"{name_of(line)} is moved from {before.lane} to itself")
 
     def _key(self, ref: str) -> object:
         if ref not in self._keys:

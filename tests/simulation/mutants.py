@@ -33,6 +33,7 @@ def _one(name: str, module: str, old: str, new: str, known: int = 0, test: str =
 
 _RACES = "tests/streams/pipeline/test_races.py::"
 _DISPATCH = "tests/streams/pipeline/test_dispatch.py::"
+_SHIFTING = "tests/streams/pipeline/test_shifting.py::"
 _FOUND = "tests/streams/pipeline/test_found_by_seeds.py::"
 
 
@@ -50,9 +51,9 @@ MUTANTS: tuple[Mutant, ...] = (
                 _PIPELINE + "dispatch",
                 "    committed = await river.journal.append("
                 "Group(units, effects=owned, urgent=lane.urgent))\n"
-                "    calls, lost = [], []\n",
+                "    lanes = river.documents.lanes\n",
                 "    committed = Committed((True,) * len(units), (), (), 0)\n"
-                "    calls, lost = [], []\n",
+                "    lanes = river.documents.lanes\n",
             ),
             Patch(
                 _PIPELINE + "dispatch",
@@ -68,9 +69,9 @@ MUTANTS: tuple[Mutant, ...] = (
                 _PIPELINE + "dispatch",
                 "    committed = await river.journal.append("
                 "Group(units, effects=owned, urgent=lane.urgent))\n"
-                "    calls, lost = [], []\n",
+                "    lanes = river.documents.lanes\n",
                 "    committed = Committed((True,) * len(units), (), (), 0)\n"
-                "    calls, lost = [], []\n",
+                "    lanes = river.documents.lanes\n",
             ),
             Patch(
                 _PIPELINE + "dispatch",
@@ -79,11 +80,11 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             Patch(
                 _PIPELINE + "dispatch",
-                "    _learn(river, lane, outcomes)\n",
+                "    _learn(river, lane, calls, outcomes)\n",
                 "    await river.journal.append(Group([\n"
                 "        Unit((_intent(lane, c.record, c.message.call_before_ms),))\n"
                 "        for c in calls\n    ], urgent=lane.urgent))\n"
-                "    _learn(river, lane, outcomes)\n",
+                "    _learn(river, lane, calls, outcomes)\n",
             ),
         ),
     ),
@@ -134,11 +135,11 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "client retries",
         _PIPELINE + "dispatch",
-        "    _learn(river, lane, outcomes)\n",
+        "    _learn(river, lane, calls, outcomes)\n",
         "    if any(isinstance(o, Unknown) for o in outcomes):\n"
         "        outcomes = await lane.channel.send(\n"
         "            lane.name, [c.message for c in calls], CLOSE_MS)\n"
-        "    _learn(river, lane, outcomes)\n",
+        "    _learn(river, lane, calls, outcomes)\n",
     ),
     _one(
         "random ids",
@@ -286,9 +287,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "rate ÷ partitions owned",
-        "channels.lanes",
-        "rate_per_s * 1_000 * share // (whole * partitions))",
-        "rate_per_s * 1_000 * share // whole)",
+        "channels.pacer",
+        "rate_per_s * 1_000 * percent // (100 * partitions))",
+        "rate_per_s * 1_000 * percent // 100)",
     ),
     _one(
         "sweep closes before it escalates",
@@ -299,6 +300,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "                attempt=state.attempt, moved=moved(state))),))\n"
         "            continue\n"
         "        if _silent(river, state, now_ms):\n            assert",
+    ),
+    _one(
+        "shift moves an open intent",
+        _PIPELINE + "shifting",
+        "state.status is Status.READY and state.version == record.version",
+        "not state.terminal",
+    ),
+    _one(
+        "shift uncapped",
+        _PIPELINE + "dispatch",
+        "    may = lane.drip.allow(now_ms, per_s * 1_000 // lane.partitions)\n",
+        "    may = len(waiting)\n",
+        test=_SHIFTING + "test_a_lane_that_goes_dark_under_load_loses_its_work_and_gets_it_back",
+    ),
+    _one(
+        "pause ignored",
+        _PIPELINE + "dispatch",
+        "        if lanes.is_paused(lane.name):\n            return 0\n",
+        "",
     ),
     # what the simulator found itself, so that it stays found
     _one(

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from channels.base import Collected, LateAnswer, Message, NotSent, Outcome
 from channels.sandbox_model import Entry, Faults, Sandbox
+from tests.simulation.lanes import Dark
 from tests.simulation.scheduler import Scheduler, point, rest
 
 BELL = "provider"
@@ -28,15 +29,23 @@ class Provider:
         self.sandbox = Sandbox(seed, faults)
         self.ledger: list[Entry] = []
         self.acknowledged: list[tuple[int, int]] = []
-        self.on_call: Callable[[str, Message, int | None], None] = lambda lane, message, pos: None
+        self.on_call: Callable[[str, Message, int | None, str], None] = (
+            lambda lane, message, pos, owner: None
+        )
+        self.dark: list[Dark] = []
+        self.dark_calls = 0
         self.on_entry: Callable[[Entry], None] = lambda entry: None
+
+    def is_dark(self, lane: str) -> bool:
+        now_ms = self.scheduler.now_ms
+        return any(x.lane == lane and x.from_ms <= now_ms < x.until_ms for x in self.dark)
 
     def connect(self, owner: str) -> "SimChannel":
         return SimChannel(self, owner)
 
     @property
     def hits(self) -> Counter[str]:
-        return self.sandbox.hits
+        return self.sandbox.hits + Counter({"lane dark": self.dark_calls})
 
 
 class SimChannel:
@@ -69,7 +78,11 @@ class SimChannel:
         ]
         calls = [i for i, outcome in enumerate(outcomes) if outcome is None]
         for i in calls:
-            self._provider.on_call(lane, messages[i], overtaken_pos())
+            self._provider.on_call(lane, messages[i], overtaken_pos(), self._owner)
+        if self._provider.is_dark(lane):  # nothing reaches it, and nobody says so
+            self._provider.dark_calls += len(calls)
+            await rest(now_ms + close_ms)
+            return outcomes
         answers = self._provider.sandbox.submit(lane, [messages[i] for i in calls], now_ms)
         for entry in self._provider.sandbox.drain():
             self._provider.ledger.append(entry)

@@ -52,7 +52,7 @@ def _run(seed: int, *, trace: bool) -> Result:
         tuple(watch.violations),
         tuple(scheduler.trace or ()),
         scheduler.hits,
-        scheduler.faults + world.topics.faults + world.provider.hits,
+        scheduler.faults + world.topics.faults + world.provider.hits + world.steered,
         watch.hits,
         Counter(str(state.status) for _, _, state in world.book.legs()),
         digest.hexdigest(),

@@ -5,23 +5,28 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from channels.lanes import Breaker, Pacer
+from channels.breaker import Breaker
+from channels.lanes import Lanes
+from channels.pacer import Pacer
 from channels.sandbox_model import FAULTS, Faults
 from preferences.vault import Keys, Vault
 from streams.core.identity import Index
 from streams.core.notices import urgent_types
+from streams.documents import Refresher
 from streams.lane_owner import Claim, Ownership
 from streams.people import SqlPeople
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked
 from streams.pipeline.river import River
 from streams.pipeline.route import route
+from streams.pipeline.shifting import TEND_MS, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.topics import EVENTS, EVENTS_URGENT, PARKED, ROUTED, Record, dispatch_topic
 from tests.simulation.book import Book
 from tests.simulation.catalog import documents
 from tests.simulation.choices import Chosen, choose
+from tests.simulation.lanes import Fate, Nervous, Steered, fate_of, reloaded, steer
 from tests.simulation.provider import BELL, Provider, SimChannel
 from tests.simulation.scenario import Choice, Scenario
 from tests.simulation.scheduler import Process, Rates, Scheduler, point, rest
@@ -34,6 +39,11 @@ SESSION_MS = 12_000
 
 HOUR_MS = 3_600_000
 SWEEPS = "sweeps"
+DOCUMENTS = "documents"
+TROUBLE = "trouble"
+
+LANES_OF = ("LaneSteered.", "Shifted.", "WordingStopped.")
+"""Types of rows in the streams of lanes."""
 
 Step = Callable[[Sequence[Record]], Awaitable[int]]
 
@@ -63,6 +73,9 @@ class Worker:
         self.world = world
         self.process = Process(name)
         self.works: dict[str, LaneWork] = {}
+        self.breakers: dict[str, Breaker] = {}
+        self.learned: dict[str, int] = {}
+        """When this worker came to know that a lane is paused."""
         self.channel: SimChannel
         self.river: River
 
@@ -71,8 +84,11 @@ class Worker:
         self.process.alive = True
         self.river = world.river()
         self.channel = world.provider.connect(self.process.name)
+        self.breakers = {lane.name: Nervous() for lane in self.river.documents.lanes}
+        self.learned = {}
         for name, loop in (
             ("ticker", self._tick), ("sweeper", self._sweep), ("collector", self._collect),
+            ("documents", self._follow), ("tender", self._tend),
         ):  # fmt: skip
             self._spawn(name, loop())
 
@@ -141,7 +157,10 @@ class Worker:
         lane = river.documents.lanes[lane_name]
         pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
         channel = self.channel.on_lane()
-        work = LaneWork(lane_name, channel, pacer, Breaker(), urgent)
+        work = LaneWork(
+            lane_name, channel, pacer, self.breakers[lane_name], urgent, PARTITIONS,
+            lambda: self.world.scheduler.ring(TROUBLE),
+        )  # fmt: skip
         channel.overtaken_pos = lambda: self.world.overtaken_pos(partition, work.claim)
         self.works[partition.bell] = work
 
@@ -149,6 +168,43 @@ class Worker:
             return 0 if await dispatch(river, work, records) else -1
 
         return max(lane.rate_per_s, 1), dispatching
+
+    async def _follow(self) -> None:
+        """Documents as others publish them, and the lanes file as it changes."""
+        world, scheduler = self.world, self.world.scheduler
+        read = [0]
+
+        def file() -> Lanes | None:
+            news = world.files[read[0] :]
+            read[0] = len(world.files)
+            return news[-1] if news else None
+
+        refresher = Refresher(world.store, self.river, world.documents, file)
+        while True:
+            seen = scheduler.rings[DOCUMENTS]
+            await point("documents.refresh")
+            refresher.refresh()
+            lanes = self.river.documents.lanes
+            paused = {lane.name for lane in lanes if lanes.is_paused(lane.name)}
+            self.learned = {x: self.learned.get(x, scheduler.now_ms) for x in sorted(paused)}
+            await rest(bell=DOCUMENTS, seen=seen)
+            await rest(scheduler.now_ms + scheduler.rng.randrange(1_500))
+
+    async def _tend(self) -> None:
+        """Lanes that are not well; more and more seldom where nothing comes that could show it."""
+        scheduler, wait_ms = self.world.scheduler, TEND_MS
+        while True:
+            seen = scheduler.rings[TROUBLE], scheduler.rings[DOCUMENTS]
+            unwell = False
+            for name, breaker in self.breakers.items():
+                if any(work.name == name for work in self.works.values()):
+                    unwell |= await tend(self.river, name, breaker, self.world.loads)
+            if not unwell or wait_ms == HOUR_MS:
+                await rest(bell=TROUBLE, seen=seen[0])
+            else:
+                await rest(scheduler.now_ms + wait_ms, TROUBLE, seen[0])
+            same = seen == (scheduler.rings[TROUBLE], scheduler.rings[DOCUMENTS])
+            wait_ms = min(wait_ms * 2, HOUR_MS) if same else TEND_MS
 
     async def _tick(self) -> None:
         scheduler, store = self.world.scheduler, self.world.store
@@ -232,6 +288,10 @@ class World:
         names = [*ROUTED, PARKED, *self.lanes]
         self.topics = SimTopics(self.scheduler, self.rng, names)
         self.provider = Provider(self.scheduler, seed, _carrier(self.rng))
+        self.fate = fate_of(seed, scenario, self.documents.lanes)
+        self.provider.dark = self.fate.dark
+        self.files: list[Lanes] = []
+        self.steered: Counter[str] = Counter()
         self.ownership = Ownership(store.transaction)
         self.claimed: defaultdict[str, list[int]] = defaultdict(list)
         self.chosen: Chosen = {}
@@ -278,9 +338,33 @@ class World:
             self.scheduler.at(said.at_ms, self._publishing(said.raw, sealed, said.key))
         for choice in self.scenario.choices:
             self.scheduler.at(choice.at_ms, self._choosing(choice))
+        self._befall(self.fate)
         quiet = self.scheduler.run(limit)
         self.scheduler.stop_all([self.outside, *(w.process for w in self.workers)])
         return quiet
+
+    def _befall(self, fate: Fate) -> None:
+        for steered in fate.steered:
+            self.scheduler.at(steered.at_ms, self._steering(steered))
+        if fate.reloaded_ms:
+            self.scheduler.at(fate.reloaded_ms, self._reload)
+
+    def _reload(self) -> None:
+        self.files.append(reloaded(self.documents.lanes, self.fate.weights))
+        self.steered["lanes file changed"] += 1
+        self.scheduler.ring(DOCUMENTS)
+
+    def _steering(self, steered: Steered) -> Callable[[], None]:
+        async def act() -> None:
+            if await steer(self.river(), steered):
+                self.steered[f"lane {steered.action}"] += 1
+
+        return lambda: self.scheduler.spawn(self.outside, f"steering {steered.lane}", act())
+
+    async def loads(self) -> dict[str, int]:
+        """No read model runs here: lanes are taken to be idle."""
+        await point("lanes.loads")
+        return {}
 
     def _publishing(self, raw: bytes, sealed: bytes, key: str) -> Callable[[], None]:
         topic = EVENTS_URGENT if any(name in raw for name in self.urgent) else EVENTS
@@ -296,6 +380,9 @@ class World:
     def _committed(self, groups: object) -> None:
         self.book.take(self.store, self.scheduler.now_ms)
         self.on_commit()
+        if any(line.row.type.startswith(LANES_OF) for line in self.book.fresh):
+            self.scheduler.ring(DOCUMENTS)
+            self.scheduler.ring(TROUBLE)
         if self.book.sweepable:
             self.book.sweepable = False
             self.scheduler.ring(SWEEPS)

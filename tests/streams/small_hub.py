@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from channels.base import Clock, Collected, Message, Outcome
+from channels.base import Channel, Clock, Collected, Message, Outcome
+from channels.lanes import Lanes
 from channels.sandbox_model import Faults, Sandbox
 from hub.bootstrap import Hub, open_hub
 from hub.clock import Virtual
@@ -109,11 +110,13 @@ async def small_hub(
     start_ms: int = MORNING,
     faults: Faults = NO_FAULTS,
     store: Store | None = None,
+    lanes: Lanes | None = None,
+    carrier: Callable[[Clock], Channel] | None = None,
 ) -> AsyncIterator[SmallHub]:
     clock = Virtual(start_ms)
     settings = load({"HUB_DATA_DIR": str(folder)}, None)
-    carriers = {"sandbox": Direct(clock, faults)}
-    hub = open_hub(settings, clock, store=store, carriers=carriers, synced=False)
+    carriers = {"sandbox": carrier(clock) if carrier else Direct(clock, faults)}
+    hub = open_hub(settings, clock, store=store, carriers=carriers, lanes=lanes, synced=False)
     running = asyncio.create_task(hub.bed.run())
     drive = Drive(clock, hub.bed, running, step_ms=100)
     try:

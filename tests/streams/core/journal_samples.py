@@ -1,5 +1,7 @@
 """A journalled event of every kind, and of every case of it that is told by its own sentence."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from streams.core import events as e
@@ -31,6 +33,18 @@ MOVED = e.Moved(
     cls="reminder", region="35",
 )  # fmt: skip
 
+
+def steered(action: Any) -> e.LaneSteered:
+    return e.LaneSteered(lane="sms-cmcc", action=action, by="shell:wang", reason="maintenance")
+
+
+def shifted(share: int, reason: Any) -> e.Shifted:
+    return e.Shifted(
+        lane="sms-cmcc", share=share, reason=reason, calls=52, errors=50, per_s=125,
+        urgent_per_s=100, to=("sms-any",),
+    )  # fmt: skip
+
+
 EVERY_EVENT: dict[str, JournalEvent] = {
     "Routed": routed(),
     "Held": held(opens=True),
@@ -41,6 +55,7 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "Released, resent": released("email", reason="resent"),
     "Released, decided_again": released(reason="decided_again"),
     "Released, refused": released(reason="refused:LANE-9"),
+    "Released, shifted": released(reason="shifted"),
     "Escalated": replace(escalated(), reason="something_else"),
     "Escalated, no_receipt": escalated(),
     "Escalated, undelivered": replace(escalated(), reason="undelivered:UNDELIV"),
@@ -61,7 +76,7 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "Unconfirmed": unconfirmed(),
     "Unconfirmed, cancelled": e.Unconfirmed(attempt=2, reason="cancelled"),
     "NoReceipt": no_receipt(),
-    "Accepted": replace(accepted(), moved=MOVED),
+    "Accepted": replace(accepted(), moved=MOVED, segments=2, cost=900),
     "NotSent": not_sent(),
     "Throttled": throttled(),
     "Refused": refused(),
@@ -89,6 +104,19 @@ EVERY_EVENT: dict[str, JournalEvent] = {
         notice="licence-renewal-due", hash="5e1f", by="staff:li", files={"zh.sms.j2": "…"}
     ),
     "PolicyPublished": e.PolicyPublished(policy=2, by="staff:wang", text="version = 2"),
+    "LaneSteered, pause": steered("pause"),
+    "LaneSteered, resume": steered("resume"),
+    "LaneSteered, weight": replace(steered("weight"), weight=3),
+    "LaneSteered, allow": replace(steered("allow"), notice="licence-renewal-due"),
+    "Shifted, errors": shifted(0, "errors"),
+    "Shifted, account": shifted(0, "account"),
+    "Shifted, probes": replace(shifted(0, "probes"), to=()),
+    "Shifted, trial": shifted(5, "trial"),
+    "Shifted, back": shifted(25, "back"),
+    "Shifted, whole": shifted(100, "whole"),
+    "WordingStopped": e.WordingStopped(
+        lane="sms-cmcc", notice="licence-renewal-due", wording="licence-renewal-due@1", code="33"
+    ),
     "Quarantined": e.Quarantined(
         where="events", field="data.plate", expected="a plate", sealed=b"sealed",
         source="urn:gov:traffic", event_id="1",

@@ -79,6 +79,32 @@ EVERY_REASON: dict[str, tuple[Facts, Policy, int]] = {
         cls="emergency", zone="America/New_York", channels=(replace(SMS, lanes=()), EMAIL)
     ),
     "no_lane": case(channels=(replace(SMS, lanes=()),)),
+    "first_reachable, by one lane of several": case(
+        channels=(
+            replace(
+                SMS,
+                lanes=("sms-a", "sms-b"),
+                weights=(3, 1),
+                barred={
+                    "sms-c": "paused",
+                    "sms-d": "wording",
+                    "sms-e": "segments",
+                    "sms-f": "avoided",
+                },
+            ),
+        ),
+        spread=3 << 4,
+    ),
+    "first_reachable, where the wording is registered": case(
+        channels=(replace(SMS, lanes=(), barred={"sms-cmcc": "wording"}), EMAIL)
+    ),
+    "wording_unregistered": case(
+        channels=(replace(SMS, lanes=(), barred={"sms-cmcc": "wording"}),)
+    ),
+    "wording_unregistered, and soon expired": case(
+        channels=(replace(SMS, lanes=(), barred={"sms-cmcc": "wording"}),),
+        expiry_ms=NOON + MINUTE_MS,
+    ),
     "no_lane, and soon expired": case(
         channels=(replace(SMS, lanes=()),), expiry_ms=NOON + MINUTE_MS
     ),

@@ -13,7 +13,7 @@ EVERY_TYPE = pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
 
 DECISIONS = {
     "Routed", "Held", "Suppressed", "Released", "Escalated", "AttemptIntended", "Cancelled",
-    "Expired", "Failed", "Unknown", "Unconfirmed", "NoReceipt",
+    "Expired", "Failed", "Unknown", "Unconfirmed", "NoReceipt", "Shifted",
 }  # fmt: skip
 """What holds only at the version it was made at; everything else happened, and is never refused."""
 
@@ -56,7 +56,8 @@ def test_facts_and_decisions_are_told_apart(kind: type[Base]) -> None:
 @EVERY_TYPE
 def test_what_follows_the_first_row_of_a_leg_says_from_where_it_moves(kind: type[Base]) -> None:
     about_a_leg = kind.__name__ in DECISIONS or "attempt" in kind.__struct_fields__
-    assert issubclass(kind, Step) == (about_a_leg and kind is not events.Routed)
+    of_others = (events.Routed, events.Shifted)  # the first row, and a lane's
+    assert issubclass(kind, Step) == (about_a_leg and kind not in of_others)
 
 
 @EVERY_TYPE

@@ -100,6 +100,7 @@ class TestCounterfactual:
         "recipient_unknown": ("send", "first_reachable"),
         "first_reachable": ("suppress", "all_channels_tried"),
         "first_reachable, in New York": ("hold", "no_lane"),
+        "first_reachable, where the wording is registered": ("hold", "wording_unregistered"),
     }
 
     @EVERY_CASE

@@ -110,10 +110,10 @@ class TestChannels:
         assert [c.tried for c in facts.channels] == [True, True]
 
     def test_a_lane_to_be_avoided_is_left_out_where_there_is_another(self) -> None:
-        facts = gathered(person(PHONE), history=History(avoid_lane="sms-cmcc"))
+        facts = gathered(person(PHONE), history=History(avoid=frozenset({"sms-cmcc"})))
         assert channel("sms", facts).lanes == ("sms-any",)
         mailing = replace(NOTICE, channels=("email",))
-        facts = gathered(person(MAIL), mailing, History(avoid_lane="email"))
+        facts = gathered(person(MAIL), mailing, History(avoid=frozenset({"email"})))
         assert channel("email", facts).lanes == ("email",)
 
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from channels.carriers import CARRIERS, INTL
+from channels.carriers import CARRIERS, INTL, PORTED
 from preferences.rules import CHINA
 from streams.core import names
 from streams.core.lifecycle import Status
@@ -14,7 +14,7 @@ from tests.streams.core.samples import NOON
 TABLES = {
     "CHANNELS": CHANNELS,
     "CLASSES": get_args(NoticeClass),
-    "CARRIERS": (*CARRIERS, INTL),
+    "CARRIERS": (*CARRIERS, INTL, PORTED),
     "STATUSES": tuple(Status),
     "_LANGUAGES": LANGUAGES,
 }

@@ -1,5 +1,6 @@
 """The decision, step by step: what passes, what drops a channel, what answers; in which order."""
 
+from collections import Counter
 from typing import Any, ClassVar
 
 import pytest
@@ -13,6 +14,7 @@ from streams.core.routing import (
     NO_LANE_RETRY_MS,
     REASONS,
     STEPS,
+    WORDING_RETRY_MS,
     Finding,
     Verdict,
     decide,
@@ -272,6 +274,25 @@ class TestLaneOpen:
     def test_unless_it_would_have_expired(self) -> None:
         verdict = answer(channels=(self.SHUT,), expiry_ms=NOON + NO_LANE_RETRY_MS)
         assert (verdict.kind, verdict.reason) == ("suppress", "no_lane")
+
+    def test_lanes_that_share_the_work_get_it_in_proportion(self) -> None:
+        shared = replace(SMS, lanes=("a", "b", "rest"), weights=(3, 1))
+        taken = Counter(answer(channels=(shared,), spread=n << 4).lane for n in range(400))
+        assert taken == {"a": 300, "b": 100}
+
+    def test_the_same_leg_falls_to_the_same_lane(self) -> None:
+        shared = replace(SMS, lanes=("a", "b"), weights=(1, 1))
+        assert len({answer(channels=(shared,), spread=77).lane for _ in range(9)}) == 1
+
+    def test_a_wording_no_lane_has_registered_is_waited_for_and_said(self) -> None:
+        unsaid = replace(SMS, lanes=(), barred={"sms-cmcc": "wording"})
+        verdict = answer(channels=(unsaid,))
+        assert (verdict.kind, verdict.reason) == ("hold", "wording_unregistered")
+        assert verdict.until_ms == NOON + WORDING_RETRY_MS
+
+    def test_a_lane_that_is_only_paused_is_not_blamed_on_the_wording(self) -> None:
+        unsaid = replace(SMS, lanes=(), barred={"sms-cmcc": "wording", "sms-b": "paused"})
+        assert answer(channels=(unsaid,)).reason == "no_lane"
 
 
 class TestOrder:

@@ -7,7 +7,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from channels.base import Accepted, Message, Outcome
-from channels.lanes import Breaker, Pacer
+from channels.breaker import Breaker
+from channels.pacer import Pacer
 from streams.core import events as e
 from streams.journal.base import Store
 from streams.lane_owner import Ownership

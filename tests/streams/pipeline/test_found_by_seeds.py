@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from channels.base import Accepted, Receipt
-from channels.lanes import Breaker, Pacer
+from channels.breaker import Breaker
+from channels.lanes import Lanes
+from channels.pacer import Pacer
 from preferences.recipient import Profile, Recipient
 from preferences.rules import DAY_MS
 from streams.core import events as e
@@ -198,7 +200,7 @@ def test_an_answer_that_comes_after_its_report_decides_nothing() -> None:
     rows = [legs.routed("push"), legs.intended(), legs.undelivered(), legs.failed()]
     state = legs.life(*rows)
     river = SimpleNamespace(
-        documents=SimpleNamespace(policy=DEFAULT), index=Index(b"k" * 32),
+        documents=SimpleNamespace(policy=DEFAULT, lanes=Lanes([])), index=Index(b"k" * 32),
         clock=SimpleNamespace(now_ms=lambda: NOON),
     )  # fmt: skip
     answer = Answer(STREAM, 2, Accepted("ref"), "push-a")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from channels.base import Message
-from channels.lanes import Breaker, Pacer
+from channels.breaker import Breaker
+from channels.pacer import Pacer
 from preferences.changes import GiveConsent
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.river import River, decode_dispatch

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hub.clock import Scaled
 from streams.pipeline.turns import AT_ONCE, SMALL, Precedence, Turns
 
 
@@ -22,7 +23,7 @@ class Work:
 
 
 async def test_batches_overlap_while_nothing_urgent_is_in_hand() -> None:
-    precedence, work = Precedence(), Work()
+    precedence, work = Precedence(Scaled(1, 0)), Work()
     normal = precedence.of(urgent=False)
     await asyncio.gather(*(work.batch(normal) for _ in range(5)))
     assert work.most_at_once == 5
@@ -30,7 +31,7 @@ async def test_batches_overlap_while_nothing_urgent_is_in_hand() -> None:
 
 
 async def test_behind_something_urgent_they_go_one_by_one_and_small() -> None:
-    precedence, work = Precedence(), Work()
+    precedence, work = Precedence(Scaled(1, 0)), Work()
     normal, urgent = precedence.of(urgent=False), precedence.of(urgent=True)
     async with urgent.turn():
         assert normal.most(SMALL * 5) == SMALL
@@ -40,7 +41,7 @@ async def test_behind_something_urgent_they_go_one_by_one_and_small() -> None:
 
 
 async def test_what_is_urgent_waits_for_nobody() -> None:
-    precedence, work = Precedence(), Work()
+    precedence, work = Precedence(Scaled(1, 0)), Work()
     urgent = precedence.of(urgent=True)
     assert urgent.most(SMALL * 5) == SMALL * 5
     await asyncio.gather(*(work.batch(urgent) for _ in range(5)))
@@ -48,7 +49,7 @@ async def test_what_is_urgent_waits_for_nobody() -> None:
 
 
 async def test_an_urgent_batch_that_fails_holds_up_nobody_afterwards() -> None:
-    precedence = Precedence()
+    precedence = Precedence(Scaled(1, 0))
     try:
         async with precedence.of(urgent=True).turn():
             raise OSError
