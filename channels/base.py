@@ -20,6 +20,7 @@ import msgspec
 
 Scope = Literal["recipient", "content", "sender", "account", "lane"]
 ReportStatus = Literal["delivered", "undelivered", "expired", "rejected", "read"]
+Prospect = Literal["", "again", "never"]
 
 
 class Clock(Protocol):
@@ -35,6 +36,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     ``to`` is an E.164 number, a mail address, a device token or, for the inbox, the recipient's
     reference. ``unsubscribe`` is an https link, for mail of the categories that may be refused.
+    ``expiry_ms`` is when it is of no more use (0: the provider's own limit).
     """
 
     attempt: str
@@ -46,6 +48,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     sender: str = ""
     segments: int = 1
     unsubscribe: str = ""
+    expiry_ms: int = 0
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):
@@ -99,6 +102,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     attempt: str = ""
     carrier: str = ""
+    then: Prospect = ""
+    """Where it did not reach: whether the same address may be tried ``again``, or ``never``."""
 
 
 class LateAnswer(msgspec.Struct, frozen=True, gc=False):

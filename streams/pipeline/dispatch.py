@@ -158,6 +158,7 @@ async def _intend(
             html=content.html,
             sender=content.sender,
             segments=record.segments,
+            expiry_ms=record.expiry_ms,
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost

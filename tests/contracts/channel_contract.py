@@ -273,6 +273,7 @@ class ChannelContract:
             if message.attempt in bench.taken():
                 break
             await asyncio.sleep(0.001)
+        await asyncio.wait_for(bench.channel.arrived(), 5)
         early = (await bench.channel.collect()).receipts
         assert not asked.done()
         bench.release()
