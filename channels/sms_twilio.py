@@ -24,7 +24,7 @@ class SmsTwilio(TwilioChannel):
         fields: dict[str, Any] = {
             "to": message.to,
             "body": message.text,
-            "status_callback": self.callback(lane, message.attempt),
+            "status_callback": self._account.callback(self.kind, lane, message.attempt),
         }
         sender = self._account.sender
         fields["messaging_service_sid" if sender.startswith(SERVICE) else "from_"] = sender

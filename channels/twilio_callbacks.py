@@ -110,7 +110,7 @@ def sms_report(
     """The report that a message's status is; None for one that is not final."""
     match status:
         case "delivered" | "read":
-            return Receipt(lane, sid, status, status, now_ms, attempt)
+            return Receipt(lane, sid, "delivered", status, now_ms, attempt)
         case "undelivered" | "failed" | "canceled":
             then: Prospect = "never" if reaches_nobody(code) else ""
             return Receipt(lane, sid, "undelivered", code or status, now_ms, attempt, then=then)

@@ -7,8 +7,7 @@ the attempt's own name in the address that Twilio calls back, or from the list o
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Any
 
 from twilio.base.exceptions import (
     TwilioException,
@@ -29,10 +28,9 @@ from channels.base import (
 )
 from channels.couriers import Couriers
 from channels.finding import Match, Sought
+from channels.twilio_account import Account, Kind
 from channels.twilio_codes import judge
-from channels.twilio_http import Account, MaybeTaken, NothingSent, TwilioHttp, open_pool
-
-Kind = Literal["sms", "voice"]
+from channels.twilio_http import MaybeTaken, NothingSent, TwilioHttp, open_pool
 
 CLOSE_S = 5
 """How long closing waits for answers, before it hangs up on those to come."""
@@ -62,7 +60,7 @@ class TwilioChannel(ABC):
 
     def __init__(self, clock: Clock, account: Account, allowed: Allowed) -> None:
         assert account.connections >= 1
-        self.name = f"twilio_{self.kind}"
+        self.name = f"{self.kind}_twilio"
         self._clock = clock
         self._account = account
         self._pool = open_pool(account)
@@ -114,13 +112,6 @@ class TwilioChannel(ABC):
         client = Client(account.sid, account.token, http_client=http, environment={"": ""})
         client.api.base_url = account.api_url
         return client, http
-
-    def callback(self, lane: str, attempt: str, *more: str) -> str:
-        """Where Twilio calls back about an attempt."""
-        stream, _, version = attempt.partition(":")
-        parts = (self.kind, lane, stream, version, *more)
-        path = "/".join(quote(part, safe="") for part in parts)
-        return f"{self._account.callback_url.rstrip('/')}/callbacks/twilio/{path}"
 
     @abstractmethod
     async def create(self, client: Any, lane: str, message: Message) -> str:

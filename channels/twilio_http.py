@@ -16,40 +16,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-import msgspec
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
 from channels.base import Clock
-
-API = "https://api.twilio.com"
+from channels.twilio_account import Account
 
 MARGIN_S = 0.05
 """What is left of a deadline when a request is begun on a connection that is there already."""
 
 log = logging.getLogger("fenghuo.twilio")
-
-
-class Account(msgspec.Struct, frozen=True):
-    """Whose, where and how. Time-outs are seconds."""
-
-    sid: str
-    token: str
-    sender: str
-    """The number (E.164) or the alphanumeric sender that text messages come from, or the ``MG…`` of
-    a messaging service; for calls it must be a number."""
-    callback_url: str
-    """Where Twilio reaches our pages: the beginning of every address it is given."""
-    shared_key: str = ""
-    """Signs callbacks that say so; the others are signed with the token."""
-    api_url: str = API
-    connections: int = 20
-    connect_s: float = 5
-    answer_s: float = 20
-    """Until the whole answer is there; shorter than an open attempt is waited for."""
-
-    def __repr__(self) -> str:
-        return f"Account({self.sid}, {self.api_url})"
 
 
 class CallFailed(Exception):  # noqa: N818 - named for what is known

@@ -9,6 +9,7 @@ import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ import msgspec
 from twilio.request_validator import RequestValidator
 
 from channels.base import Clock
+from channels.twilio_account import Account
 from channels.twilio_callbacks import FORM, SIGNATURE
 from channels.twilio_sandbox_model import (
     PAGE_MAX,
@@ -67,6 +69,8 @@ class TwilioSandbox:
         self.url = ""
         self.hung = False
         """Takes connections, and answers nobody."""
+        self.deaf = False
+        """Calls nobody back."""
         self._clock = clock
         self._expected = "Basic " + base64.b64encode(f"{account}:{token}".encode()).decode()
         self._signer = RequestValidator(token)
@@ -197,6 +201,8 @@ class TwilioSandbox:
 
     async def _call(self, url: str, fields: dict[str, str]) -> str:
         """Call back, signed, once; what was answered."""
+        if self.deaf:
+            return ""
         headers = {SIGNATURE: self._signer.compute_signature(url, fields), "content-type": FORM}
         try:
             answer = await self._client.post(url, data=fields, headers=headers)
@@ -225,6 +231,31 @@ def _told(account: str, entry: Entry, change: Change) -> dict[str, str]:
     if change.sip:
         told["SipResponseCode"] = change.sip
     return common | told
+
+
+async def serve(
+    clock: Clock,
+    account: Account,
+    host: str,
+    port: int,
+    ledger: Path,
+    pace: Pace,
+    listening: Callable[[str], None],
+) -> None:
+    """Be Twilio until cancelled. What was taken is a line of ``ledger``, written before anybody is
+    answered; it begins anew each time, as the names given here do."""
+    with ledger.open("wb", buffering=0) as file:
+
+        def taken(entry: Entry) -> None:
+            file.write(msgspec.json.encode(entry) + b"\n")
+
+        sandbox = TwilioSandbox(clock, account.sid, account.token, pace, taken=taken)
+        await sandbox.start(host, port)
+        listening(sandbox.url)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await sandbox.stop()
 
 
 async def _read(

@@ -5,7 +5,6 @@ mean the same where both can do it. No network and no clock: see :mod:`channels.
 """
 
 import itertools
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -108,7 +107,7 @@ class Model:
     def __init__(self, account: str, scripts: Mapping[str, Sequence[str]] | None = None) -> None:
         self.account = account
         self.entries: list[Entry] = []
-        self.scripts = {to: deque(script) for to, script in (scripts or {}).items()}
+        self.scripts = {to: list(script) for to, script in (scripts or {}).items()}
         self._numbers = itertools.count(1)
         self._throttled: set[str] = set()
 
@@ -161,7 +160,7 @@ class Model:
 
     def _behaviour(self, to: str, callback: str) -> str:
         if script := self.scripts.get(to):
-            return script.popleft()
+            return script.pop(0)
         behaviour = SPECIAL.get(to[-8:], "")
         if behaviour == "throttled":
             stream = callback.rpartition("/")[0]

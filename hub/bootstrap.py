@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
+from channels.finding import Finder
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes, load_lanes
 from channels.sandbox import SandboxChannel
@@ -146,9 +147,12 @@ def documents(
     return Documents(catalog, wordings, DEFAULT, lanes, settings.language, hosts, rules)
 
 
-def carriers_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
+def carriers_of(
+    settings: Settings, clock: Clock, allowed: Callable[[str], bool]
+) -> dict[str, Channel]:
     """Who carries, by the provider's name as lanes give it: the sandbox carrier's process, and a
-    mail server where one is set."""
+    mail server and Twilio where they are set. ``allowed`` says which lanes may take numbers of the
+    mainland abroad."""
     carriers: dict[str, Channel] = {
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
@@ -159,7 +163,19 @@ def carriers_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
             settings.smtp_user, password,
         )  # fmt: skip
         carriers[SMTP] = EmailChannel(clock, server)
+    if account := settings.twilio():
+        from channels.sms_twilio import SmsTwilio  # only then: its library is large
+        from channels.voice_twilio import VoiceTwilio
+
+        for channel in (SmsTwilio, VoiceTwilio):
+            made: Channel = channel(clock, account, allowed)
+            carriers[made.name] = made
     return carriers
+
+
+def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:
+    """Those that can be asked what they have."""
+    return {name: one for name, one in carriers.items() if isinstance(one, Finder)}
 
 
 def open_hub(
@@ -188,8 +204,12 @@ def open_hub(
     index = Index(settings.key("index_key"))
     seed = documents(settings, catalog, lanes)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
+
+    def allowed(lane: str) -> bool:
+        return lane in river.documents.transfers
+
     if carriers is None:
-        carriers = carriers_of(settings, clock)
+        carriers = carriers_of(settings, clock, allowed)
     channels = around_channels(
         {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}, point
     )
@@ -202,6 +222,7 @@ def open_hub(
         clock,
         load(store, index, seed),
         hub_key(settings),
+        finders(carriers),
     )
     followed = around_followed(store, point)
     follower = following.Follower(followed, Refresher(store, river, seed).refresh)

@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
-from hub.bootstrap import carriers_of, documents, hub_key, inbox_seals, open_vault
+from hub.bootstrap import carriers_of, documents, finders, hub_key, inbox_seals, open_vault
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
@@ -105,7 +105,12 @@ async def open_cluster(
     seed = documents(settings)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
     point = point_of(settings.failpoint)
-    carriers = {**carriers_of(settings, clock), "inbox": InboxChannel(clock, inbox, call=reads)}
+
+    def allowed(lane: str) -> bool:
+        return lane in river.documents.transfers
+
+    named = carriers_of(settings, clock, allowed)
+    carriers = {**named, "inbox": InboxChannel(clock, inbox, call=reads)}
     channels = around_channels(carriers, point)
     river = River(
         around_journal(journal, point),
@@ -116,6 +121,7 @@ async def open_cluster(
         clock,
         load(store, index, seed),
         hub_key(settings),
+        finders(named),
     )
     lag = Lag(settings.kafka)
     reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)

@@ -23,7 +23,15 @@ from channels.base import (
 from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.gathering import CONTACT_OF
-from streams.core.lifecycle import Journalled, State, Status, apply, moved, resume
+from streams.core.lifecycle import (
+    Journalled,
+    State,
+    Status,
+    apply,
+    may_ring_again,
+    moved,
+    resume,
+)
 from streams.journal.base import Group, Lookup, Row, Timer, Unit
 from streams.pipeline.deciding import (
     RELEASE,
@@ -149,10 +157,12 @@ def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
             return e.Unknown(attempt=attempt, evidence=evidence, moved=was)
         case Receipt(status="delivered", code=code, at_ms=at_ms):
             return e.Delivered(attempt=attempt, code=code, at_ms=at_ms, moved=was)
-        case Receipt(status="read", at_ms=at_ms):
-            return e.Read(attempt=attempt, at_ms=at_ms, moved=was)
-        case Receipt(status=status, code=code, at_ms=at_ms):
-            return e.Undelivered(attempt=attempt, status=status, code=code, at_ms=at_ms, moved=was)
+        case Receipt(status="read", code=code, at_ms=at_ms):
+            return e.Read(attempt=attempt, at_ms=at_ms, code=code, moved=was)
+        case Receipt(status=status, code=code, at_ms=at_ms, then=then):
+            return e.Undelivered(
+                attempt=attempt, status=status, code=code, at_ms=at_ms, then=then, moved=was
+            )
 
 
 def _unit(river: River, ground: Background, state: State, answer: Answer) -> Unit:
@@ -197,7 +207,10 @@ def _decision(
         return held_back(river, answer.stream, state, now_ms)  # its recipient may have chosen since
     leg = None
     if state.status is Status.BACKOFF:
-        if isinstance(what, Permanent) and what.scope in ("lane", "sender", "account"):
+        if isinstance(what, Receipt):
+            if not may_ring_again(state, river.documents.policy):
+                leg = next_leg(state, answer.stream, f"undelivered:{what.code}")
+        elif isinstance(what, Permanent) and what.scope in ("lane", "sender", "account"):
             if may_retry(state, river):
                 leg = next_leg(state, answer.stream, f"refused:{what.code}", answer.lane)
             else:
@@ -209,8 +222,8 @@ def _decision(
     if leg is None:
         return None
     known = ground.people.get(state.head.recipient)
-    if known is not None and isinstance(what, Permanent) and what.scope == "recipient":
-        known = without_address(known, _address(known, state, answer), what.code)
+    if known is not None and _reaches_nobody(what):
+        known = without_address(known, _address(known, state, answer), _code(what))
     event = ground.events.get(state.head.event)
     return judge(river, leg, known, event, now_ms).unit
 
@@ -238,6 +251,13 @@ def _code(what: Outcome | Receipt) -> str:
     return getattr(what, "code", "")
 
 
+def _reaches_nobody(what: Outcome | Receipt) -> bool:
+    """Whether it says so of the address, and not only of this message."""
+    if isinstance(what, Receipt):
+        return what.then == "never"
+    return isinstance(what, Permanent) and what.scope == "recipient"
+
+
 def _lessons(river: River, ground: Background, state: State, answer: Answer) -> list[Effect]:
     """What a refusal or a report teaches about the recipient's address."""
     assert state.head is not None and state.route is not None
@@ -246,9 +266,9 @@ def _lessons(river: River, ground: Background, state: State, answer: Answer) -> 
         return []
     address = _address(known, state, answer)
     what = answer.what
-    if isinstance(what, Permanent) and what.scope == "recipient":
+    if _reaches_nobody(what):
         kind = CONTACT_OF[state.route.channel]
-        return [river.people.suppress(kind, address, what.code)]
+        return [river.people.suppress(kind, address, _code(what))]
     if isinstance(what, Receipt) and what.carrier and what.carrier != state.route.carrier:
         return [river.people.learn_carrier(address, what.carrier)]
     return []

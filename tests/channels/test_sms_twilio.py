@@ -9,7 +9,7 @@ from channels import twilio_channel as module
 from channels.base import Accepted, LateAnswer, NotSent, Permanent, Transient, Unknown
 from channels.finding import Sought
 from channels.sms_twilio import SmsTwilio
-from channels.twilio_http import Account
+from channels.twilio_account import Account
 from tests.channels.twilio_bench import FAR, NUMBER_OF, SENDER, TwilioBench, account
 from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
 from tests.contracts.clocks import RealClock

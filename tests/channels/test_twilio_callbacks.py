@@ -133,7 +133,7 @@ def test_what_was_signed_for_elsewhere_or_said_otherwise_is_refused() -> None:
     ("status", "code", "said"),
     [
         ("delivered", "", ("delivered", "delivered", "")),
-        ("read", "", ("read", "read", "")),
+        ("read", "", ("delivered", "read", "")),
         ("undelivered", "30003", ("undelivered", "30003", "")),
         ("undelivered", "30005", ("undelivered", "30005", "never")),
         ("failed", "", ("undelivered", "failed", "")),

@@ -10,9 +10,9 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from channels.base import Accepted, Collected, LateAnswer, Message, Receipt
+from channels.twilio_account import Account
 from channels.twilio_callbacks import Keys, Report, fields_of, read_call, read_sms
 from channels.twilio_channel import TwilioChannel
-from channels.twilio_http import Account
 from channels.twilio_sandbox import Pace, TwilioSandbox
 from channels.twilio_sandbox_model import SPECIAL
 from tests.contracts.channel_contract import Bench
