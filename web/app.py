@@ -83,7 +83,8 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     citizen.set_quiet,
     citizen.set_language,
     citizen.set_consent,
-    twilio.twilio_report,
+    twilio.twilio_text,
+    twilio.twilio_call,
     twilio.twilio_key,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""

@@ -11,7 +11,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import FromPath
 
 from channels.base import Receipt
-from channels.twilio_account import KEYS, Account, Kind
+from channels.twilio_account import KEYS, Account
 from channels.twilio_callbacks import Keys, Report, fields_of, read_call, read_sms
 from channels.voice_twiml import (
     CONFIRMED,
@@ -40,31 +40,35 @@ PRESSED_0 = "voice:0"
 
 Req = Request[Any, Any, Any]
 
-_LATER = Response(None, status_code=503, headers={"retry-after": "5"})
-
 
 @post(
-    "/callbacks/twilio/{kind:str}/{lane:str}/{stream:str}/{version:int}",
+    "/callbacks/twilio/sms/{lane:str}/{stream:str}/{version:int}",
     status_code=204,
     opt={"exclude_from_csrf": True},
     request_max_body_size=BODY_MAX,
     include_in_schema=False,
 )
-async def twilio_report(
-    request: Req,
-    site: Here,
-    kind: FromPath[Kind],
-    lane: FromPath[str],
-    stream: FromPath[str],
-    version: FromPath[int],
+async def twilio_text(
+    request: Req, site: Here, lane: FromPath[str], stream: FromPath[str], version: FromPath[int]
 ) -> Response[None]:
-    """What became of an attempt."""
+    """What became of a text message."""
     fields = await _fields(request, site, stream)
-    read = read_sms if kind == "sms" else read_call
-    report = read(lane, f"{stream}:{version}", fields, site.now_ms())
-    if report is not None and not await _take(site, report):
-        return _LATER
-    return Response(None, status_code=204)
+    return await _reported(site, read_sms(lane, f"{stream}:{version}", fields, site.now_ms()))
+
+
+@post(
+    "/callbacks/twilio/voice/{lane:str}/{stream:str}/{version:int}",
+    status_code=204,
+    opt={"exclude_from_csrf": True},
+    request_max_body_size=BODY_MAX,
+    include_in_schema=False,
+)
+async def twilio_call(
+    request: Req, site: Here, lane: FromPath[str], stream: FromPath[str], version: FromPath[int]
+) -> Response[None]:
+    """What became of a call."""
+    fields = await _fields(request, site, stream)
+    return await _reported(site, read_call(lane, f"{stream}:{version}", fields, site.now_ms()))
 
 
 @post(
@@ -133,6 +137,13 @@ def _account(site: Site) -> Account:
     if site.twilio is None:
         raise NotFoundException("this hub has no account at Twilio")
     return site.twilio
+
+
+async def _reported(site: Site, report: Report | None) -> Response[None]:
+    """The answer, once it is safe; later, while it cannot be made so."""
+    if report is None or await _take(site, report):
+        return Response(None, status_code=204)
+    return Response(None, status_code=503, headers={"retry-after": "5"})
 
 
 async def _take(site: Site, report: Report) -> bool:

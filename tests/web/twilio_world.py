@@ -17,6 +17,10 @@ from hub.serving import Server
 from hub.settings import Secret
 from preferences.changes import SetOrder
 from preferences.fault import Fault
+from preferences.recipient import Recipient
+from streams.core.codec import decode
+from streams.core.events import PreferenceChanged
+from streams.core.identity import named_stream
 from streams.core.policy import DEFAULT, Policy, dump
 from streams.views import Timeline
 from tests.web.world import START_MS, World, registered, violation, world
@@ -83,18 +87,31 @@ class Abroad:
     async def tell(self, ref: str, phone: str, number: int = 1) -> None:
         """A violation of somebody with this one way to reach them, beside their inbox."""
         await self.world.bring(registered(ref, phones=[phone], emails=[]))
-        if phone.startswith("voice:"):
-            raise AssertionError("say it with `calling`")
         await self.world.bring(violation(ref, number))
 
     async def call(self, ref: str, phone: str, number: int = 1) -> None:
         """The same for somebody who would rather be called."""
         await self.world.bring(registered(ref, phones=[phone], emails=[]))
         order = SetOrder(("voice", "sms", "email", "inbox"))
-        await self.world.until(lambda: self.world.hub.reading.recipient(ref))
+        await self.registered(ref)
         chosen = await self.world.hub.commands.change_preferences(ref, order, "citizen")
         assert not isinstance(chosen, Fault), chosen
         await self.world.bring(violation(ref, number))
+
+    async def registered(self, ref: str) -> Recipient:
+        """Somebody, once they are known."""
+        for _ in range(500):
+            known = (await self.world.hub.river.people.load([ref])).get(ref)
+            if known is not None and known.recipient is not None:
+                return known.recipient
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{ref} was never registered")
+
+    def choices(self, ref: str) -> list[tuple[str, str]]:
+        """What somebody's history has of their choices: which, and by whom."""
+        stream = named_stream("preferences", ref)
+        events = [decode(r.type, r.data) for r in self.world.hub.store.read([stream])[stream]]
+        return [(e.kind, e.by) for e in events if isinstance(e, PreferenceChanged)]
 
     def timeline(self, ref: str) -> Timeline:
         legs = self.world.hub.reading.history(ref)
@@ -114,7 +131,17 @@ class Abroad:
             legs = self.world.hub.reading.history(ref)
             return bool(legs) and legs[-1].status == status
 
-        await self.world.until(stands, seconds)
+        try:
+            await self.world.until(stands, seconds)
+        except AssertionError as error:
+            legs = [(leg.status, leg.channel) for leg in self.world.hub.reading.history(ref)]
+            raise AssertionError(f"{legs}, {self.kinds(ref) if legs else ''}") from error
+
+    async def comes_to(self, ref: str, kind: str) -> None:
+        """Let it run until this has happened to their notification."""
+        await self.world.until(
+            lambda: self.world.hub.reading.history(ref) and kind in self.kinds(ref)
+        )
 
 
 @asynccontextmanager
