@@ -13,7 +13,7 @@ from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
 from channels.finding import Finder
 from channels.inbox import InboxChannel, InboxStore
-from channels.lanes import Lanes, load_lanes
+from channels.lanes import Lanes, LanesError, load_lanes
 from channels.sandbox import SandboxChannel
 from hub.failpoints import (
     around_channels,
@@ -178,6 +178,17 @@ def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:
     return {name: one for name, one in carriers.items() if isinstance(one, Finder)}
 
 
+def check_providers(lanes: Lanes, channels: Mapping[str, Channel]) -> None:
+    """Raises :class:`LanesError` for a lane whose provider this hub does not have."""
+    for lane in lanes:
+        if lane.provider not in channels:
+            known = ", ".join(sorted(channels))
+            raise LanesError(
+                f"lane {lane.name}: provider must be one that is set up ({known}), "
+                f"not {lane.provider}"
+            )
+
+
 def open_hub(
     settings: Settings,
     clock: Clock,
@@ -213,6 +224,7 @@ def open_hub(
     channels = around_channels(
         {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}, point
     )
+    check_providers(seed.lanes, channels)
     river = River(
         around_journal(journal, point),
         bells,

@@ -9,7 +9,15 @@ from typing import Any
 
 from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
-from hub.bootstrap import carriers_of, documents, finders, hub_key, inbox_seals, open_vault
+from hub.bootstrap import (
+    carriers_of,
+    check_providers,
+    documents,
+    finders,
+    hub_key,
+    inbox_seals,
+    open_vault,
+)
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
@@ -111,6 +119,7 @@ async def open_cluster(
 
     named = carriers_of(settings, clock, allowed)
     carriers = {**named, "inbox": InboxChannel(clock, inbox, call=reads)}
+    check_providers(seed.lanes, carriers)
     channels = around_channels(carriers, point)
     river = River(
         around_journal(journal, point),

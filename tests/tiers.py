@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.cluster import native
+from tests.peers import prism
 
 
 def crash_lacks() -> str | None:
@@ -32,9 +33,14 @@ def cluster_lacks() -> str | None:
     return native.lacks()
 
 
+def peers_lacks() -> str | None:
+    return prism.lacks()
+
+
 TIERS: dict[str, Callable[[], str | None]] = {
     "crash": crash_lacks,
     "browser": browser_lacks,
+    "peers": peers_lacks,
     "cluster": cluster_lacks,
 }
 
