@@ -17,6 +17,7 @@ from tests.web.twilio_world import (
     Abroad,
     abroad,
 )
+from tests.web.world import world
 
 
 @pytest.fixture
@@ -134,8 +135,8 @@ class TestUnknown:
         assert hub.kinds("a") == ["Routed", "AttemptIntended", "Unknown", "Accepted"]
 
     async def test_by_the_list_when_the_callback_was_lost_with_it(self, hub: Abroad) -> None:
-        await hub.tell("a", NUMBER_OF["answer_lost"])
         hub.twilio.deaf = True  # nobody is called back
+        await hub.tell("a", NUMBER_OF["answer_lost"])
         await hub.ends("a", "delivered")
         assert len(hub.twilio.entries) == 1
         assert hub.kinds("a") == [
@@ -182,3 +183,53 @@ class TestMainland:
         assert nowhere is not None
         assert silent is not None
         assert (nowhere.field, silent.field) == ("lane", "reason")
+
+
+class TestKeys:
+    """A key was pressed in a call: what is said next."""
+
+    async def pressed(
+        self, hub: Abroad, key: str, turn: int = 1, attempt: str = "", token: str = TOKEN
+    ) -> httpx.Response:
+        entry = hub.twilio.entries[-1]
+        url = f"{entry.callback}/keys/{turn}"
+        if attempt:
+            url = f"{entry.callback.rsplit('/', 2)[0]}/{attempt}/keys/{turn}"
+        fields = {"AccountSid": SID, "CallSid": entry.sid, "Digits": key}
+        signature = RequestValidator(token).compute_signature(url, fields)
+        headers = {"content-type": FORM, "x-twilio-signature": signature}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.post(url, content=urlencode(fields).encode(), headers=headers)
+
+    async def test_any_other_key_says_it_again_but_not_for_ever(self, hub: Abroad) -> None:
+        await hub.call("a", NUMBER_OF["hangs_up"])
+        await hub.ends("a", "delivered")
+        again = await self.pressed(hub, "7")
+        assert again.headers["content-type"].startswith("application/xml")
+        assert "闽 A 一 二 三" in again.text
+        assert "/keys/2" in again.text
+        assert (await self.pressed(hub, "9", turn=6)).text.count("<Gather") == 0
+        assert hub.timeline("a").leg.status == "delivered"
+
+    async def test_1_after_the_call_is_told_over_still_counts_more(self, hub: Abroad) -> None:
+        await hub.call("a", NUMBER_OF["machine"])
+        await hub.comes_to("a", "Undelivered")
+        assert (await self.pressed(hub, "1")).status_code == 200
+        await hub.ends("a", "read")
+        before = hub.kinds("a")
+        assert (await self.pressed(hub, "1")).status_code == 200
+        assert hub.kinds("a") == before
+
+    async def test_what_is_forged_or_unknown_does_nothing(self, hub: Abroad) -> None:
+        await hub.call("a", NUMBER_OF["hangs_up"])
+        await hub.ends("a", "delivered")
+        before = hub.kinds("a"), hub.choices("a")
+        assert (await self.pressed(hub, "0", token="guessed")).status_code == 403
+        nobody = await self.pressed(hub, "0", attempt=f"{'0' * 32}/2")
+        assert "<Hangup" in nobody.text
+        assert (hub.kinds("a"), hub.choices("a")) == before
+
+    async def test_a_hub_without_an_account_has_no_such_door(self, tmp_path: Path) -> None:
+        async with world(tmp_path) as plain:
+            answer = await plain.client.post(f"/callbacks/twilio/sms/a/{'0' * 32}/2")
+        assert answer.status_code == 404
