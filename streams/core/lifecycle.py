@@ -334,7 +334,7 @@ def _undelivered(s: State, x: e.Undelivered, row: Journalled) -> None:
     if x.attempt == s.attempt and x.then == "again" and s.status in UNDER_WAY and not s.cancelled:
         s.missed += 1
         s.status = Status.BACKOFF
-    elif x.attempt == s.attempt:
+    elif x.attempt == s.attempt and not (s.missed and s.status is Status.BACKOFF):
         s.reason = x.code
         s.status = _end(s, Status.UNDELIVERED) if s.cancelled else Status.UNDELIVERED
     elif _awaits_nothing(s):

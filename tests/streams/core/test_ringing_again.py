@@ -36,6 +36,12 @@ def test_the_plan_says_when_it_is_called_again() -> None:
     assert may_ring_again(again, DEFAULT)
 
 
+def test_a_second_report_of_the_same_call_changes_nothing() -> None:
+    failed = replace(missed(), code="failed 503", then="")
+    state = life(routed("voice"), intended(), accepted(), missed(), failed)
+    assert (state.status, state.missed) == (Status.BACKOFF, 1)
+
+
 def test_a_stop_ends_it() -> None:
     state = life(routed("voice"), intended(), accepted(), cancelled(), missed())
     assert state.status is Status.UNDELIVERED
