@@ -34,6 +34,7 @@ async def test_ring_machine_again_answer_9_and_1(tmp_path: Path) -> None:
         assert kinds.count("Undelivered") == kinds.count("Released") == 2
         assert kinds.index("Read") > kinds.index("Undelivered")
         assert hub.timeline("a").leg.channel == "voice"
+        await hub.books_agree()
 
 
 async def test_0_means_no_more_calls_and_is_in_the_history(tmp_path: Path) -> None:
@@ -56,6 +57,7 @@ async def test_when_the_plan_is_over_another_channel_is_taken(tmp_path: Path) ->
         kinds = hub.kinds("a")
         assert kinds.count("Undelivered") == 3
         assert "Escalated" in kinds
+        await hub.books_agree()
 
 
 async def test_a_number_that_does_not_exist_is_not_called_again(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from streams.core.codec import decode
 from streams.core.events import PreferenceChanged
 from streams.core.identity import named_stream
 from streams.core.policy import DEFAULT, Policy, dump
+from streams.recount import counted, recount, report
 from streams.views import Timeline
 from tests.web.world import START_MS, World, registered, violation, world
 
@@ -136,6 +137,15 @@ class Abroad:
         except AssertionError as error:
             legs = [(leg.status, leg.channel) for leg in self.world.hub.reading.history(ref)]
             raise AssertionError(f"{legs}, {self.kinds(ref) if legs else ''}") from error
+
+    async def books_agree(self) -> None:
+        """The read models come to say what a recount of the journal says."""
+
+        def agree() -> bool:
+            with self.world.hub.store.readers.connect() as connection:
+                return report(counted(connection)) == recount(self.world.hub.store)
+
+        await self.world.until(agree)
 
     async def comes_to(self, ref: str, kind: str) -> None:
         """Let it run until this has happened to their notification."""
