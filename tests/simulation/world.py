@@ -158,8 +158,8 @@ class Worker:
         pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
         channel = self.channel.on_lane()
         work = LaneWork(
-            lane_name, channel, pacer, self.breakers[lane_name], urgent, PARTITIONS,
-            lambda: self.world.scheduler.ring(TROUBLE),
+            lane_name, channel, pacer, self.breakers[lane_name], urgent, partitions=PARTITIONS,
+            troubled=lambda: self.world.scheduler.ring(TROUBLE),
         )  # fmt: skip
         channel.overtaken_pos = lambda: self.world.overtaken_pos(partition, work.claim)
         self.works[partition.bell] = work
