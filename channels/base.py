@@ -20,6 +20,11 @@ import msgspec
 
 Scope = Literal["recipient", "content", "sender", "account", "lane"]
 ReportStatus = Literal["delivered", "undelivered", "expired", "rejected", "read"]
+Prospect = Literal["", "again", "never"]
+
+
+NOT_ABROAD = "transfer_not_allowed"
+"""Code of a refusal of our own: the lane may not take the number abroad. It says nothing of it."""
 
 
 class Clock(Protocol):
@@ -105,6 +110,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     attempt: str = ""
     carrier: str = ""
+    then: Prospect = ""
+    """Where it did not reach: whether the same address may be tried ``again``, or ``never``."""
 
 
 class LateAnswer(msgspec.Struct, frozen=True, gc=False):

@@ -6,8 +6,6 @@ connection is ``NotSent``; after it the server may have the mail, so silence is 
 itself never says more. Bounces come as mail, by the attempt that was given as ENVID.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
@@ -20,12 +18,12 @@ from channels.base import (
     Accepted,
     Clock,
     Collected,
-    LateAnswer,
     Message,
     NotSent,
     Outcome,
     Unknown,
 )
+from channels.couriers import Couriers
 from channels.email_mime import Letter, compose
 from channels.email_replies import Phase, judge
 
@@ -40,16 +38,6 @@ CLOSE_S = 5
 
 QUIT_S = 1
 """Politeness has its limit: the mails were answered, nothing depends on this one."""
-
-LATE_MAX = 10_000
-"""Late answers kept for the next collect; each batch leaves at most one a connection."""
-
-CLOSE_AT_PERCENT = 95
-"""Answers at which a batch closes, once all of it has been started."""
-
-GRACE_MS = 200
-"""What the last few on the wire are given then: they have only just been started, and a late
-answer costs the hub a timer."""
 
 
 class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,135 +70,32 @@ class EmailChannel:
         assert smtp.connections >= 1
         self.name = name
         self._clock = clock
-        self._connections = [_Connection(clock, smtp) for _ in range(smtp.connections)]
-        self._free: asyncio.Queue[_Connection] = asyncio.Queue()
-        for connection in self._connections:
-            self._free.put_nowait(connection)
-        self._workers: set[asyncio.Task[None]] = set()
-        self._batches: set[_Batch] = set()
-        self._late: deque[LateAnswer] = deque(maxlen=LATE_MAX)
-        self._news = asyncio.Event()
-        self._closed = False
+        connections = [_Connection(clock, smtp) for _ in range(smtp.connections)]
+        self._couriers = Couriers(clock, connections)
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:
-        if self._closed:
-            return [_CLOSED] * len(messages)
-        batch = _Batch(lane, messages)
-        self._batches.add(batch)
-        for _ in range(min(len(self._connections), len(messages))):
-            worker = asyncio.create_task(self._work(batch))
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
-        close_at_ms = self._clock.now_ms() + close_ms
-        try:
-            await self._wait(batch.nearly, close_ms)
-            left_ms = close_at_ms - self._clock.now_ms()
-            await self._wait(batch.answered, min(GRACE_MS, left_ms))
-        finally:
-            self._batches.discard(batch)
-            batch.close(_NOT_STARTED)
-        return batch.outcomes
+        return await self._couriers.send(lane, messages, close_ms)
 
     async def collect(self) -> Collected:
-        self._news.clear()
-        late = tuple(self._late)
-        self._late.clear()
-        return Collected((), late, 0, 0)
+        return Collected((), self._couriers.late(), 0, 0)
 
     async def acknowledge(self, token: int) -> None:
         """Nothing to tell: a mail server keeps no receipts."""
 
     async def arrived(self) -> None:
-        await self._news.wait()
+        await self._couriers.news.wait()
 
     async def close(self) -> None:
-        self._closed = True
-        for batch in self._batches:
-            batch.withdraw(_CLOSED)
-        if self._workers:
-            await asyncio.wait(tuple(self._workers), timeout=CLOSE_S)
-        while not self._free.empty():
-            await self._free.get_nowait().quit()
-        for connection in self._connections:
+        for connection in await self._couriers.finish(CLOSE_S):
+            await connection.quit()
+        for connection in self._couriers.all:
             connection.hang_up()
         await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
 
-    async def _wait(self, event: asyncio.Event, at_most_ms: int) -> None:
-        """Until the event, at most so long."""
-        if event.is_set() or at_most_ms <= 0:
-            return
-        racers = (
-            asyncio.create_task(event.wait()),
-            asyncio.create_task(self._clock.sleep_ms(at_most_ms)),
-        )
-        try:
-            await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for racer in racers:
-                racer.cancel()
 
-    async def _work(self, batch: "_Batch") -> None:
-        """Send messages of this batch on one connection, until none is waiting."""
-        connection = await self._free.get()
-        try:
-            while (index := batch.start()) is not None:
-                message = batch.messages[index]
-                outcome = await connection.deliver(message)
-                if not batch.answer(index, outcome):
-                    self._late.append(LateAnswer(batch.lane, message.attempt, outcome))
-                    self._news.set()
-        finally:
-            self._free.put_nowait(connection)
-
-
-_NOT_STARTED = NotSent("no connection was free before the batch closed")
-_CLOSED = NotSent("closed")
 _TOO_LATE = NotSent("past its deadline")
-
-
-class _Batch:
-    """Messages, their outcomes so far, and which of them nobody has begun."""
-
-    def __init__(self, lane: str, messages: Sequence[Message]) -> None:
-        self.lane = lane
-        self.messages = messages
-        self.outcomes: list[Outcome | None] = [None] * len(messages)
-        self.nearly = asyncio.Event()
-        """All begun, and nearly all answered."""
-        self.answered = asyncio.Event()
-        self._waiting = deque(range(len(messages)))
-        self._open = True
-        self._answers = 0
-        self._settle()
-
-    def start(self) -> int | None:
-        """The next message to be sent; None when there is none."""
-        return self._waiting.popleft() if self._waiting else None
-
-    def answer(self, index: int, outcome: Outcome) -> bool:
-        """Whether the outcome came before the batch closed."""
-        if self._open:
-            self.outcomes[index] = outcome
-            self._answers += 1
-            self._settle()
-        return self._open
-
-    def withdraw(self, outcome: Outcome) -> None:
-        """Answer for all that nobody has begun: it never will be."""
-        while (index := self.start()) is not None:
-            self.answer(index, outcome)
-
-    def close(self, outcome: Outcome) -> None:
-        self.withdraw(outcome)
-        self._open = False
-
-    def _settle(self) -> None:
-        if not self._waiting and self._answers * 100 >= len(self.messages) * CLOSE_AT_PERCENT:
-            self.nearly.set()
-        if self._answers == len(self.messages):
-            self.answered.set()
 
 
 class _Connection:
@@ -223,7 +108,7 @@ class _Connection:
         self._sent = 0
         self._used_ms = 0
 
-    async def deliver(self, message: Message) -> Outcome:
+    async def deliver(self, lane: str, message: Message) -> Outcome:
         """One try of one message. Raises nothing for what a server may do."""
         letter = compose(message, self._smtp.sender, self._clock.now_ms())
         if not isinstance(letter, Letter):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hub.commands import (
+    abroad,
     asking,
     bringing,
     doctoring,
@@ -51,6 +52,7 @@ def _hub(
 app.command()(serving.up)
 app.command()(playing.demo)
 app.command()(serving.sandbox)
+app.command("twilio-sandbox")(serving.twilio_sandbox)
 app.command()(working.worker)
 app.command()(working.web)
 app.command()(bringing.publish)
@@ -63,6 +65,7 @@ app.command()(asking.explain)
 app.add_typer(quarantine.quarantine, name="quarantine")
 app.add_typer(publishing.wording, name="wording")
 app.add_typer(publishing.policy, name="policy")
+app.add_typer(abroad.abroad, name="abroad")
 app.command()(replaying.replay)
 app.command()(migrating.migrate)
 app.command()(topics.topics)

@@ -3,14 +3,16 @@
 import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from channels.base import Channel
 from channels.email_smtp import EmailChannel, Smtp
+from channels.finding import Finder
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes
+from channels.lanes_file import LanesError
 from channels.sandbox import SandboxChannel
 from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
@@ -159,9 +161,12 @@ def check_passwords(lanes: Lanes) -> None:
             )
 
 
-def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Channel]:
+def carriers_of(
+    settings: Settings, clock: Clock, lanes: Lanes, allowed: Callable[[str], bool]
+) -> dict[str, Channel]:
     """Who carries, by the protocol's name as lanes give it: the sandbox carrier's process, a mail
-    server where one is set, and the carriers where lanes have an account."""
+    server and Twilio where they are set, and the carriers where lanes have an account. ``allowed``
+    says which lanes may take numbers of the mainland abroad."""
     carriers: dict[str, Channel] = {
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
@@ -182,7 +187,29 @@ def carriers_of(settings: Settings, clock: Clock, lanes: Lanes) -> dict[str, Cha
     for name in CMPP:
         if cmpp := {lane.name: lane.account for lane in lanes if lane.via == name}:
             carriers[name] = CmppChannel(clock, cmpp, passwords, split, Random(), name)
+    if account := settings.twilio():
+        from channels.sms_twilio import SmsTwilio  # only then: its library is large
+        from channels.voice_twilio import VoiceTwilio
+
+        for channel in (SmsTwilio, VoiceTwilio):
+            made: Channel = channel(clock, account, allowed)
+            carriers[made.name] = made
     return carriers
+
+
+def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:
+    """Those that can be asked what they have."""
+    return {name: one for name, one in carriers.items() if isinstance(one, Finder)}
+
+
+def check_providers(lanes: Lanes, channels: Mapping[str, Channel]) -> None:
+    """Raises :class:`LanesError` for a lane that goes by what this hub does not have."""
+    for lane in lanes:
+        if lane.via not in channels:
+            known = ", ".join(sorted(channels))
+            raise LanesError(
+                f"lane {lane.name}: provider must be one that is set up ({known}), not {lane.via}"
+            )
 
 
 def open_hub(
@@ -211,12 +238,17 @@ def open_hub(
     index = Index(settings.key("index_key"))
     seed = documents(settings, catalog, lanes)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
+
+    def allowed(lane: str) -> bool:
+        return lane in river.documents.transfers
+
     if carriers is None:
         check_passwords(seed.lanes)
-        carriers = carriers_of(settings, clock, seed.lanes)
+        carriers = carriers_of(settings, clock, seed.lanes, allowed)
     channels = around_channels(
         {**carriers, "inbox": InboxChannel(clock, inbox, call=at_once)}, point
     )
+    check_providers(seed.lanes, channels)
     river = River(
         around_journal(journal, point),
         bells,
@@ -226,6 +258,7 @@ def open_hub(
         clock,
         load(store, index, seed),
         hub_key(settings),
+        finders(carriers),
     )
     followed = around_followed(store, point)
     # lanes that were handed in are no file's

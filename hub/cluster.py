@@ -9,7 +9,15 @@ from typing import Any
 
 from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
-from hub.bootstrap import carriers_of, documents, hub_key, inbox_seals, open_vault
+from hub.bootstrap import (
+    carriers_of,
+    check_providers,
+    documents,
+    finders,
+    hub_key,
+    inbox_seals,
+    open_vault,
+)
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.lanes_file import LanesFile
 from hub.migrating import check_postgres
@@ -114,8 +122,14 @@ async def open_cluster(
     seed = documents(settings)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))
     point = point_of(settings.failpoint)
-    carriers = carriers_of(settings, clock, seed.lanes)
-    channels = around_channels({**carriers, "inbox": InboxChannel(clock, inbox, call=reads)}, point)
+
+    def allowed(lane: str) -> bool:
+        return lane in river.documents.transfers
+
+    named = carriers_of(settings, clock, seed.lanes, allowed)
+    carriers = {**named, "inbox": InboxChannel(clock, inbox, call=reads)}
+    check_providers(seed.lanes, carriers)
+    channels = around_channels(carriers, point)
     river = River(
         around_journal(journal, point),
         around_topics(topics, point),
@@ -125,6 +139,7 @@ async def open_cluster(
         clock,
         load(store, index, seed),
         hub_key(settings),
+        finders(named),
     )
     lag = Lag(settings.kafka)
     reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)

@@ -17,6 +17,7 @@ LOCK = "hub.lock"
 JOURNAL = "hub.db"
 TOPICS = "topics.db"
 LEDGER = "sandbox.jsonl"
+TWILIO_LEDGER = "twilio.jsonl"
 
 
 class Owner(msgspec.Struct, frozen=True):

@@ -24,6 +24,8 @@ PROTOCOLS: Protocols = {
     "sandbox": None,
     "inbox": None,
     SMTP: None,
+    "sms_twilio": None,
+    "voice_twilio": None,
     SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms"),
     **dict.fromkeys(CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms")),
 }

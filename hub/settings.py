@@ -21,6 +21,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from channels.twilio_account import API, Account
+
 PREFIX = "HUB_"
 TEST_PREFIX = "HUB_TEST_"  # switches of the test suite, no settings
 POSTGRES = "postgresql+psycopg"
@@ -174,6 +176,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Sender of an e-mail whose notice names none."),
     ] = "no-reply@fenghuo.example"
 
+    twilio_account: Annotated[
+        str,
+        Meta(description="Account (`AC…`) whose text messages and calls go abroad; empty: none."),
+    ] = ""
+    twilio_token: Annotated[
+        Secret | None,
+        Meta(description="Its token: opens the account, and signs what Twilio calls back."),
+    ] = None
+    twilio_shared_key: Annotated[
+        Secret | None,
+        Meta(description="Key of callbacks that are signed with one of their own."),
+    ] = None
+    twilio_from: Annotated[
+        str,
+        Meta(
+            description="Number (E.164) that they come from; for texts a service (`MG…`) will do."
+        ),
+    ] = ""
+    twilio_url: Annotated[
+        str,
+        Meta(description="Where Twilio is; another address is a sandbox's."),
+    ] = API
+
     sandbox_host: Annotated[
         str,
         Meta(description="Address that the sandbox carrier listens on."),
@@ -206,6 +231,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{missing} must be set where {there} is: set both or neither")
         if self.database:
             self._check_database()
+        if self.twilio_account:
+            self._check_twilio()
+
+    def _check_twilio(self) -> None:
+        if self.twilio_token is None:
+            raise SettingsError("twilio_token must be set where twilio_account is")
+        if not self.twilio_from.startswith(("+", "MG")):
+            raise SettingsError("twilio_from must be a number with its + or a service's MG…")
+        if self.env == "production" and not self.twilio_url.startswith("https://"):
+            raise SettingsError("twilio_url must begin with https:// in production")
 
     def _check_failpoint(self) -> None:
         from hub.failpoints import FailPoint  # only then: it knows parts of the river
@@ -236,6 +271,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return self.database
         password = quote(self.database_password.reveal(), safe="")
         return self.database.replace("@", f":{password}@", 1)
+
+    def twilio(self) -> Account | None:
+        """The account at Twilio; None where none is set."""
+        if not self.twilio_account or self.twilio_token is None:
+            return None
+        shared = self.twilio_shared_key.reveal() if self.twilio_shared_key else ""
+        return Account(
+            self.twilio_account, self.twilio_token.reveal(), self.twilio_from, self.public_url,
+            shared, self.twilio_url,
+        )  # fmt: skip
 
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection
 
-from channels.base import Receipt
+from channels.base import LateAnswer, Receipt
 from channels.inbox import InboxStore
 from channels.lanes_file import WEIGHT_MAX
 from preferences import store as preference_store
@@ -38,8 +38,10 @@ from streams.core.standings import LANE, LaneStory, lane_stream
 from streams.documents import (
     POLICY,
     POLICY_STREAM,
+    TRANSFER,
     WORDING,
     Published,
+    transfer_stream,
     with_wordings,
     wording_stream,
 )
@@ -47,6 +49,7 @@ from streams.journal.base import Group, Lookup, Reader, Unit
 from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.receive import receive
 from streams.pipeline.river import Effect, River, entry, state_of
 from streams.pipeline.stopping import redecide_open
 from templates.errors import CatalogRefused
@@ -171,6 +174,15 @@ class Commands:
         first: bool = await self._aside(self._inbox.mark_read, ref, stream, now_ms)
         return first
 
+    async def take_report(self, report: Receipt | LateAnswer) -> None:
+        """What a provider calls back, journalled when this returns: a report, or the answer that
+        was waited for."""
+        if isinstance(report, Receipt):
+            await receive(self._river, [report])
+        else:
+            await receive(self._river, [], [report])
+        self._ring()
+
     # Documents
 
     async def publish_wording(
@@ -249,6 +261,24 @@ class Commands:
                 return fault
             if await self._append(stream, story.version + 1, said, lookups=(kind,)):
                 return said
+
+    async def decide_transfer(self, lane: str, allowed: bool, reason: str, by: str) -> Fault | None:
+        """Whether a lane may take numbers of the mainland abroad: never before this says so. To
+        say the same again is on record, too: for another reason, by somebody else."""
+        river = self._river
+        if lane not in river.documents.lanes:
+            return Fault("lane", "one of the lanes file")
+        if not 0 < len(reason) <= REASON_MAX:
+            return Fault("reason", f"why it is decided, in 1 to {REASON_MAX} characters")
+        stream = transfer_stream(lane)
+        said = e.TransferDecided(lane=lane, allowed=allowed, by=by, reason=reason)
+        kind = Lookup(river.index.kind(TRANSFER), b"", stream)
+        while not await self._append(stream, await self._next(stream), said, lookups=(kind,)):
+            pass  # somebody else decided just now: the last word counts
+        before = river.documents.transfers
+        after = before | {lane} if allowed else before - {lane}
+        river.documents = river.documents._replace(transfers=after)
+        return None
 
     # Quarantine
 

@@ -20,7 +20,7 @@ from streams.pipeline.river import Documents, River
 from templates.catalog_files import build_catalog
 from templates.wording_versions import SEED_VERSION, load_wording
 
-WORDING, POLICY = "wording", "policy"
+WORDING, POLICY, TRANSFER = "wording", "policy", "transfer"
 
 
 class Published(NamedTuple):
@@ -39,18 +39,25 @@ def wording_stream(notice: str) -> bytes:
 POLICY_STREAM = named_stream(POLICY)
 
 
+def transfer_stream(lane: str) -> bytes:
+    """Where it is decided whether a lane may take numbers of the mainland abroad."""
+    return named_stream(TRANSFER, lane)
+
+
 def load(reader: Reader, index: Index, seed: Documents) -> Documents:
-    """What is in force: each notice's last published wording and the last policy, over ``seed``.
+    """What is in force: each notice's last published wording, the last policy and the last word on
+    each lane's transfer abroad, over ``seed``.
 
     Raises:
         WordingError: what was published cannot be read any more. The hub does not start then: the
             words of the seed are not those that were approved.
     """
     lanes = as_they_stand(reader, index, seed.lanes)
-    kinds = [(index.kind(WORDING), b""), (index.kind(POLICY), b"")]
+    kinds = [(index.kind(kind), b"") for kind in (WORDING, POLICY, TRANSFER)]
     streams = [stream for found in reader.lookup(kinds).values() for stream in found]
     wordings: list[Published] = []
     policy = seed.policy
+    transfers: set[str] = set()
     for rows in reader.read(streams).values():
         last = rows[-1]
         match decode(last.type, last.data):
@@ -58,7 +65,10 @@ def load(reader: Reader, index: Index, seed: Documents) -> Documents:
                 wordings.append(Published(said.notice, last.version + SEED_VERSION, said.files))
             case e.PolicyPublished(text=text):
                 policy = policies.load(text.encode())
-    return with_wordings(seed, wordings)._replace(policy=policy, lanes=lanes)
+            case e.TransferDecided(lane=lane, allowed=True):
+                transfers.add(lane)
+    documents = with_wordings(seed, wordings)
+    return documents._replace(policy=policy, lanes=lanes, transfers=frozenset(transfers))
 
 
 def with_wordings(documents: Documents, published: Sequence[Published]) -> Documents:
@@ -107,7 +117,7 @@ class Refresher:
     def refresh(self) -> bool:
         """Take over what was published since the last time; whether anything was."""
         index, head = self._river.index, self._store.head()
-        kinds = [index.kind(name) for name in (WORDING, POLICY, LANE)]
+        kinds = [index.kind(name) for name in (WORDING, POLICY, LANE, TRANSFER)]
         news = self._store.lookups_since(self._pos, kinds)
         lanes = self._file()
         if lanes is not None:

@@ -53,9 +53,12 @@ def mask(value: object) -> str:
     return text[:head] + "*" * (len(text) - head - tail) + text[-tail:]
 
 
-def spell(value: object) -> str:
-    """Character by character, for a voice to read: ``闽 A 1 2``."""
-    return " ".join(as_text(value))
+def _spelling(digits: tuple[str, ...]) -> Filter:
+    def spell(value: object) -> str:
+        """Character by character, digits as words: a voice would read 12345 as one number."""
+        return " ".join(digits[int(c)] if c in "0123456789" else c for c in as_text(value))
+
+    return spell
 
 
 @lru_cache(DAYS_REMEMBERED)
@@ -109,11 +112,28 @@ def _items(separator: str) -> Filter:
     return items
 
 
-_SHARED: dict[str, Filter] = {"money": money, "mask": mask, "spell": spell}
+_SHARED: dict[str, Filter] = {"money": money, "mask": mask}
+
+_DIGITS = {
+    "zh": tuple("零一二三四五六七八九"),
+    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+}
 
 FILTERS: dict[str, dict[str, Filter]] = {
-    "zh": {**_SHARED, "date": date_zh, "datetime": datetime_zh, "items": _items("、")},
-    "en": {**_SHARED, "date": date_en, "datetime": datetime_en, "items": _items(", ")},
+    "zh": {
+        **_SHARED,
+        "date": date_zh,
+        "datetime": datetime_zh,
+        "items": _items("、"),
+        "spell": _spelling(_DIGITS["zh"]),
+    },
+    "en": {
+        **_SHARED,
+        "date": date_en,
+        "datetime": datetime_en,
+        "items": _items(", "),
+        "spell": _spelling(_DIGITS["en"]),
+    },
 }
 """Filters by language and name."""
 

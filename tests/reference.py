@@ -261,7 +261,9 @@ def _minute(of_day: int) -> str:
     return f"{of_day // 60:02d}:{of_day % 60:02d}"
 
 
-def _span(ms: int) -> str:
+def _span(ms: int | tuple[int, ...]) -> str:
+    if isinstance(ms, tuple):
+        return ", ".join(map(_span, ms))
     for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
         if ms % size == 0:
             return f"{ms // size} {unit}"

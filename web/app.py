@@ -23,7 +23,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from streams.patience import away
-from web import api, catalog, citizen, health, now, quarantine, staff, stories
+from web import api, catalog, citizen, health, now, quarantine, staff, stories, twilio
 from web.site import STATIC, YEAR_S, HubContext, Site
 
 log = logging.getLogger("fenghuo.web")
@@ -83,6 +83,9 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     citizen.set_quiet,
     citizen.set_language,
     citizen.set_consent,
+    twilio.twilio_text,
+    twilio.twilio_call,
+    twilio.twilio_key,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""
 

@@ -19,6 +19,7 @@ from litestar.template.base import csrf_token
 from markupsafe import Markup
 
 from channels.inbox import InboxStore
+from channels.twilio_account import Account
 from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
@@ -52,6 +53,9 @@ class HubSettings(Protocol):
     def timezone(self) -> str: ...
 
     def key(self, name: Literal["link_key"]) -> bytes: ...
+
+    def twilio(self) -> Account | None:
+        """Whose callbacks are taken; None takes none."""
 
 
 class HubContext(Protocol):
@@ -102,6 +106,7 @@ class Site:
         self.pace = Pace()
         self.link_key = settings.key("link_key")
         self.signer = Signer({0: self.link_key}, current=0)
+        self.twilio = settings.twilio()
         self.zone = ZoneInfo(settings.timezone)
         self.secure = settings.public_url.startswith("https://")
         # behind a proxy the hub listens on loopback and is reached from everywhere

@@ -73,6 +73,44 @@ def sandbox(
     asyncio.run(_until_told(carrier, with_parent))
 
 
+def twilio_sandbox(
+    host: Annotated[str, typer.Option(help="Listen here.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8124,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File of what came; else in the data folder.")
+    ] = None,
+    step_ms: Annotated[
+        int, typer.Option(min=1, help="How long a message or a call takes for each thing.")
+    ] = 1_000,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when standard input does.")
+    ] = False,
+) -> None:
+    """Run a sandbox that plays Twilio for the account of the settings, until it is told to end.
+
+    The hub speaks to it where HUB_TWILIO_URL says so.
+    """
+    from channels.twilio_sandbox import Pace, serve
+    from hub.clock import clock_of
+    from hub.folder import TWILIO_LEDGER
+
+    told = settings()
+    account = told.twilio()
+    if account is None:
+        fail("HUB_TWILIO_ACCOUNT and HUB_TWILIO_TOKEN name the account that it plays", MISUSED)
+    file = ledger or told.data_dir / TWILIO_LEDGER
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+    def listening(url: str) -> None:
+        say(f"listening on {url}")
+        sys.stdout.flush()
+
+    playing = serve(
+        clock_of(told.clock), account, host, port, file, Pace(step_ms=step_ms), listening
+    )
+    asyncio.run(_until_told(playing, with_parent))
+
+
 def _faults(text: str, rough: bool) -> "Faults":
     import msgspec
 

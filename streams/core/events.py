@@ -250,21 +250,24 @@ class Delivered(Step, frozen=True, kw_only=True):
 
 
 class Undelivered(Step, frozen=True, kw_only=True):
-    """Fact: the carrier reports that it did not reach."""
+    """Fact: the carrier reports that it did not reach. ``then`` says whether the same address may
+    be tried ``again``, where nobody answered, or ``never``."""
 
     FACT: ClassVar[bool] = True
     attempt: int
     status: str
     code: str
     at_ms: int
+    then: str = ""
 
 
 class Read(Step, frozen=True, kw_only=True):
-    """Fact: the recipient opened or acknowledged it."""
+    """Fact: the recipient opened it or, where ``code`` says by what, acknowledged it."""
 
     FACT: ClassVar[bool] = True
     attempt: int
     at_ms: int
+    code: str = ""
 
 
 class StopRecorded(Base, frozen=True, kw_only=True):
@@ -356,6 +359,16 @@ class WordingStopped(Base, frozen=True, kw_only=True):
     code: str
 
 
+class TransferDecided(Base, frozen=True, kw_only=True):
+    """Fact: whether a lane may take numbers of the mainland abroad, and why."""
+
+    FACT: ClassVar[bool] = True
+    lane: str
+    allowed: bool
+    by: str
+    reason: str
+
+
 class Quarantined(Base, frozen=True, kw_only=True):
     """Fact: something could not be understood; its original bytes are kept, sealed."""
 
@@ -415,6 +428,7 @@ JournalEvent = (
     | LaneSteered
     | Shifted
     | WordingStopped
+    | TransferDecided
     | Quarantined
     | QuarantineClosed
     | CaseNoted

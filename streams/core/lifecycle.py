@@ -63,6 +63,9 @@ TERMINAL = frozenset(
 LANES_OWN = frozenset({"lane", "sender", "account"})
 """Scopes of a refusal for which the lane is to blame, and another may take the message."""
 
+UNDER_WAY = frozenset({Status.OPEN, Status.ACCEPTED, Status.UNKNOWN})
+"""A carrier has it, or may have."""
+
 NOT_SENT = frozenset({Status.SUPPRESSED, Status.CANCELLED, Status.EXPIRED, Status.FAILED})
 """States that say no carrier ever took the message: its ledger must have no entry."""
 
@@ -96,9 +99,9 @@ class State:
     """One leg, folded. ``version`` is that of its last row; 0 before the first.
 
     ``attempt`` is the open or last attempt (the version of its intent); ``unknown`` holds the
-    attempts whose fate was never learned; ``tries`` counts definite failures in this step;
-    ``tried`` the channels of earlier steps; ``avoid`` the lanes that refused it for what they are,
-    or never answered.
+    attempts whose fate was never learned; ``tries`` counts definite failures in this step,
+    ``missed`` how often it rang there in vain; ``tried`` the channels of earlier steps; ``avoid``
+    the lanes that refused it for what they are, or never answered.
     """
 
     __slots__ = (
@@ -113,6 +116,7 @@ class State:
         "held_failed",
         "held_reason",
         "held_until_ms",
+        "missed",
         "opened_at_ms",
         "reason",
         "refs",
@@ -138,6 +142,7 @@ class State:
         self.attempt = 0
         self.call_before_ms = 0
         self.tries = 0
+        self.missed = 0
         self.tried: set[str] = set()
         self.avoid: set[str] = set()
         self.unknown: set[int] = set()
@@ -201,13 +206,13 @@ def _released(s: State, x: e.Released, row: Journalled) -> None:
 def _escalated(s: State, x: e.Escalated, row: Journalled) -> None:
     if s.route is not None:
         s.tried.add(s.route.channel)
-    s.tries = 0
+    s.tries = s.missed = 0
     _take_route(s, x.route, x.facts, x.reason, row.at_ms)
 
 
 def _take_route(s: State, route: e.Route, facts: Facts, reason: str, at_ms: int) -> None:
     if s.route is not None and s.route.channel != route.channel:
-        s.tries = 0
+        s.tries = s.missed = 0
     s.route, s.facts, s.reason, s.routed_at_ms = route, facts, reason, at_ms
     s.status = Status.READY
 
@@ -340,7 +345,10 @@ def _undelivered(s: State, x: e.Undelivered, row: Journalled) -> None:
     s.undelivered.add(x.attempt)
     if s.status in (Status.DELIVERED, Status.READ, Status.READY, Status.HELD):
         return
-    if x.attempt == s.attempt:
+    if x.attempt == s.attempt and x.then == "again" and s.status in UNDER_WAY and not s.cancelled:
+        s.missed += 1
+        s.status = Status.BACKOFF
+    elif x.attempt == s.attempt and not (s.missed and s.status is Status.BACKOFF):
         s.reason = x.code
         s.status = _end(s, Status.UNDELIVERED) if s.cancelled else Status.UNDELIVERED
     elif _awaits_nothing(s):
@@ -426,7 +434,8 @@ def resume(state: State, policy: Policy) -> Need:
         case Status.HELD:
             return Need("timer", state.held_until_ms)
         case Status.BACKOFF:
-            return Need("timer", state.touched_ms + backoff_ms(state, policy))
+            wait_ms = again_ms(state, policy) if state.missed else backoff_ms(state, policy)
+            return Need("timer", state.touched_ms + wait_ms)
         case Status.UNKNOWN:
             return Need("timer", state.unknown_at_ms + _horizon_ms(state, policy))
         case _:
@@ -439,6 +448,17 @@ def backoff_ms(state: State, policy: Policy) -> int:
     event = state.head.event if state.head else b""
     seed = blake2b(event + state.version.to_bytes(4, "big"), digest_size=4).digest()
     return int.from_bytes(seed, "big") % max(ceiling, 1) + 1
+
+
+def may_ring_again(state: State, policy: Policy) -> bool:
+    """Whether the plan has another call for somebody who did not answer."""
+    return state.missed <= len(policy.ring_again_ms)
+
+
+def again_ms(state: State, policy: Policy) -> int:
+    """How long after the last call in vain; a plan that was shortened meanwhile ends as it does."""
+    plan = policy.ring_again_ms[: state.missed]
+    return plan[-1] if plan else 0
 
 
 def _horizon_ms(state: State, policy: Policy) -> int:

@@ -44,6 +44,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``answer_ms``: how long an open intent may stay unanswered past its deadline.
     ``receipt_ms``: how long a carrier may take to report before the hub closes without it.
+    ``ring_again_ms``: how long after each call that nobody answered the next one is made; after
+    the last of them another channel is taken.
     """
 
     version: Positive
@@ -54,6 +56,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipt_ms: Positive = 48 * HOUR_MS
     backoff_ms: Positive = 2_000
     backoff_max_ms: Positive = 15 * MINUTE_MS
+    ring_again_ms: tuple[Positive, ...] = (10 * MINUTE_MS, HOUR_MS)
 
 
 NIGHT_FROM, NIGHT_TO = 21 * 60, 8 * 60

@@ -42,8 +42,12 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, failed"
         case e.Refused(scope=scope) if scope:
             return f"{name}, {scope}"
+        case e.Read(code=code) if code:
+            return f"{name}, acknowledged"
         case e.Unconfirmed(reason="cancelled"):
             return f"{name}, cancelled"
+        case e.TransferDecided(allowed=allowed):
+            return f"{name}, {'allowed' if allowed else 'forbidden'}"
         case e.QuarantineClosed(how=how):
             return f"{name}, {how}"
         case e.LaneSteered(action=action):
@@ -318,6 +322,10 @@ SENTENCES: dict[str, Two] = {
     "Delivered": ("运营商报告：{at} 已送达{code}。", "The carrier reports that it was delivered at {at}{code}."),
     "Undelivered": ("运营商报告：{at} {status}{code}。", "The carrier reports at {at}: {status}{code}."),
     "Read": ("收件人于 {at} 打开。", "The recipient opened it at {at}."),
+    "Read, acknowledged": (
+        "收件人于 {at} 按键确认收到{code}。",
+        "The recipient pressed a key at {at} to acknowledge it{code}.",
+    ),
     "StopRecorded": (
         "{at} 的事件 {type} 办结了事项 {case}。",
         "The event {type} of {at} settled the case {case}.",
@@ -381,6 +389,14 @@ SENTENCES: dict[str, Two] = {
     "WordingStopped": (
         "运营商在通道 {lane} 上屡次拒绝通知 {notice} 的内容（{code}），文案 {wording} 停止由此发送，请编辑人员处理。",
         "The carrier of lane {lane} keeps refusing the content of {notice} ({code}): the wording {wording} is stopped there, and editors have to look at it.",
+    ),
+    "TransferDecided, allowed": (
+        "准许通道 {lane} 把境内号码交到境外，操作者 {by}：{reason}。",
+        "Lane {lane} was allowed by {by} to take numbers of the mainland abroad: {reason}.",
+    ),
+    "TransferDecided, forbidden": (
+        "不再准许通道 {lane} 把境内号码交到境外，操作者 {by}：{reason}。",
+        "Lane {lane} was forbidden by {by} to take numbers of the mainland abroad: {reason}.",
     ),
     "Quarantined": (
         "收到的内容无法接受，已隔离：{field} 应为 {expected}。",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from channels.base import (
+    NOT_ABROAD,
     Accepted,
     NotSent,
     Outcome,
@@ -31,6 +32,7 @@ from streams.core.lifecycle import (
     State,
     Status,
     apply,
+    may_ring_again,
     moved,
     resume,
 )
@@ -170,10 +172,12 @@ def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
             return e.Unknown(attempt=attempt, evidence=evidence, moved=was)
         case Receipt(status="delivered", code=code, at_ms=at_ms):
             return e.Delivered(attempt=attempt, code=code, at_ms=at_ms, moved=was)
-        case Receipt(status="read", at_ms=at_ms):
-            return e.Read(attempt=attempt, at_ms=at_ms, moved=was)
-        case Receipt(status=status, code=code, at_ms=at_ms):
-            return e.Undelivered(attempt=attempt, status=status, code=code, at_ms=at_ms, moved=was)
+        case Receipt(status="read", code=code, at_ms=at_ms):
+            return e.Read(attempt=attempt, at_ms=at_ms, code=code, moved=was)
+        case Receipt(status=status, code=code, at_ms=at_ms, then=then):
+            return e.Undelivered(
+                attempt=attempt, status=status, code=code, at_ms=at_ms, then=then, moved=was
+            )
 
 
 def _unit(river: River, ground: Background, state: State, answer: Answer) -> Unit:
@@ -227,7 +231,10 @@ def _decision(
         return held_back(river, answer.stream, state, now_ms)  # its recipient may have chosen since
     leg = None
     if state.status is Status.BACKOFF:
-        if isinstance(what, Permanent) and what.scope in LANES_OWN:
+        if isinstance(what, Receipt):
+            if not may_ring_again(state, river.documents.policy):
+                leg = next_leg(state, answer.stream, f"undelivered:{what.code}")
+        elif isinstance(what, Permanent) and what.scope in LANES_OWN:
             leg = _by_another_lane(river, state, answer.stream, what)
         elif isinstance(what, Permanent) or not may_retry(state, river):
             leg = next_leg(state, answer.stream, f"refused:{_code(what)}")
@@ -236,8 +243,8 @@ def _decision(
     if leg is None:
         return None
     known = ground.people.get(state.head.recipient)
-    if known is not None and isinstance(what, Permanent) and what.scope == "recipient":
-        known = without_address(known, _address(known, state, answer), what.code)
+    if known is not None and _reaches_nobody(what):
+        known = without_address(known, _address(known, state, answer), _code(what))
     if known is not None and _ported(state, answer):
         known = moved_away(known, _address(known, state, answer))
     event = ground.events.get(state.head.event)
@@ -257,7 +264,7 @@ def _by_another_lane(river: River, state: State, stream: bytes, what: Permanent)
 def _ported(state: State, answer: Answer) -> bool:
     """Whether a refusal says that the number has left the network its lane was chosen for."""
     what, route = answer.what, state.route
-    lane_only = isinstance(what, Permanent) and what.scope == "lane"
+    lane_only = isinstance(what, Permanent) and what.scope == "lane" and what.code != NOT_ABROAD
     return lane_only and route is not None and route.carrier in CARRIERS
 
 
@@ -297,6 +304,13 @@ def _code(what: Outcome | Receipt) -> str:
     return getattr(what, "code", "")
 
 
+def _reaches_nobody(what: Outcome | Receipt) -> bool:
+    """Whether it says so of the address, and not only of this message."""
+    if isinstance(what, Receipt):
+        return what.then == "never"
+    return isinstance(what, Permanent) and what.scope == "recipient"
+
+
 def _lessons(river: River, ground: Background, state: State, answer: Answer) -> list[Effect]:
     """What a refusal or a report teaches about the recipient's address."""
     assert state.head is not None and state.route is not None
@@ -305,9 +319,9 @@ def _lessons(river: River, ground: Background, state: State, answer: Answer) -> 
         return []
     address = _address(known, state, answer)
     what = answer.what
-    if isinstance(what, Permanent) and what.scope == "recipient":
+    if _reaches_nobody(what):
         kind = CONTACT_OF[state.route.channel]
-        return [river.people.suppress(kind, address, what.code)]
+        return [river.people.suppress(kind, address, _code(what))]
     if _ported(state, answer):
         return [river.people.learn_carrier(address, PORTED)]
     if isinstance(what, Receipt) and what.carrier and what.carrier != state.route.carrier:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from channels.finding import Finder
 from channels.lanes import Lanes
 from preferences.recipient import Preferences, Profile, Recipient
 from preferences.vault import SubjectKey, Vault
@@ -104,6 +105,8 @@ class Documents(NamedTuple):
     """The hosts that links may lead to."""
     rules: bytes = b""
     """Names what events are checked by: see `streams.event_record`; nobody's when empty."""
+    transfers: frozenset[str] = frozenset()
+    """Lanes that may take numbers of the mainland abroad."""
 
 
 class River:
@@ -119,6 +122,7 @@ class River:
         clock: Clock,
         documents: Documents,
         hub_key: SubjectKey,
+        finders: Mapping[str, Finder] = {},
     ) -> None:
         self.journal = journal
         self.topics = topics
@@ -128,6 +132,8 @@ class River:
         self.clock = clock
         self.documents = documents
         self.hub_key = hub_key
+        self.finders = finders
+        """Providers that can be asked what they have, by name as lanes give it."""
         self.attempts = Attempts()
         self.unanswered = Unanswered()
 

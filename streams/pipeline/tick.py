@@ -24,6 +24,7 @@ from streams.pipeline.deciding import (
     may_retry,
     same_leg,
 )
+from streams.pipeline.reconcile import reconcile
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import River, entry, state_of
 from streams.pipeline.stopping import redecide_overtaken, settle_opened
@@ -50,6 +51,9 @@ async def look_at(river: River, timers: Sequence[Timer]) -> set[bytes]:
     states = {s: state_of(r) for s, r in rows.items()}
     states = {s: state for s, state in states.items() if state.head is not None}
     wants = [s for s, state in states.items() if _wants(river, state, s in asked)]
+    if found := await reconcile(river, rows, {s: states[s] for s in wants}):
+        states |= {s: state_of(r) for s, r in (await river.journal.read(sorted(found))).items()}
+        wants = [s for s in wants if _wants(river, states[s], s in asked)]
     ground = await background(river, [h for s in wants if (h := states[s].head)])
     ground = await _with_contacts(river, ground)
     sent = await _sent_today(river, ground, [states[s] for s in wants])

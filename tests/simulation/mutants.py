@@ -160,8 +160,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "receipt regression",
         _CORE + "lifecycle",
         "    if s.status in (Status.DELIVERED, Status.READ, Status.READY, Status.HELD):\n"
-        "        return\n    if x.attempt == s.attempt:\n",
-        "    if x.attempt == s.attempt:\n",
+        "        return\n    if x.attempt == s.attempt and x.then",
+        "    if x.attempt == s.attempt and x.then",
     ),
     _one(
         "drop on conflict",

@@ -221,7 +221,7 @@ class TestSummary:
         }
         changed = replace(
             DEFAULT, classes=rules, call_before_ms=1, answer_ms=1, receipt_ms=1, backoff_ms=1,
-            backoff_max_ms=1,
+            backoff_max_ms=1, ring_again_ms=(),
         )  # fmt: skip
         assert decide(facts, changed, at_ms) == decide(facts, DEFAULT, at_ms)
         every = {*Policy.__struct_fields__, *ClassPolicy.__struct_fields__}

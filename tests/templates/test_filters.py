@@ -2,7 +2,7 @@
 
 import pytest
 
-from templates.filters import FILTERS, TAKES, mask, money, spell
+from templates.filters import FILTERS, TAKES, mask, money
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,12 @@ def test_mask(value: str, masked: str) -> None:
     assert mask(value) == masked
 
 
-def test_spell() -> None:
-    assert spell("闽A12") == "闽 A 1 2"
+@pytest.mark.parametrize(
+    ("language", "spelled"),
+    [("zh", "闽 A 一 零"), ("en", "闽 A one zero")],
+)
+def test_spell(language: str, spelled: str) -> None:
+    assert FILTERS[language]["spell"]("闽A10") == spelled
 
 
 @pytest.mark.parametrize("value", [True, 1.5, "1", None])

@@ -87,9 +87,17 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "Refused, lane": refused(scope="lane"),
     "Delivered": delivered(),
     "Undelivered": undelivered(),
+    "Undelivered, again": replace(undelivered(), code="no-answer", then="again"),
     "Undelivered, rejected": replace(undelivered(), status="rejected", code="REJECTD"),
     "Undelivered, expired": replace(undelivered(), status="expired", code="EXPIRED"),
+    "TransferDecided, allowed": e.TransferDecided(
+        lane="sms-abroad", allowed=True, by="shell:zhang", reason="Order 7 of 2026"
+    ),
+    "TransferDecided, forbidden": e.TransferDecided(
+        lane="sms-abroad", allowed=False, by="shell:li", reason="Order 7 has ended"
+    ),
     "Read": read(),
+    "Read, acknowledged": replace(read(), code="1"),
     "StopRecorded": e.StopRecorded(
         type="gov.traffic.licence.renewed.v1", event=b"stop", event_ms=NOON,
         correlation="licence_no=350100001",

@@ -1,0 +1,164 @@
+"""A batch handed over by a few couriers, each with one message at a time: mail servers and HTTP
+providers take no batches.
+
+A courier knows how to deliver; here is what all batches have in common: they close when nearly all
+is answered or their time is up, what was not begun by then is ``NotSent``, and an answer that comes
+later is kept for the next collect.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from channels.base import Clock, LateAnswer, Message, NotSent, Outcome
+
+LATE_MAX = 10_000
+"""Late answers kept for the next collect; each batch leaves at most one a courier."""
+
+CLOSE_AT_PERCENT = 95
+"""Answers at which a batch closes, once all of it has been started."""
+
+GRACE_MS = 200
+"""What the last few on the wire are given then: they have only just been started, and a late
+answer costs the hub a timer."""
+
+NOT_STARTED = NotSent("no connection was free before the batch closed")
+CLOSED = NotSent("closed")
+
+
+class Courier(Protocol):
+    """Delivers one message at a time. Raises nothing for what a provider may do."""
+
+    async def deliver(self, lane: str, message: Message) -> Outcome: ...
+
+
+C = TypeVar("C", bound=Courier)
+
+
+class Couriers(Generic[C]):
+    """All couriers of one channel. ``news`` is set when a late answer has come."""
+
+    def __init__(self, clock: Clock, couriers: Sequence[C]) -> None:
+        assert couriers
+        self.all = tuple(couriers)
+        self.news = asyncio.Event()
+        self._clock = clock
+        self._free: asyncio.Queue[C] = asyncio.Queue()
+        for courier in couriers:
+            self._free.put_nowait(courier)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._batches: set[_Batch] = set()
+        self._late: deque[LateAnswer] = deque(maxlen=LATE_MAX)
+        self._closed = False
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        """As :meth:`channels.base.Channel.send`."""
+        if self._closed:
+            return [CLOSED] * len(messages)
+        batch = _Batch(lane, messages)
+        self._batches.add(batch)
+        for _ in range(min(len(self.all), len(messages))):
+            worker = asyncio.create_task(self._work(batch))
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        close_at_ms = self._clock.now_ms() + close_ms
+        try:
+            await self._wait(batch.nearly, close_ms)
+            left_ms = close_at_ms - self._clock.now_ms()
+            await self._wait(batch.answered, min(GRACE_MS, left_ms))
+        finally:
+            self._batches.discard(batch)
+            batch.close(NOT_STARTED)
+        return batch.outcomes
+
+    def late(self) -> tuple[LateAnswer, ...]:
+        """What came after its batch had closed, since the last call."""
+        self.news.clear()
+        late = tuple(self._late)
+        self._late.clear()
+        return late
+
+    async def finish(self, at_most_s: float) -> list[C]:
+        """Begin nothing more, and wait for what is on the wire; the couriers who are free then."""
+        self._closed = True
+        for batch in self._batches:
+            batch.withdraw(CLOSED)
+        if self._workers:
+            await asyncio.wait(tuple(self._workers), timeout=at_most_s)
+        free = []
+        while not self._free.empty():
+            free.append(self._free.get_nowait())
+        return free
+
+    async def _wait(self, event: asyncio.Event, at_most_ms: int) -> None:
+        """Until the event, at most so long."""
+        if event.is_set() or at_most_ms <= 0:
+            return
+        racers = (
+            asyncio.create_task(event.wait()),
+            asyncio.create_task(self._clock.sleep_ms(at_most_ms)),
+        )
+        try:
+            await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for racer in racers:
+                racer.cancel()
+
+    async def _work(self, batch: "_Batch") -> None:
+        """Deliver messages of this batch by one courier, until none is waiting."""
+        courier = await self._free.get()
+        try:
+            while (index := batch.start()) is not None:
+                message = batch.messages[index]
+                outcome = await courier.deliver(batch.lane, message)
+                if not batch.answer(index, outcome):
+                    self._late.append(LateAnswer(batch.lane, message.attempt, outcome))
+                    self.news.set()
+        finally:
+            self._free.put_nowait(courier)
+
+
+class _Batch:
+    """Messages, their outcomes so far, and which of them nobody has begun."""
+
+    def __init__(self, lane: str, messages: Sequence[Message]) -> None:
+        self.lane = lane
+        self.messages = messages
+        self.outcomes: list[Outcome | None] = [None] * len(messages)
+        self.nearly = asyncio.Event()
+        """All begun, and nearly all answered."""
+        self.answered = asyncio.Event()
+        self._waiting = deque(range(len(messages)))
+        self._open = True
+        self._answers = 0
+        self._settle()
+
+    def start(self) -> int | None:
+        """The next message to be sent; None when there is none."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def answer(self, index: int, outcome: Outcome) -> bool:
+        """Whether the outcome came before the batch closed."""
+        if self._open:
+            self.outcomes[index] = outcome
+            self._answers += 1
+            self._settle()
+        return self._open
+
+    def withdraw(self, outcome: Outcome) -> None:
+        """Answer for all that nobody has begun: it never will be."""
+        while (index := self.start()) is not None:
+            self.answer(index, outcome)
+
+    def close(self, outcome: Outcome) -> None:
+        self.withdraw(outcome)
+        self._open = False
+
+    def _settle(self) -> None:
+        if not self._waiting and self._answers * 100 >= len(self.messages) * CLOSE_AT_PERCENT:
+            self.nearly.set()
+        if self._answers == len(self.messages):
+            self.answered.set()

@@ -1,0 +1,167 @@
+"""What Twilio's texts and calls have in common: couriers, refusals, and where it calls back.
+
+A create has no idempotency key. Whatever is not answered is ``Unknown``, and is made out later: by
+the attempt's own name in the address that Twilio calls back, or from the list of what it has.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from twilio.base.exceptions import (
+    TwilioException,
+    TwilioRestException,
+    TwilioServiceException,
+)
+from twilio.rest import Client
+
+from channels.base import (
+    NOT_ABROAD,
+    Accepted,
+    Clock,
+    Collected,
+    Message,
+    NotSent,
+    Outcome,
+    Permanent,
+    Unknown,
+)
+from channels.couriers import Couriers
+from channels.finding import Match, Sought
+from channels.twilio_account import Account, Kind
+from channels.twilio_codes import judge
+from channels.twilio_http import MaybeTaken, NothingSent, TwilioHttp, open_pool
+
+CLOSE_S = 5
+"""How long closing waits for answers, before it hangs up on those to come."""
+
+LISTED_MAX = 200
+"""Entries of a list that are looked through: everything sent to one number in a day, and more."""
+
+EARLY_MS, LATE_MS = 5_000, 60_000
+"""How far Twilio's clock may be behind ours, and how long after our deadline it may have begun."""
+
+CHINA = "+86"
+
+TRANSFER = Permanent(NOT_ABROAD, "lane")
+"""A number of the mainland is not handed abroad before somebody has decided that it may be."""
+
+_TOO_LATE = NotSent("past its deadline")
+
+Allowed = Callable[[str], bool]
+"""Whether a lane may take numbers of the mainland abroad."""
+
+
+class TwilioChannel(ABC):
+    """A :class:`~channels.base.Channel` and a :class:`~channels.finding.Finder`. Its collect holds
+    late answers only: reports come to the pages' door."""
+
+    kind: Kind
+
+    def __init__(self, clock: Clock, account: Account, allowed: Allowed) -> None:
+        assert account.connections >= 1
+        self.name = f"{self.kind}_twilio"
+        self._clock = clock
+        self._account = account
+        self._pool = open_pool(account)
+        couriers = [_Courier(self, clock, account, allowed) for _ in range(account.connections)]
+        self._couriers = Couriers(clock, couriers)
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        return await self._couriers.send(lane, messages, close_ms)
+
+    async def collect(self) -> Collected:
+        return Collected((), self._couriers.late(), 0, 0)
+
+    async def acknowledge(self, token: int) -> None:  # noqa: B027 - there is none to give
+        """Nothing is collected that would need it."""
+
+    async def arrived(self) -> None:
+        await self._couriers.news.wait()
+
+    async def close(self) -> None:
+        await self._couriers.finish(CLOSE_S)
+        await self._pool.aclose()  # whoever still waits is told, and has an unknown outcome
+        await self._couriers.finish(CLOSE_S)
+        await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+
+    async def find(self, sought: Sought) -> Sequence[Match]:
+        """What Twilio lists for the number, created about then."""
+        client, _ = self.client()
+        try:
+            listed = await self.listed(client, sought.to)
+        except (NothingSent, MaybeTaken, TwilioException, ValueError):
+            return ()
+        found = [
+            (created_ms, entry)
+            for entry in listed
+            if (created_ms := _ms(entry.date_created)) is not None
+            and sought.since_ms - EARLY_MS <= created_ms <= sought.until_ms + LATE_MS
+            and self.looks_like(entry, sought)
+        ]
+        found.sort(key=lambda pair: pair[0])
+        return [self.match(entry, sought, self._clock.now_ms()) for _, entry in found]
+
+    def client(self) -> tuple[Any, TwilioHttp]:
+        """The library's client for one courier, over the connections that all share."""
+        account = self._account
+        http = TwilioHttp(self._pool, account, self._clock)
+        # an empty environment: what is in the process's own decides nothing here
+        client = Client(account.sid, account.token, http_client=http, environment={"": ""})
+        client.api.base_url = account.api_url
+        return client, http
+
+    @abstractmethod
+    async def create(self, client: Any, lane: str, message: Message) -> str:
+        """Make the one request, and answer Twilio's own name of what came of it."""
+
+    @abstractmethod
+    async def listed(self, client: Any, to: str) -> Iterable[Any]:
+        """What Twilio has for a number, the youngest first."""
+
+    @abstractmethod
+    def looks_like(self, entry: Any, sought: Sought) -> bool: ...
+
+    @abstractmethod
+    def match(self, entry: Any, sought: Sought, now_ms: int) -> Match: ...
+
+
+class _Courier:
+    """Makes creates, one at a time, each once."""
+
+    def __init__(
+        self, channel: TwilioChannel, clock: Clock, account: Account, allowed: Allowed
+    ) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._account = account
+        self._allowed = allowed
+        self._made: tuple[Any, TwilioHttp] | None = None
+
+    async def deliver(self, lane: str, message: Message) -> Outcome:
+        if message.to.startswith(CHINA) and not self._allowed(lane):
+            return TRANSFER
+        if self._clock.now_ms() > message.call_before_ms:
+            return _TOO_LATE
+        client, http = self._made = self._made or self._channel.client()
+        http.deadline_ms = message.call_before_ms
+        try:
+            sid = await self._channel.create(client, lane, message)
+        except NothingSent as error:
+            return NotSent(str(error))
+        except MaybeTaken as error:
+            return Unknown(str(error))
+        except TwilioRestException as error:
+            return judge(error.status, error.code or error.status)
+        except TwilioServiceException as error:
+            return judge(error.status, error.code)
+        except (TwilioException, ValueError, TypeError, KeyError) as error:
+            return Unknown(f"an answer that cannot be read: {type(error).__name__}")
+        return Accepted(sid) if sid else Unknown("an answer without a name")
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
