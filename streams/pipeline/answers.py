@@ -253,10 +253,11 @@ def _decision(
 
 def _by_another_lane(river: River, state: State, stream: bytes, what: Permanent) -> Leg:
     """The lane is to blame. A number that it does not serve is sent once by another, however few
-    tries its class has: nothing else was wrong with the message."""
+    tries its class has, since nothing else was wrong with the message; and once only, since no lane
+    will think otherwise of it later."""
     reason = f"refused:{what.code}"
-    once = what.scope == "lane" and len(state.avoid) == 1
-    if once or may_retry(state, river):
+    again = state.tries == 1 if what.scope == "lane" else may_retry(state, river)
+    if again:
         return same_leg(state, stream, reason)
     return next_leg(state, stream, reason)
 

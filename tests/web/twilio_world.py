@@ -22,7 +22,7 @@ from streams.core.codec import decode
 from streams.core.events import PreferenceChanged
 from streams.core.identity import named_stream
 from streams.core.policy import DEFAULT, Policy, dump
-from streams.recount import counted, recount, report
+from streams.recount import charged, counted, recount, report
 from streams.views import Timeline
 from tests.web.world import START_MS, World, registered, violation, world
 
@@ -143,7 +143,9 @@ class Abroad:
 
         def agree() -> bool:
             with self.world.hub.store.readers.connect() as connection:
-                return report(counted(connection)) == recount(self.world.hub.store)
+                return report(counted(connection), charged(connection)) == recount(
+                    self.world.hub.store
+                )
 
         await self.world.until(agree)
 
