@@ -137,7 +137,7 @@ def node_peer() -> Iterator[int]:
         try:
             yield gateway.port
         finally:
-            gateway.stop()
+            gateway.kill()
 
 
 def main() -> None:

@@ -1,10 +1,8 @@
 """The other end of the CMPP benchmark, in a process of its own: takes all, reports all delivered.
 
-It answers what came in one read with one write, the reports behind the answers, so that what is
-measured is the client. ``python -m bench.cmpp_peer cmpp2`` or ``cmpp3``.
+``python -m bench.cmpp_peer cmpp2`` or ``cmpp3``.
 """
 
-import asyncio
 import sys
 from hashlib import md5
 from itertools import count
@@ -13,15 +11,15 @@ from time import strftime
 
 import uvloop
 
+from bench.carrier_peer import CarrierPeer, serve
 from channels import cmpp_codec as codec
 
 SECRET = "secret"
 
-_length = Struct(">I").unpack_from
 _report = Struct(">Q7s10s10s").pack
 
 
-class Peer(asyncio.Protocol):
+class Peer(CarrierPeer):
     """One bind. A phone and its kind are 33 octets in 3.0, where 2.0 has 21 and no kind."""
 
     ids = count(1 << 60)
@@ -33,23 +31,7 @@ class Peer(asyncio.Protocol):
         self._tail = bytes(20 if newer else 8)
         self._source_at, self._phone_at = (108, 130) if newer else (96, 118)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._rest = b""
-        self._sequence = 0
-
-    def data_received(self, data: bytes) -> None:
-        data = self._rest + data
-        at = 0
-        answers: list[bytes] = []
-        reports: list[bytes] = []
-        while len(data) - at >= 4 and len(data) - at >= (length := _length(data, at)[0]):
-            self._answer(data[at : at + length], answers, reports)
-            at += length
-        self._rest = data[at:]
-        self._transport.write(b"".join(answers + reports))  # type: ignore[attr-defined]
-
-    def _answer(self, pdu: bytes, answers: list[bytes], reports: list[bytes]) -> None:
+    def answer(self, pdu: bytes, answers: list[bytes], reports: list[bytes]) -> None:
         _, command, sequence = codec.read_head(pdu)
         if command == codec.SUBMIT:
             msg_id = next(self.ids)
@@ -82,14 +64,6 @@ class Peer(asyncio.Protocol):
         return codec.frame(codec.DELIVER, self._sequence, body)
 
 
-async def main() -> None:
-    """Until the standard input ends."""
-    version = codec.VERSIONS[sys.argv[1]]
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Peer(version), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-
-
 if __name__ == "__main__":
-    uvloop.run(main())
+    version = codec.VERSIONS[sys.argv[1]]
+    uvloop.run(serve(lambda: Peer(version)))

@@ -1,44 +1,23 @@
 """The other end of the SMPP benchmark, in a process of its own: takes all, reports all delivered.
 
-It answers what came in one read with one write, the reports behind the answers, so that what is
-measured is the client. What a real server costs it beside that is measured against node-smpp.
+How it answers is `bench.carrier_peer`.
 """
 
-import asyncio
-import sys
 from itertools import count
-from struct import Struct
 from time import strftime
 
 import uvloop
 
+from bench.carrier_peer import CarrierPeer, serve
 from channels import smpp_codec as codec
 
-_length = Struct(">I").unpack_from
 
-
-class Peer(asyncio.Protocol):
+class Peer(CarrierPeer):
     """One bind."""
 
     ids = count(1)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._rest = b""
-        self._sequence = 0
-
-    def data_received(self, data: bytes) -> None:
-        data = self._rest + data
-        at = 0
-        answers: list[bytes] = []
-        reports: list[bytes] = []
-        while len(data) - at >= 4 and len(data) - at >= (length := _length(data, at)[0]):
-            self._answer(data[at : at + length], answers, reports)
-            at += length
-        self._rest = data[at:]
-        self._transport.write(b"".join(answers + reports))  # type: ignore[attr-defined]
-
-    def _answer(self, pdu: bytes, answers: list[bytes], reports: list[bytes]) -> None:
+    def answer(self, pdu: bytes, answers: list[bytes], reports: list[bytes]) -> None:
         head = codec.read_head(pdu)
         if head.command == codec.SUBMIT_SM:
             name = b"%x" % next(self.ids)
@@ -62,13 +41,5 @@ class Peer(asyncio.Protocol):
         return codec.frame(codec.DELIVER_SM, self._sequence, body)
 
 
-async def main() -> None:
-    """Until the standard input ends."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Peer, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-
-
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(serve(Peer))

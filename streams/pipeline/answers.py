@@ -253,13 +253,22 @@ def _decision(
 
 def _by_another_lane(river: River, state: State, stream: bytes, what: Permanent) -> Leg:
     """The lane is to blame. A number that it does not serve is sent once by another, however few
-    tries its class has, since nothing else was wrong with the message; and once only, since no lane
-    will think otherwise of it later."""
+    tries its class has, since nothing else was wrong with the message; where there is no other,
+    the channel is done with, since no lane will think otherwise of it later."""
     reason = f"refused:{what.code}"
-    again = state.tries == 1 if what.scope == "lane" else may_retry(state, river)
-    if again:
-        return same_leg(state, stream, reason)
-    return next_leg(state, stream, reason)
+    if what.scope == "lane":
+        again = len(state.avoid) == 1 and _has_another(river, state)
+    else:
+        again = may_retry(state, river)
+    return (same_leg if again else next_leg)(state, stream, reason)
+
+
+def _has_another(river: River, state: State) -> bool:
+    """Whether a lane of its network is left, or one that takes ported numbers."""
+    route, lanes = state.route, river.documents.lanes
+    assert route is not None
+    barred = frozenset(state.avoid)
+    return any(lanes.ways(route.channel, of, barred).lanes for of in (route.carrier, PORTED))
 
 
 def _ported(state: State, answer: Answer) -> bool:

@@ -17,8 +17,7 @@ from streams.pipeline.route import route
 from streams.topics import Record
 
 SMALL = 100
-"""Records of a batch while something urgent is in hand: some 15 ms, at a third more for each."""
-
+"""Records of a batch while something urgent is in hand: some 15 ms."""
 
 LOOK_MS = 1_000
 """Who waits for a turn is told of it; this bounds what it would cost not to be."""

@@ -2,7 +2,7 @@
 CMPP's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
@@ -29,7 +29,8 @@ from channels.sms_cmpp import CmppChannel
 from hub.clock import Real, Scaled
 from templates.segments import count, split
 from tests.channels import cmpp_tables as tables
-from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
+from tests.channels.gateway_bench import GatewayBench
+from tests.contracts.channel_contract import CLOSE_MS, ChannelContract, kinds
 from tests.peers.sms_core import PROTOCOLS, CmppGateway
 
 pytestmark = pytest.mark.peers
@@ -68,59 +69,19 @@ def open_channel(gateway: CmppGateway, version: str, **more: Any) -> CmppChannel
     return CmppChannel(Real(), {LANE: cmpp}, {LANE: "secret"}, split, Random(1), version)
 
 
-class CmppBench(Bench):
-    lane = LANE
-    takes_twice = True
-    echoes = False
+class CmppBench(GatewayBench):
     can = frozenset(KINDS) - {""} | {"receipt", "stop"}
+    quiet_s = QUIET_S
+    made = staticmethod(message)
     more: ClassVar[dict[str, Any]] = {}
+    gateway: CmppGateway
 
     def __init__(self, gateway: CmppGateway, version: str) -> None:
-        self.gateway = gateway
         self.version = version
-        self.clock = Real()
-        self.channel = open_channel(gateway, version, **self.more)
-        self._attempts: dict[str, str] = {}
+        super().__init__(gateway)
 
-    def message(self, n: int, behaviour: str = "", call_before_ms: int = 0) -> Message:
-        made = message(n, behaviour, call_before_ms=call_before_ms)
-        self._attempts[made.to] = made.attempt
-        return made
-
-    def now_ms(self) -> int:
-        return self.clock.now_ms()
-
-    async def pass_ms(self, ms: int) -> None:
-        await asyncio.sleep(ms / 1000)
-
-    async def collected(self, acknowledge: bool = True) -> list[Collected]:
-        """All that comes until the gateway is quiet; it delays nothing for long."""
-        found = []
-        while True:
-            collected = await self.channel.collect()
-            found.append(collected)
-            if acknowledge:
-                await self.channel.acknowledge(collected.token)
-            try:
-                await asyncio.wait_for(self.channel.arrived(), QUIET_S)
-            except TimeoutError:
-                return found
-
-    def hold(self) -> None:
-        self.gateway.tell("hold")
-
-    def release(self) -> None:
-        self.gateway.tell("release")
-
-    def taken(self) -> Sequence[str]:
-        return [self._attempts["+" + entry["to"]] for entry in self.gateway.taken()]
-
-    async def stop_provider(self) -> None:
-        self.gateway.kill()
-
-    async def reconnect(self) -> None:
-        await self.channel.close()
-        self.channel = open_channel(self.gateway, self.version, **self.more)
+    def opened(self) -> CmppChannel:
+        return open_channel(self.gateway, self.version, **self.more)
 
 
 class ExtendedBench(CmppBench):
@@ -146,7 +107,7 @@ class TestCmppChannel(ChannelContract):
     bench_type = CmppBench
 
     @pytest.fixture
-    async def bench(self, gateway: CmppGateway, version: str) -> AsyncIterator[Bench]:
+    async def bench(self, gateway: CmppGateway, version: str) -> AsyncIterator[GatewayBench]:
         bench = CmppBench(gateway, version)
         yield bench
         await bench.channel.close()
@@ -156,7 +117,7 @@ class TestCmppChannelWithExtensions(ChannelContract):
     bench_type = ExtendedBench
 
     @pytest.fixture
-    async def bench(self, gateway: CmppGateway) -> AsyncIterator[Bench]:
+    async def bench(self, gateway: CmppGateway) -> AsyncIterator[GatewayBench]:
         bench = ExtendedBench(gateway, "cmpp2")
         yield bench
         await bench.channel.close()

@@ -1,7 +1,7 @@
 """The SMPP channel against node-smpp: the contract of every channel, and what is SMPP's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -31,7 +31,8 @@ from channels.smpp_account import Smpp
 from channels.sms_smpp import SmppChannel
 from hub.clock import Real, Scaled
 from templates.segments import count, split
-from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
+from tests.channels.gateway_bench import GatewayBench
+from tests.contracts.channel_contract import CLOSE_MS, ChannelContract, kinds
 from tests.peers.node_smpp import NodeGateway
 
 pytestmark = pytest.mark.peers
@@ -67,58 +68,15 @@ def open_channel(gateway: NodeGateway, **more: Any) -> SmppChannel:
     return SmppChannel(Real(), {LANE: account(gateway, **more)}, {LANE: "secret"}, split, Random(1))
 
 
-class SmppBench(Bench):
-    lane = LANE
-    takes_twice = True
-    echoes = False
+class SmppBench(GatewayBench):
     can = frozenset(KINDS) - {""} | {"receipt", "stop"}
+    quiet_s = QUIET_S
+    made = staticmethod(message)
     more: ClassVar[dict[str, Any]] = {}
+    gateway: NodeGateway
 
-    def __init__(self, gateway: NodeGateway) -> None:
-        self.gateway = gateway
-        self.clock = Real()
-        self.channel = open_channel(gateway, **self.more)
-        self._attempts: dict[str, str] = {}
-
-    def message(self, n: int, behaviour: str = "", call_before_ms: int = 0) -> Message:
-        made = message(n, behaviour, call_before_ms=call_before_ms)
-        self._attempts[made.to] = made.attempt
-        return made
-
-    def now_ms(self) -> int:
-        return self.clock.now_ms()
-
-    async def pass_ms(self, ms: int) -> None:
-        await asyncio.sleep(ms / 1000)
-
-    async def collected(self, acknowledge: bool = True) -> list[Collected]:
-        """All that comes until the gateway is quiet; it delays nothing for long."""
-        found = []
-        while True:
-            collected = await self.channel.collect()
-            found.append(collected)
-            if acknowledge:
-                await self.channel.acknowledge(collected.token)
-            try:
-                await asyncio.wait_for(self.channel.arrived(), QUIET_S)
-            except TimeoutError:
-                return found
-
-    def hold(self) -> None:
-        self.gateway.tell("hold")
-
-    def release(self) -> None:
-        self.gateway.tell("release")
-
-    def taken(self) -> Sequence[str]:
-        return [self._attempts["+" + entry["to"]] for entry in self.gateway.taken()]
-
-    async def stop_provider(self) -> None:
-        self.gateway.kill()
-
-    async def reconnect(self) -> None:
-        await self.channel.close()
-        self.channel = open_channel(self.gateway, **self.more)
+    def opened(self) -> SmppChannel:
+        return open_channel(self.gateway, **self.more)
 
 
 class ExtendedBench(SmppBench):
@@ -138,7 +96,7 @@ class TestSmppChannel(ChannelContract):
     bench_type = SmppBench
 
     @pytest.fixture
-    async def bench(self, gateway: NodeGateway) -> AsyncIterator[Bench]:
+    async def bench(self, gateway: NodeGateway) -> AsyncIterator[GatewayBench]:
         bench = SmppBench(gateway)
         yield bench
         await bench.channel.close()
@@ -148,7 +106,7 @@ class TestSmppChannelWithExtensions(ChannelContract):
     bench_type = ExtendedBench
 
     @pytest.fixture
-    async def bench(self, gateway: NodeGateway) -> AsyncIterator[Bench]:
+    async def bench(self, gateway: NodeGateway) -> AsyncIterator[GatewayBench]:
         bench = ExtendedBench(gateway)
         yield bench
         await bench.channel.close()

@@ -85,7 +85,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     }
     with running({"HUB_PARTITIONS": "2"}, environment) as cluster:
         yield Town(cluster, gateway)
-    gateway.stop()
+    gateway.kill()
 
 
 def test_a_dispatcher_killed_is_followed_by_another_and_nobody_hears_twice(town: Town) -> None:

@@ -241,7 +241,7 @@ async def town(
     channel = SandboxChannel(clock, "127.0.0.1", await port)
     hub = bootstrap.open_hub(
         settings, clock, carriers={"sandbox": channel}, catalog=catalog, synced=False,
-        pace=Pace(rest_ms=DAY_MS, project_pause_ms=60_000, look_ms=60_000),
+        pace=Pace(rest_ms=DAY_MS, project_pause_ms=60_000, look_ms=DAY_MS),
     )  # fmt: skip
     running = asyncio.create_task(hub.bed.run())
     director = _Alone(hub, clock, running)

@@ -12,30 +12,24 @@ is `CmppGateway.java`.
 """
 
 import hashlib
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from channels import cmpp_codec as codec
 from tests.cluster.native_kafka import free_ports
+from tests.peers.fetching import PeerFailed, fetched
+from tests.peers.gateway import STOP_S, Gateway
 
 VERSION = "2.1.13.5"
 SOURCE = Path(__file__).with_name("CmppGateway.java")
-PARTS = Path(__file__).resolve().parents[2] / ".parts"
-JARS = PARTS / f"sms-core-{VERSION}"
 
 PROTOCOLS = tuple(codec.VERSIONS)
 HERE = "127.0.0.1"
-
-INSTALL_S = 300
-STOP_S = 5
 
 JAVA = (
     "java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dfile.encoding=UTF-8",
@@ -59,69 +53,38 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 
 
-class PeerFailed(Exception):  # noqa: N818 - named for what is known
-    """The peer could not be fetched or compiled, or does not listen."""
-
-
 def lacks() -> str | None:
     """What this machine needs before the peer can run; None when nothing."""
     for tool in ("java", "javac"):
         if shutil.which(tool) is None:
             return f"no {tool} (apt-get install openjdk-17-jdk-headless)"
-    if not JARS.exists() and shutil.which("mvn") is None:
+    if shutil.which("mvn") is None:
         return "no mvn (apt-get install maven)"
     return None
 
 
 def install() -> str:
-    """The class path of the library and of our main, fetched and compiled if they are not there:
-    whole or not at all, whoever asks first."""
-    PARTS.mkdir(exist_ok=True)
-    if not JARS.exists():
-        with tempfile.TemporaryDirectory(dir=PARTS, prefix=".fetching-") as draft:
-            (Path(draft) / "pom.xml").write_text(_POM)
-            goal = ("dependency:copy-dependencies", "-DoutputDirectory=lib")
-            _run(("mvn", "-q", "-B", *goal, "-DincludeScope=runtime"), Path(draft))
-            _put(Path(draft) / "lib", JARS)
+    """The class path of the library and of our main, fetched and compiled if they are not there."""
+    goal = ["dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
+    library = fetched(f"sms-core-{VERSION}-parts", ["mvn", "-q", "-B", *goal], {"pom.xml": _POM})
+    jars = library / "lib"
     text = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]
-    classes = PARTS / f"cmpp-gateway-{text}"
-    if not classes.exists():
-        with tempfile.TemporaryDirectory(dir=PARTS, prefix=".compiling-") as draft:
-            out = Path(draft) / "classes"
-            _run(("javac", "-nowarn", "-cp", f"{JARS}/*", "-d", str(out), str(SOURCE)), PARTS)
-            _put(out, classes)
-    return f"{JARS}/*{os.pathsep}{classes}"
+    compiling = ["javac", "-nowarn", "-cp", f"{jars}/*", "-d", ".", str(SOURCE)]
+    return f"{jars}/*{os.pathsep}{fetched(f'cmpp-gateway-{text}', compiling)}"
 
 
-def _run(command: tuple[str, ...], folder: Path) -> None:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
-    )
-    if done.returncode:
-        raise PeerFailed(f"{command[0]}: {(done.stdout + done.stderr)[-1000:]}")
-
-
-def _put(draft: Path, folder: Path) -> None:
-    try:
-        draft.rename(folder)
-    except OSError:  # somebody else was first, and theirs is as good
-        if not folder.exists():
-            raise
-
-
-class CmppGateway:
+class CmppGateway(Gateway):
     """The process, which may serve many tests: it is warm from the second on. ``options`` are
     ``secret``, ``source_addr``, ``binds`` and ``receipt_ms``. A restart keeps the ports."""
 
     def __init__(self, **options: Any) -> None:
+        super().__init__()
         self.ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
         self._options = {"secret": "secret", "source_addr": "901783", **options}
-        self._process: subprocess.Popen[str] | None = None
-        self._ledger = Path()
 
     def begin(self, ledger: Path) -> None:
         """Begin anew, or at all, with this ledger; what is in it already stays."""
-        self._ledger = ledger
+        self.ledger = ledger
         self.start()
 
     def start(self) -> None:
@@ -138,25 +101,16 @@ class CmppGateway:
             self._read()
             for protocol in PROTOCOLS:
                 self._warm(protocol)
-        self.tell("ledger", str(self._ledger))
+        self.tell("ledger", str(self.ledger))
 
     def tell(self, *words: str | int) -> Mapping[str, int]:
         """One command; what was counted once it is done."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(" ".join(map(str, words)) + "\n")
-        self._process.stdin.flush()
+        self._write(" ".join(map(str, words)))
         return self._read()
 
     def counts(self) -> Mapping[str, int]:
         """How many binds and submits came, and what is owed."""
         return self.tell("count")
-
-    def taken(self) -> list[dict[str, Any]]:
-        """Every part it took, in order; also after its death."""
-        if not self._ledger.exists():
-            return []
-        return [json.loads(line) for line in self._ledger.read_bytes().splitlines()]
 
     def _warm(self, protocol: str) -> None:
         """Have it answer a connect and a submit once, so that it has loaded what it needs."""
@@ -171,38 +125,3 @@ class CmppGateway:
                 link.sendall(codec.frame(command, 1, content))
                 if not link.recv(100):
                     raise PeerFailed(f"the gateway hung up on {protocol}")
-
-    @property
-    def cpu_s(self) -> float:
-        """Processor time it has used."""
-        assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def pause(self) -> None:
-        """Fall silent, with all links up."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait(STOP_S)
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise PeerFailed("the gateway ended")
-        read: dict[str, Any] = json.loads(line)
-        return read

@@ -19,6 +19,7 @@ from hub.virtual_time import Drive
 from streams.commands import Received
 from streams.core.policy import HOUR_MS
 from streams.journal.base import Store
+from streams.local import Pace
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NO_FAULTS = Faults()
@@ -104,6 +105,10 @@ class SmallHub:
         return leg.stream
 
 
+PACE = Pace(look_ms=HOUR_MS)
+"""Nobody changes a file here; a look a second would be most of what a simulated day costs."""
+
+
 @asynccontextmanager
 async def small_hub(
     folder: Path,
@@ -116,7 +121,9 @@ async def small_hub(
     clock = Virtual(start_ms)
     settings = load({"HUB_DATA_DIR": str(folder)}, None)
     carriers = {"sandbox": carrier(clock) if carrier else Direct(clock, faults)}
-    hub = open_hub(settings, clock, store=store, carriers=carriers, lanes=lanes, synced=False)
+    hub = open_hub(
+        settings, clock, store=store, carriers=carriers, lanes=lanes, synced=False, pace=PACE
+    )
     running = asyncio.create_task(hub.bed.run())
     drive = Drive(clock, hub.bed, running, step_ms=100)
     try:
