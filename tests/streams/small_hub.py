@@ -105,10 +105,6 @@ class SmallHub:
         return leg.stream
 
 
-PACE = Pace(look_ms=HOUR_MS)
-"""Nobody changes a file here; a look a second would be most of what a simulated day costs."""
-
-
 @asynccontextmanager
 async def small_hub(
     folder: Path,
@@ -117,12 +113,21 @@ async def small_hub(
     store: Store | None = None,
     lanes: Lanes | None = None,
     carrier: Callable[[Clock], Channel] | None = None,
+    look_ms: int = HOUR_MS,
 ) -> AsyncIterator[SmallHub]:
+    """``look_ms`` is how often it looks for what was published or steered: once a second would be
+    most of what a simulated day costs."""
     clock = Virtual(start_ms)
     settings = load({"HUB_DATA_DIR": str(folder)}, None)
     carriers = {"sandbox": carrier(clock) if carrier else Direct(clock, faults)}
     hub = open_hub(
-        settings, clock, store=store, carriers=carriers, lanes=lanes, synced=False, pace=PACE
+        settings,
+        clock,
+        store=store,
+        carriers=carriers,
+        lanes=lanes,
+        synced=False,
+        pace=Pace(look_ms=look_ms),
     )
     running = asyncio.create_task(hub.bed.run())
     drive = Drive(clock, hub.bed, running, step_ms=100)

@@ -21,7 +21,7 @@ LANES = Lanes(
 
 
 async def test_a_paused_lane_carries_nothing_until_it_is_resumed(tmp_path: Path) -> None:
-    async with small_hub(tmp_path, lanes=LANES) as here:
+    async with small_hub(tmp_path, lanes=LANES, look_ms=1_000) as here:
         await here.register("r1", emails=[])
         steered = await here.commands.steer_lane("sms-b", "pause", "shell:li", "maintenance")
         assert isinstance(steered, e.LaneSteered)
@@ -45,7 +45,7 @@ async def test_a_paused_lane_carries_nothing_until_it_is_resumed(tmp_path: Path)
 
 
 async def test_a_weight_is_taken_up_and_given_back(tmp_path: Path) -> None:
-    async with small_hub(tmp_path, lanes=LANES) as here:
+    async with small_hub(tmp_path, lanes=LANES, look_ms=1_000) as here:
         await here.commands.steer_lane("sms-a", "weight", "shell:li", "contract", 5)
         await here.pass_time(3_000)
         assert here.hub.river.documents.lanes.weight("sms-a") == 5
@@ -67,14 +67,14 @@ async def test_a_weight_is_taken_up_and_given_back(tmp_path: Path) -> None:
 async def test_what_cannot_be_is_said_by_its_field(
     tmp_path: Path, lane: str, action: str, reason: str, weight: int, field: str
 ) -> None:
-    async with small_hub(tmp_path, lanes=LANES) as here:
+    async with small_hub(tmp_path, lanes=LANES, look_ms=1_000) as here:
         fault = await here.commands.steer_lane(lane, action, "shell:li", reason, weight)  # type: ignore[arg-type]  # as typed
         assert isinstance(fault, Fault)
         assert fault.field == field
 
 
 async def test_what_is_accepted_costs_what_the_file_says(tmp_path: Path) -> None:
-    async with small_hub(tmp_path, lanes=LANES) as here:
+    async with small_hub(tmp_path, lanes=LANES, look_ms=1_000) as here:
         await here.register("r1", emails=[])
         await here.violation("r1", "1")
         await here.pass_time(60_000)
