@@ -12,6 +12,7 @@ from sqlalchemy import func, literal, select
 
 from channels.carriers import CARRIERS
 from streams.journal.schema import timer
+from streams.lane_views import LaneView
 from streams.reading import By
 from streams.topics import PARKED, ROUTED
 from streams.views import Delivery, Minute, Rates, Totals
@@ -90,6 +91,7 @@ def titles(site: Site, t: Speech) -> Any:
 def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
     reading = site.reading
     totals = reading.standing()
+    lanes = reading.lanes(site.now_ms(), t.language)
     until_ms = site.now_ms() // MINUTE_MS * MINUTE_MS + MINUTE_MS
     since_ms, step_ms = until_ms - SPANS[span], SPANS[span] // POINTS
     minutes = reading.minutes(since_ms, until_ms, step_ms)
@@ -97,12 +99,12 @@ def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
     heat_rows = _heat(site, t, since_ms, until_ms, step_ms)
     return {
         "stages": _stages(site, totals),
-        "lanes": reading.lanes(site.now_ms(), t.language),
+        "lanes": lanes,
         "costs": sorted(reading.costs().items(), key=lambda cost: -cost[1].cost),
         "wrong": site.hub.wrong(),
         "absent": site.hub.absent(),
         "notes": site.hub.notes(),
-        "alarms": _alarms(site, totals),
+        "alarms": _alarms(site, totals, lanes),
         "totals": totals,
         "accounts_bar": bar([Part(name, n) for name, n in totals.categories.items()], width=960),
         "rates": {by: _lines(site, t, by, reading.delivery(by, since_ms, until_ms)) for by in BYS},
@@ -139,10 +141,11 @@ def _timers(site: Site) -> tuple[int, int]:
     return count, site.hub.store.next_due_ms() or 0
 
 
-def _alarms(site: Site, totals: Totals) -> list[tuple[str, int, str]]:
+def _alarms(site: Site, totals: Totals, lanes: Sequence[LaneView]) -> list[tuple[str, int, str]]:
     """What somebody should look at: its word, how many, and where."""
     known = [
         ("alarm_quarantine", len(site.reading.quarantined("open", ALARM_MAX)), "/quarantine"),
+        ("alarm_lanes", sum(lane.state == "left_alone" for lane in lanes), "#lanes"),
         ("alarm_swept", site.hub.swept.caught, "/metrics"),
         ("alarm_unconfirmed", totals.categories.get("unconfirmed", 0), "#accounts"),
     ]

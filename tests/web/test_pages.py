@@ -3,6 +3,8 @@
 import json
 import re
 
+from msgspec.structs import replace
+
 from channels.sandbox_model import Faults
 from hub.bootstrap import Hub
 from streams.journal.errors import JournalUnavailable
@@ -131,6 +133,16 @@ class TestNow:
         monkeypatch.setattr(Hub, "absent", lambda _: ["dispatcher"])
         assert "No dispatcher is at work" in (await still.client.get("/?part=live&lang=en")).text
         assert (await still.client.get("/readyz")).status_code == 200  # the pages are
+
+    async def test_a_lane_left_alone_is_an_alarm(self, still, monkeypatch):
+        first, *rest = still.hub.reading.lanes(still.hub.clock.now_ms(), "en")
+        stand = [replace(first, state="left_alone"), *rest]
+        assert "Lanes left alone" not in (await still.client.get("/?part=live&lang=en")).text
+        monkeypatch.setattr(Reading, "lanes", lambda *_: stand)
+        assert (
+            "Lanes left alone, whose carrier fails or refuses us: 1"
+            in (await still.client.get("/?part=live&lang=en")).text
+        )
 
     async def test_a_database_that_is_away_is_no_fault_of_the_pages(self, still, monkeypatch):
         def gone(_: object) -> None:
