@@ -366,16 +366,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if state.status is Status.READY:\n            units.append(held_back(",
         "        if state.status is Status.NEW:\n            units.append(held_back(",
     ),
+)
+
+RARE: tuple[Mutant, ...] = (
     _one(
         "any fact decides",
         _PIPELINE + "answers",
         "    if state.status is not before:\n        decision =",
         "    if state.head:\n        decision =",
-        known=267,
+        test=_FOUND + "test_an_answer_that_comes_after_its_report_decides_nothing",
     ),
-)
-
-RARE: tuple[Mutant, ...] = (
     _one(
         "drop on conflict, when routing",
         _PIPELINE + "route",
