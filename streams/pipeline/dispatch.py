@@ -133,7 +133,9 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
             waiting = [r for r in waiting if key_of(r) not in moved]
             if waiting and not moved:
                 next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
-                await river.clock.sleep_ms(min(max(next_ms - now_ms, 1), NAP_MS))
+                # neither holds it up: an operator does, or answers that do not come
+                nap_ms = next_ms - now_ms if next_ms > now_ms else NAP_MS
+                await river.clock.sleep_ms(min(nap_ms, NAP_MS))
             continue
         batch, waiting = waiting[:allowed], waiting[allowed:]
         lane.pacer.take(len(batch))

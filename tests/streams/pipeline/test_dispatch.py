@@ -8,11 +8,13 @@ from msgspec.structs import replace
 
 from channels.base import Accepted, Message, Outcome
 from channels.breaker import Breaker
+from channels.lanes import Standing
 from channels.pacer import Pacer
+from streams.clock import Clock
 from streams.core import events as e
 from streams.journal.base import Store
 from streams.lane_owner import Ownership
-from streams.pipeline.dispatch import LaneWork, dispatch
+from streams.pipeline.dispatch import NAP_MS, LaneWork, dispatch
 from streams.pipeline.river import River, decode_dispatch, encode_dispatch
 from streams.pipeline.route import route
 from streams.topics import Record
@@ -112,6 +114,33 @@ async def test_no_call_starts_after_the_window_or_the_expiry(tmp_path: Path) -> 
         assert await dispatch(river, lane(river, topic, carrier), short)
         latest_ms = now_ms + river.documents.policy.call_before_ms
         assert carrier.deadlines_ms == [now_ms + 6, now_ms + 4, latest_ms]
+
+
+class Napping:
+    """A clock that notes how long is rested, and lets the worker go after the first time."""
+
+    def __init__(self, clock: Clock, lane: LaneWork) -> None:
+        self.naps_ms: list[int] = []
+        self.now_ms = clock.now_ms
+        self._lane = lane
+
+    async def sleep_ms(self, ms: int) -> None:
+        self.naps_ms.append(ms)
+        self._lane.leaving = True
+
+
+async def test_what_waits_for_a_paused_lane_looks_up_seldom(tmp_path: Path) -> None:
+    """It looked every millisecond, for as long as the pause."""
+    async with small_hub(tmp_path) as small:
+        river, topic, records = await ready(small)
+        everywhere = {one.name: Standing(paused=True) for one in river.documents.lanes}
+        lanes = river.documents.lanes.with_standings(everywhere)
+        river.documents = river.documents._replace(lanes=lanes)
+        carrier = Overtaken(Ownership(small.hub.store.transaction), topic)
+        paused = lane(river, topic, carrier)
+        river.clock = clock = Napping(river.clock, paused)  # type: ignore[assignment]
+        assert not await dispatch(river, paused, records)
+        assert (carrier.called, clock.naps_ms) == ([], [NAP_MS])
 
 
 def lane(river: River, topic: str, carrier: Overtaken) -> LaneWork:
