@@ -502,6 +502,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "cmpp-fields": carriers.cmpp_fields,
     "cmpp-codes": carriers.cmpp_codes,
     "cmpp-stats": carriers.cmpp_stats,
+    "http-fields": carriers.http_fields,
+    "http-placeholders": carriers.http_placeholders,
     "speed": speed,
     "channels-speed": channels_speed,
     "cluster-speed": cluster_speed,
