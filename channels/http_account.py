@@ -354,6 +354,8 @@ def _faults_of_callback(http: Http, callback: Callback) -> Iterator[str]:
     named = callback.attempt or asks_callback(http)
     if not named and not callback.ref:
         yield "ref or attempt must say which message it is about, or a request give {callback}"
+    if "accepted" in callback.statuses.values() and bool(callback.ref) != bool(http.answer.ref):
+        yield "ref must point at the id that answer.ref points at, to tell what was accepted"
     if callback.status and not callback.statuses:
         yield "statuses must say what the words at status mean"
     if not (callback.status or callback.digit or callback.reply):

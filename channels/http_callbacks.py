@@ -176,8 +176,8 @@ def _report(
     match verdict:
         case "nothing":
             return
-        case "accepted":  # the answer that may have been lost; by reference alone it is known
-            if attempt:
+        case "accepted":  # as the answer that may have been lost; by reference alone it was not
+            if attempt and (ref or not callback.ref):
                 yield LateAnswer(lane, attempt, Accepted(ref or attempt))
         case "delivered" | "read":
             yield Receipt(lane, ref, verdict, code, now_ms, attempt)

@@ -142,8 +142,8 @@ def http_sandbox(
     from hub.settings import secret_of
 
     told = settings()
-    keys = [secret_of(variable) for variable in (key_env, callback_key_env)]
-    if not all(keys):
+    key, callback_key = secret_of(key_env), secret_of(callback_key_env)
+    if not (key and callback_key):
         fail(f"{key_env} and {callback_key_env} must hold the keys that both sides know", MISUSED)
     file = ledger or told.data_dir / HTTP_LEDGER
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def http_sandbox(
         say(f"listening on {url}")
         sys.stdout.flush()
 
-    account = Account(app, *keys, callback_url)
+    account = Account(app, key, callback_key, callback_url)
     playing = serve(
         clock_of(told.clock), account, host, port, file, _faults(faults, rough), listening
     )

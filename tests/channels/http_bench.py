@@ -18,7 +18,7 @@ from channels.base import Collected, Message, Receipt
 from channels.http_account import Http
 from channels.http_callbacks import Called, Told, is_theirs, read
 from channels.http_channel import HttpChannel
-from channels.http_request import token_of
+from channels.http_request import Writer, Written, token_of
 from channels.http_sandbox import SPECIAL as OWN
 from channels.http_sandbox import Account, HttpSandbox
 from channels.lanes_file import load_lanes
@@ -173,6 +173,13 @@ class HttpBench(Bench):
 
         made.collect, made.arrived = collect, arrived  # type: ignore[method-assign]
         self.channel = made
+
+    def written(self, n: int, at_ms: int = 0, **changes: Any) -> Written:
+        """The request for the ``n``-th message, as the channel would make it."""
+        path = self.http.url.partition("/v1/")[2]
+        http = replace(self.http, url=f"{self.sandbox.url}/v1/{path}", **changes)
+        writer = Writer(self.lane, http, SECRETS, self.door.url)
+        return writer.write(self.message(n), at_ms or self.now_ms())
 
     async def close(self) -> None:
         await self.channel.close()

@@ -62,6 +62,7 @@ def test_the_lanes_of_the_guide_are_right() -> None:
         (drop("lane.http.callback.check"), "http.callback.*check"),
         (put('status = "/status"', 'status = "status"'), "callback.status: 'status' is no pointer"),
         (drop("lane.http.callback.statuses"), "callback.statuses must say what the words"),
+        (put('ref = "/id"', ''), "callback.ref must point at the id that answer.ref points at"),
         (put('given = "header:X-Signature"', 'given = "body"'), "callback.check.given"),
         (put('key = "callback"', 'key = "none"'), "callback.check.key: there is no secret 'none'"),
         (put('parts = ["{header:X-Timestamp}", "{body}"]', 'parts = ["{body}"]'),

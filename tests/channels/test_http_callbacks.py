@@ -139,6 +139,13 @@ def test_what_became_of_it(report: dict[str, object], found: Told) -> None:
     assert told({**NAMED, **report}) == [found]
 
 
+def test_what_was_accepted_is_told_under_its_name_only() -> None:
+    unnamed = {"out_id": NAMED["out_id"], "status": "ACCEPTD"}
+    assert told(unnamed) == []
+    assert told(unnamed, ref="") == [LateAnswer(LANE, ATTEMPT, Accepted(ATTEMPT))]
+    assert told({"id": "r1", "status": "ACCEPTD"}) == []
+
+
 def test_without_a_word_for_others_an_unknown_status_proves_nothing() -> None:
     assert told({**NAMED, "status": "NEW"}, statuses={"DELIVRD": "delivered"}) == []
 
