@@ -27,7 +27,16 @@ WRITTEN = frozenset(("host", "path", "body", "body_sha256"))
 """What there is to sign once a request or a callback is written."""
 
 SAID = frozenset(("text", "subject"))
-"""What must not get into an address or a header: it is personal, and may hold any character."""
+"""What must not get into an address: it is personal, and addresses are logged on the way."""
+
+IN_HEADERS = frozenset(("attempt", "callback"))
+"""What we make ourselves, and so is no line break."""
+
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""RFC 9110, section 5.6.2."""
+
+OURS = frozenset(("host", "content-length", "transfer-encoding", "connection"))
+"""Headers that say where a request goes and where it ends."""
 
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
@@ -286,8 +295,13 @@ def _faults_of_request(http: Http) -> Iterator[str]:
     signed = frozenset(("signature",)) if http.sign else frozenset[str]()
     plain = (MESSAGE - SAID) | CALL | secrets | signed
     yield _named("url", unknown_of([http.url], secrets))
-    yield _named("headers", unknown_of([*http.headers.values()], plain))
-    yield _named("query", unknown_of([*http.query.values()], plain))
+    for name, text in http.headers.items():
+        if not HEADER.fullmatch(name) or name.lower() in OURS:
+            yield f"headers: {name!r} is no header to be given"
+        if not text.isprintable():
+            yield f"headers.{name} must be one line"
+    yield _named("headers", unknown_of(http.headers.values(), plain - MESSAGE | IN_HEADERS))
+    yield _named("query", unknown_of(http.query.values(), plain))
     yield _named("fields", _fault_of_fields(http, MESSAGE | CALL | secrets | signed))
     if http.sign is None:
         return

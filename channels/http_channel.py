@@ -51,8 +51,8 @@ come about."""
 
 class HttpChannel:
     """A :class:`~channels.base.Channel`. ``accounts`` and their ``secrets`` are by lane. Its
-    collect holds late answers only. Raises :class:`LanesError` for an authority's file that cannot
-    be used."""
+    collect holds late answers only. Raises :class:`LanesError` for a secret or an authority's file
+    that cannot be used."""
 
     def __init__(
         self,
@@ -64,6 +64,10 @@ class HttpChannel:
     ) -> None:
         self.name = name
         self._clock = clock
+        for lane, known in secrets.items():
+            for one, secret in known.items():
+                if not secret.isprintable():  # it may have to be in a header
+                    raise LanesError(f"lane {lane}: the secret {one} must be one line of text")
         self._providers = {
             lane: _Provider(clock, lane, http, Writer(lane, http, secrets[lane], public_url))
             for lane, http in accounts.items()

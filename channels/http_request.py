@@ -50,6 +50,8 @@ class Writer:
         address = urlsplit(self._url)
         self._fixed = {"host": address.netloc, "path": address.path or "/", **self._secrets}
         self._headers = [(name, Template(text)) for name, text in http.headers.items()]
+        own = {name.lower() for name in http.headers}
+        self._usual = {} if "content-type" in own else {"Content-Type": CONTENT_TYPES[http.body]}
         self._query = [(name, Template(text)) for name, text in http.query.items()]
         self._fields = _compiled(http.fields, http.body)
         self._signature = Signature(http.sign, secrets) if http.sign else None
@@ -64,7 +66,7 @@ class Writer:
         if self._signature is not None and not self._signed_inside:
             values["body"], values["body_sha256"] = body, sha256(body.encode()).hexdigest()
             values["signature"] = self._signature.of(values)
-        headers = {"Content-Type": CONTENT_TYPES[self._http.body]}
+        headers = dict(self._usual)
         headers |= {name: template.fill(values) for name, template in self._headers}
         url = self._url
         if self._query:

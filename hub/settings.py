@@ -301,7 +301,7 @@ def secret_of(variable: str) -> str:
     """A secret of a lane: what this variable of the environment holds, or the file that its
     ``…_FILE`` names; "" where there is neither. Raises :class:`SettingsError` for a file that
     cannot be read."""
-    if found := os.environ.get(variable):
+    if found := os.environ.get(variable, "").strip():
         return found
     file = os.environ.get(f"{variable}_FILE")
     if not file:

@@ -42,12 +42,12 @@ def http_placeholders() -> str:
 
 
 PLACEHOLDERS = {
-    "to": "the number (E.164) or, for push, the device's token",
-    "to_digits": "the number without its plus",
-    "to_national": "the number without +86; one of elsewhere without its plus",
+    "to": "the number (E.164) or, for push, the device's token; in query and fields",
+    "to_digits": "the number without its plus; in query and fields",
+    "to_national": "the number without +86, or without its plus; in query and fields",
     "text": "the words; in fields only",
     "subject": "the title, where the notice has one; in fields only",
-    "sender": "the lane's `sender`, else that of whoever signs",
+    "sender": "the lane's `sender`, else that of whoever signs; in query and fields",
     "attempt": "our own name of the attempt: letters, digits and a hyphen, at most 40",
     "callback": "the address for reports on this attempt",
     "time_s": "now, in seconds since 1970",

@@ -114,6 +114,7 @@ class HttpBench(Bench):
     """The lane of ``text``; ``resource`` is what it asks of the provider."""
 
     takes_twice = True  # the provider has no key that makes two requests one
+    many_ms = 5_000
     # a callback is acknowledged by its answer, not by us, and so no "receipt"
     can = frozenset(
         (
@@ -148,7 +149,7 @@ class HttpBench(Bench):
         """A channel to the sandbox, whose collect also hands out what the door took."""
         bench = self
         path = self.http.url.partition("/v1/")[2]
-        told = {"url": f"{self.sandbox.url}/v1/{path}", "answer_ms": 2_000, **changes}
+        told = {"url": f"{self.sandbox.url}/v1/{path}", "answer_ms": 4_000, **changes}
         made = HttpChannel(
             self.clock, {self.lane: replace(self.http, **told)}, {self.lane: secrets},
             self.door.url, self._name,

@@ -291,6 +291,12 @@ async def test_closing_hangs_up_on_what_is_not_answered(
     assert bench.taken() == [bench.message(1).attempt]
 
 
+async def test_a_secret_of_two_lines_is_said_at_once() -> None:
+    secrets = {**SECRETS, "key": "two\nlines"}
+    with pytest.raises(LanesError, match="lane a: the secret key must be one line"):
+        HttpChannel(RealClock(), {"a": declared()}, {"a": secrets}, "http://hub", "sms_http")
+
+
 async def test_an_authoritys_file_that_is_not_there_is_said_at_once() -> None:
     http = replace(declared(), url="https://sms.example/", tls_ca="/nowhere/ca.pem")
     with pytest.raises(LanesError, match=r"lane a: http\.tls_ca: /nowhere/ca\.pem"):

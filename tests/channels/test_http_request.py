@@ -79,6 +79,11 @@ def test_a_form() -> None:
     assert written.headers["Content-Type"].startswith("application/x-www-form-urlencoded")
 
 
+def test_a_kind_of_its_own() -> None:
+    http = writer(headers={"content-type": "application/vnd.example+json"})
+    assert http.write(MESSAGE, NOW_MS).headers == {"content-type": "application/vnd.example+json"}
+
+
 def test_tables_and_lists_within_a_body() -> None:
     fields = {
         "messages": [{"to": ["{to}"], "channel": 4, "urgent": True}],
