@@ -45,7 +45,6 @@ from streams.local import PACE, Bells, LocalBed, Pace
 from streams.local_topics import SqliteTopics
 from streams.people import SqlPeople
 from streams.pipeline.river import Documents, River
-from streams.pipeline.sweep import Swept
 from streams.projections import following
 from streams.reading import Reading
 from templates.catalog_files import SEED, Catalog, read_catalog
@@ -78,10 +77,6 @@ class Hub:
     reading: Reading
     entropy: Entropy
     lanes_file: LanesFile
-
-    @property
-    def swept(self) -> Swept:
-        return self.bed.swept
 
     def backlog(self) -> Mapping[str, tuple[int, int]]:
         return self.topics.backlog()

@@ -34,7 +34,6 @@ from streams.kafka_topics import KafkaTopics
 from streams.patience import Patience, PatientCommit, patiently
 from streams.people import SqlPeople
 from streams.pipeline.river import River
-from streams.pipeline.sweep import Swept
 from streams.reading import Reading
 
 ANSWER_S = 10
@@ -64,10 +63,6 @@ class ClusterHub:
     reads: Aside
     point: FailPoint | None
     threads: ThreadPoolExecutor
-
-    @property
-    def swept(self) -> Swept:
-        return Swept()
 
     def backlog(self) -> Mapping[str, tuple[int, int]]:
         return self.lag.waiting()

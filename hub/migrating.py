@@ -27,7 +27,7 @@ from web import keys
 FIRST = "0001"
 """The revision of a folder that a hub before the first `hub migrate` left."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision of this hub. Revisions count upwards, so that an older hub knows a newer one's."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -360,8 +360,7 @@ async def _sweep_due(hub: ClusterHub, sweeps: SqlSweeps) -> int:
             start_ms, end_ms = last_ms - wait_ms, hour_ms - wait_ms
             page = await hub.reads(sweeps.page, start_ms, end_ms, 0)
             while page.streams:
-                done = await sweep(hub.river, page.streams)
-                total = Swept(*(a + b for a, b in zip(total, done, strict=True)))
+                total = total.and_(await sweep(hub.river, page.streams))
                 page = await hub.reads(sweeps.page, start_ms, end_ms, page.after)
-        await hub.reads(sweeps.done, hour_ms)
+        await hub.reads(sweeps.done, hour_ms, total)
     return max(hour_ms + HOUR_MS - hub.clock.now_ms(), 1)

@@ -69,7 +69,7 @@ class Sweeps(Protocol):
     def page(self, start_ms: int, end_ms: int, after: int) -> Page:
         """The next streams that were set going between these times."""
 
-    def done(self, at_ms: int) -> None: ...
+    def done(self, at_ms: int, swept: Swept) -> None: ...
 
 
 class Pace(NamedTuple):
@@ -145,7 +145,6 @@ class LocalBed:
         self._pace = pace
         self._ending = asyncio.Event()
         self._precedence = Precedence(clock)
-        self.swept = Swept()
         self._journal_bell = asyncio.Event()
         self._news = {name: asyncio.Event() for name in channels}
         self._collected = {name: asyncio.Event() for name in channels}
@@ -311,18 +310,20 @@ class LocalBed:
         hour_ms = now_ms - now_ms % HOUR_MS
         last_ms = self._sweeps.swept_ms()
         if hour_ms > last_ms:
+            total = Swept()
             for wait_ms in waits(self.river):
-                await self._sweep_between(last_ms - wait_ms, hour_ms - wait_ms)
-            self._sweeps.done(hour_ms)
+                total = total.and_(await self._between(last_ms - wait_ms, hour_ms - wait_ms))
+            self._sweeps.done(hour_ms, total)
             self.ring()
         return hour_ms + HOUR_MS - self._clock.now_ms()
 
-    async def _sweep_between(self, start_ms: int, end_ms: int) -> None:
+    async def _between(self, start_ms: int, end_ms: int) -> Swept:
+        total = Swept()
         page = self._sweeps.page(start_ms, end_ms, 0)
         while page.streams:
-            done = await sweep(self.river, page.streams)
-            self.swept = Swept(*(a + b for a, b in zip(self.swept, done, strict=True)))
+            total = total.and_(await sweep(self.river, page.streams))
             page = self._sweeps.page(start_ms, end_ms, page.after)
+        return total
 
     async def _look(self) -> int:
         self._refresh()

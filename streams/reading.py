@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, RowMapping, cast, func, select
 
 from preferences import store as preference_store
 from preferences.vault import SubjectKey, Vault
-from streams import policies, recount, stories
+from streams import policies, recount, stories, sweeps
 from streams.core import codec
 from streams.core import events as e
 from streams.core.identity import Index, event_key
@@ -20,6 +20,7 @@ from streams.core.policy import MINUTE_MS
 from streams.journal.base import Archived, Row, Store
 from streams.lane_views import LaneView, lane_views
 from streams.pipeline.river import Documents
+from streams.pipeline.sweep import Swept
 from streams.projections.moves import CATEGORIES, Move, moves
 from streams.projections.quarantine import ITEMS
 from streams.projections.rates import NAMES, RATES
@@ -94,6 +95,10 @@ class Reading:
         journal itself."""
         with self._store.readers.connect() as connection:
             return recount.report(recount.counted(connection), recount.charged(connection))
+
+    def swept(self, since_ms: int) -> Swept:
+        """What the hourly looks have done since a time."""
+        return sweeps.swept_since(self._store, since_ms)
 
     def costs(self) -> dict[str, Cost]:
         """What carriers charge, by notice."""

@@ -10,20 +10,27 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, func, selec
 
 from streams.journal.base import Store
 from streams.journal.tables import batches_of, rows_of
-from streams.pipeline.sweep import BATCH, LOOKED_AT
+from streams.pipeline.sweep import BATCH, LOOKED_AT, Swept
 
 METADATA = MetaData()
-SWEEP = Table(
-    "sweep",
+_Int = BigInteger().with_variant(Integer(), "sqlite")
+SWEEP_HOUR = Table(
+    "sweep_hour",
     METADATA,
-    Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("at_ms", BigInteger, nullable=False),
+    Column("at_ms", _Int, primary_key=True, autoincrement=False),
+    Column("escalated", _Int, nullable=False),
+    Column("closed", _Int, nullable=False),
+    Column("caught", _Int, nullable=False),
+    sqlite_strict=True,
 )
-_SWEPT = select(SWEEP.c.at_ms)
-# of two who sweep at once, the slower one does not set it back
+_HOUR = SWEEP_HOUR.c
+_SWEPT = select(func.max(_HOUR.at_ms))
+# two who sweep at once each say what they did themselves
 _DONE = text(
-    "INSERT INTO sweep (one, at_ms) VALUES (1, :at_ms)"
-    " ON CONFLICT (one) DO UPDATE SET at_ms = excluded.at_ms WHERE sweep.at_ms < excluded.at_ms"
+    "INSERT INTO sweep_hour (at_ms, escalated, closed, caught)"
+    " VALUES (:at_ms, :escalated, :closed, :caught) ON CONFLICT (at_ms) DO UPDATE SET"
+    " escalated = sweep_hour.escalated + excluded.escalated,"
+    " closed = sweep_hour.closed + excluded.closed, caught = sweep_hour.caught + excluded.caught"
 )
 
 
@@ -67,7 +74,15 @@ class SqlSweeps:
             found = connection.execute(page).all()
         return Page([stream for _, stream in found], found[-1][0] if found else after)
 
-    def done(self, at_ms: int) -> None:
-        """Remember up to when this sweep looked."""
+    def done(self, at_ms: int, swept: Swept) -> None:
+        """Remember up to when this sweep looked, and what it did."""
         with self._store.transaction() as connection:
-            connection.execute(_DONE, {"at_ms": at_ms})
+            connection.execute(_DONE, {"at_ms": at_ms, **swept._asdict()})
+
+
+def swept_since(store: Store, start_ms: int) -> Swept:
+    """What the sweeps did that looked up to a later time than this."""
+    sums = [func.coalesce(func.sum(_HOUR[name]), 0) for name in Swept._fields]
+    with store.readers.connect() as connection:
+        row = connection.execute(select(*sums).where(_HOUR.at_ms > start_ms)).one()
+    return Swept(*map(int, row))

@@ -87,10 +87,10 @@ class _Standing(Collector):
         yield _outcomes("notice", report.by_notice)
         waiting = ((topic, count) for topic, (count, _) in reading.backlog().items())
         yield _gauge("fenghuo_backlog", "Records that wait on a topic", ["topic"], waiting)
-        swept = self._site.hub.swept
+        swept = reading.swept(0)
         yield _gauge(
             "fenghuo_swept",
-            "What only the sweep caught since the start; more than none is an alarm",
+            "What the hourly looks did; of what they caught, more than none is an alarm",
             ["what"],
             swept._asdict().items(),
         )

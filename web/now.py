@@ -11,6 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import func, literal, select
 
 from channels.carriers import CARRIERS
+from streams.core.policy import DAY_MS
 from streams.journal.schema import timer
 from streams.lane_views import LaneView
 from streams.reading import By
@@ -146,7 +147,7 @@ def _alarms(site: Site, totals: Totals, lanes: Sequence[LaneView]) -> list[tuple
     known = [
         ("alarm_quarantine", len(site.reading.quarantined("open", ALARM_MAX)), "/quarantine"),
         ("alarm_lanes", sum(lane.state == "left_alone" for lane in lanes), "#lanes"),
-        ("alarm_swept", site.hub.swept.caught, "/metrics"),
+        ("alarm_swept", site.reading.swept(site.now_ms() - DAY_MS).caught, "/metrics"),
         ("alarm_unconfirmed", totals.categories.get("unconfirmed", 0), "#accounts"),
     ]
     return [alarm for alarm in known if alarm[1]]

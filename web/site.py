@@ -26,7 +26,6 @@ from streams.clock import Clock
 from streams.commands import Commands
 from streams.journal.base import Store
 from streams.pipeline.river import River
-from streams.pipeline.sweep import Swept
 from streams.reading import Reading
 from web.keys import Pace
 from web.words import HTML_LANGUAGE, LANGUAGES, Language, Speech, read_words, speeches
@@ -77,8 +76,6 @@ class HubContext(Protocol):
     def inbox(self) -> InboxStore: ...
     @property
     def entropy(self) -> Callable[[int], bytes]: ...
-    @property
-    def swept(self) -> Swept: ...
 
     def backlog(self) -> Mapping[str, tuple[int, int]]:
         """How many records wait on each topic, and the offset of the oldest."""

@@ -39,6 +39,9 @@ class Swept(NamedTuple):
     closed: int = 0
     caught: int = 0
 
+    def and_(self, more: "Swept") -> "Swept":
+        return Swept(*(a + b for a, b in zip(self, more, strict=True)))
+
 
 def waits(river: River) -> tuple[int, ...]:
     """After how long, in ms, a stream may be due for a decision of the sweep."""
@@ -51,8 +54,7 @@ async def sweep(river: River, streams: Sequence[bytes]) -> Swept:
     """Look at these streams, in batches; the bed names those whose rows have waited."""
     total = Swept()
     for i in range(0, len(streams), BATCH):
-        done = await _sweep(river, streams[i : i + BATCH])
-        total = Swept(*(a + b for a, b in zip(total, done, strict=True)))
+        total = total.and_(await _sweep(river, streams[i : i + BATCH]))
     return total
 
 

@@ -18,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from channels.breaker import Breaker
@@ -302,10 +302,18 @@ async def a_few_events(store: Store, settings: Settings) -> str:
     follower = following.Follower(store)
     while follower.follow(3):
         pass
-    SqlSweeps(store).done(MORNING)
     with store.transaction() as connection:
+        connection.exec_driver_sql(f"INSERT INTO sweep VALUES (1, {MORNING})")
         save_links(connection, [(REFERENCE, Link("me", "P1", "", MORNING + YEAR_MS))])
         return create_key(connection, bytes, "upstream", "events", MORNING, MORNING + YEAR_MS)
+
+
+def swept_ms(store: Store) -> int:
+    """Up to when the last sweep looked; the first schema keeps nothing else of it."""
+    with store.readers.connect() as connection:
+        if inspect(connection).has_table("sweep"):
+            return int(connection.exec_driver_sql("SELECT at_ms FROM sweep").scalar_one())
+    return SqlSweeps(store).swept_ms()
 
 
 def told(place: Place, settings: Settings, key: str) -> dict[str, Any]:
@@ -335,7 +343,7 @@ def told(place: Place, settings: Settings, key: str) -> dict[str, Any]:
         "rows": store.since(0, 1_000),
         "archive": store.archive_since(0, 1_000),
         "timers": store.due(MORNING + YEAR_MS, 1_000),
-        "swept": SqlSweeps(store).swept_ms(),
+        "swept": swept_ms(store),
         "chain": store.standing(),
     }
     assert told["faults"] == []

@@ -4,8 +4,8 @@ import pytest
 
 from streams.journal.base import Group, Store
 from streams.journal.postgres import PostgresStore
-from streams.pipeline.sweep import BATCH
-from streams.sweeps import Page, SqlSweeps
+from streams.pipeline.sweep import BATCH, Swept
+from streams.sweeps import Page, SqlSweeps, swept_since
 from tests.contracts.journal_contract import AT, name, unit
 
 
@@ -43,10 +43,19 @@ def test_many_come_in_pages(hub_store: Store, sweeps: SqlSweeps) -> None:
 
 def test_it_knows_up_to_when_it_looked(sweeps: SqlSweeps) -> None:
     assert sweeps.swept_ms() == 0
-    sweeps.done(AT)
-    sweeps.done(AT + 5)
-    sweeps.done(AT + 1)  # another process was slower
+    sweeps.done(AT, Swept())
+    sweeps.done(AT + 5, Swept())
+    sweeps.done(AT + 1, Swept())  # another process was slower
     assert sweeps.swept_ms() == AT + 5
+
+
+def test_what_they_did_adds_up(hub_store: Store, sweeps: SqlSweeps) -> None:
+    assert swept_since(hub_store, 0) == Swept()
+    sweeps.done(AT, Swept(escalated=3, closed=2))
+    sweeps.done(AT + 5, Swept(caught=1))
+    sweeps.done(AT + 5, Swept(closed=4, caught=2))  # two processes swept the same hour
+    assert swept_since(hub_store, 0) == Swept(escalated=3, closed=6, caught=3)
+    assert swept_since(hub_store, AT) == Swept(closed=4, caught=3)
 
 
 @pytest.mark.cluster
