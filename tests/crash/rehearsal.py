@@ -82,11 +82,17 @@ class Director:
 
 
 def die_and_recover(
-    hub: Hub, failpoint: str, upstream: Upstream, director: Director, size: int = CHUNK
+    hub: Hub,
+    failpoint: str,
+    upstream: Upstream,
+    director: Director,
+    size: int = CHUNK,
+    kept: type[Books] = Books,
 ) -> list[str]:
-    """What is wrong with the books afterwards. ``size`` events are reported together."""
+    """What is wrong with the books afterwards, which are ``kept`` as the carrier keeps its ledger.
+    ``size`` events are reported together."""
     hub.start(failpoint)
-    books = Books(hub.store, hub.ledger, [], hub.store.head())
+    books = kept(hub.store, hub.ledger, [], hub.store.head())
 
     def report(repeated: Sequence[Reported] = ()) -> list[Reported]:
         """The next chunk; those of it that were not acknowledged."""

@@ -22,6 +22,7 @@ const KINDS = {
   '09': 'undelivered', 10: 'receipt_lost', 11: 'receipt_repeated', 12: 'conflicting',
   13: 'receipt_early', 14: 'receipt_late', 15: 'other_bind', 16: 'odd_spelling',
   17: 'part_throttled', 18: 'part_lost', 19: 'bad_account_sender', 20: 'replied',
+  21: 'cut_untaken',
 };
 const REFUSED = {
   throttled: 0x58, transient: 0x08, bad_recipient: 0x0b, bad_content: 0x401, bad_account: 0x01,
@@ -142,6 +143,7 @@ function submit(session, pdu) {
     refuse(0x58);
     return;
   }
+  if (kind === 'cut_untaken') { session.destroy(); return; }
   const id = nextId++;
   counts.taken += 1;
   const body = pdu.short_message || {};
