@@ -296,10 +296,10 @@ class Line:
         lost = session.time_out(now_ms - self._terms.answer_ms)
         if lost:
             log.warning("%s: %d submits were not answered in time", session.name, lost)
-        silent_ms = now_ms - session.heard_ms
-        if silent_ms >= self._terms.probe_ms * 3 // 2:
-            session.give_up("the carrier fell silent")
-        elif silent_ms >= self._terms.probe_ms:
+        if session.asked_ms:  # only who was asked is silent: this process may have stood still
+            if now_ms - session.asked_ms >= self._terms.probe_ms // 2:
+                session.give_up("the carrier fell silent")
+        elif now_ms - session.heard_ms >= self._terms.probe_ms:
             session.probe(now_ms)
 
     async def _until(self, event: asyncio.Event, at_most_ms: int) -> None:

@@ -106,7 +106,8 @@ class Session(asyncio.Protocol):
         self.full = False
         """Whether the socket takes no more for now."""
         self.heard_ms = clock.now_ms()
-        self._asked_ms = 0
+        self.asked_ms = 0
+        """When it was asked, in this silence, whether it is there; 0: it was not."""
         self.outstanding: dict[int, tuple[Batch, int, int, int]] = {}
         """By sequence number: whose answer is awaited (batch, message, part), written when."""
         self._dialect = dialect
@@ -141,8 +142,8 @@ class Session(asyncio.Protocol):
 
     def probe(self, now_ms: int) -> None:
         """Ask whether the other side is there, once in each silence."""
-        if self._asked_ms <= self.heard_ms:
-            self._asked_ms = now_ms
+        if not self.asked_ms:
+            self.asked_ms = now_ms
             self.write([self._dialect.probe(self.next_sequence())])
 
     def say_goodbye(self) -> None:
@@ -181,6 +182,7 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_ms = now_ms = self._clock.now_ms()
+        self.asked_ms = 0
         if self._rest:
             data = self._rest + data
         at, size = 0, len(data)

@@ -126,7 +126,8 @@ class GatewayBooks(Books):
     def _entries(self) -> list[dict[str, str]]:
         if not self._ledger.exists():
             return []
-        return [json.loads(line) for line in self._ledger.read_bytes().splitlines()]
+        lines = [json.loads(line) for line in self._ledger.read_bytes().splitlines()]
+        return [line for line in lines if "refused" not in line]
 
     def _streams(self) -> dict[str, bytes]:
         """The leg of everybody who was to be told, by their number."""

@@ -105,7 +105,9 @@ def die_and_recover(
     unanswered: list[Reported] = []
     for _ in range(CHUNKS_MAX):
         unanswered = report()
-        if not unanswered:
+        if unanswered:
+            _await(lambda: hub.died is not None, "the end of a process that does not answer")
+        else:
             _await(lambda: hub.died is not None or not _missing(books), "a chunk to be routed")
         if hub.died is not None:
             break

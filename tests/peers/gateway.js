@@ -4,7 +4,7 @@
 //
 // What happens to a message is in the two digits of its destination after the first five
 // (86138 NN ......), see KINDS. Every part that is taken is a line of the ledger, written before
-// it is answered. Commands come as lines of JSON on the standard input; when that ends, so does it.
+// it is answered, and so is one that is refused, which says by what status. Commands come as lines of JSON on the standard input; when that ends, so does it.
 
 'use strict';
 const fs = require('fs');
@@ -134,9 +134,12 @@ function partOf(pdu) {
 function submit(session, pdu) {
   counts.submits += 1;
   const kind = KINDS[pdu.destination_addr.slice(5, 7)];
-  const refuse = (status) => session.send(pdu.response({ command_status: status }));
-  if (REFUSED[kind]) { refuse(REFUSED[kind]); return; }
   const now = Date.now();
+  const refuse = (status) => {
+    write({ refused: status, to: pdu.destination_addr, at: now });
+    session.send(pdu.response({ command_status: status }));
+  };
+  if (REFUSED[kind]) { refuse(REFUSED[kind]); return; }
   if (now < throttledUntilMs || overRate(now)) { refuse(0x58); return; }
   if (kind === 'part_throttled' && partOf(pdu) === 2 && !seenParts.has(pdu.destination_addr)) {
     seenParts.add(pdu.destination_addr);
