@@ -10,11 +10,12 @@ import logging
 import socket
 from collections.abc import Iterable
 from struct import Struct
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from channels.base import Clock, Outcome, Receipt, Reply, Unknown
+from channels.binding import Refused
 from channels.carrier_batch import Batch
 
 SEQUENCE_MAX = 0x7FFF_FFFF
@@ -33,13 +34,6 @@ to be answered at once, the peer's goodbye, or nothing to act on."""
 log = logging.getLogger("fenghuo.carriers")
 
 _length = Struct(">I").unpack_from
-
-
-class Refused(NamedTuple):
-    """A bind that was refused. ``lasting``: asking again soon changes nothing."""
-
-    reason: str
-    lasting: bool
 
 
 class Brought(msgspec.Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from channels.base import Channel
+from channels.binding import Binding
 from channels.email_smtp import EmailChannel, Smtp
 from channels.finding import Finder
 from channels.inbox import InboxChannel, InboxStore
@@ -98,7 +99,7 @@ class Hub:
 
     def notes(self) -> Sequence[str]:
         """What people should look at although the hub goes on."""
-        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        return notes_of(self.lanes_file, self.river.documents.lanes, self.channels)
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -195,6 +196,17 @@ def carriers_of(
             made: Channel = channel(clock, account, allowed)
             carriers[made.name] = made
     return carriers
+
+
+def notes_of(lanes_file: LanesFile, lanes: Lanes, channels: Mapping[str, Channel]) -> list[str]:
+    """A lanes file that cannot be used, and lanes whose carriers do not let us in."""
+    notes = [lanes_file.wrong] if lanes_file.wrong else []
+    for lane in lanes:
+        channel = channels[lane.via]
+        refused = channel.not_bound(lane.name) if isinstance(channel, Binding) else None
+        if refused is not None:
+            notes.append(f"lane {lane.name} is not bound: {refused.reason}")
+    return notes
 
 
 def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:
