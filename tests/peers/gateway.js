@@ -154,6 +154,7 @@ function submit(session, pdu) {
     id, to: pdu.destination_addr, from: pdu.source_addr, coding: pdu.data_coding,
     part: partOf(pdu), udh: Boolean(pdu.esm_class & 0x40), validity: pdu.validity_period,
     text: typeof body === 'string' ? body : String(body.message || ''), at: now,
+    bind: session.number,
   });
   const answer = () => session.send(pdu.response({ message_id: inBase(id, options.ids) }));
   if (kind === 'cut') { session.destroy(); return; }
@@ -183,6 +184,7 @@ function bound(session, pdu) {
   if (pdu.password !== options.password) { refuse(0x0e); return; }
   if (sessions.size >= options.binds) { refuse(0x05); return; }
   session.send(pdu.response());
+  session.number = counts.binds;
   sessions.add(session);
   for (const number of owed.keys()) offer(number, session);
 }
