@@ -27,7 +27,7 @@ from hub.failpoints import (
 from hub.folder import JOURNAL, TOPICS
 from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
 from hub.migrating import check_postgres, migrate_folder
-from hub.settings import Settings, SettingsError
+from hub.settings import Settings, SettingsError, secret_of
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
@@ -156,9 +156,11 @@ def documents(
 def check_passwords(lanes: Lanes) -> None:
     """Whoever sends needs every account's. Raises :class:`SettingsError`."""
     for lane in lanes:
-        if lane.account is not None and not os.environ.get(lane.account.password_env):
+        if lane.account is not None and not secret_of(lane.account.password_env):
+            variable = lane.account.password_env
             raise SettingsError(
-                f"lane {lane.name}: {lane.account.password_env} must hold the account's password"
+                f"lane {lane.name}: {variable} must hold the account's password, "
+                f"or {variable}_FILE name its file"
             )
 
 
@@ -179,7 +181,7 @@ def carriers_of(
         )  # fmt: skip
         carriers[SMTP] = EmailChannel(clock, server)
     passwords = {
-        lane.name: os.environ.get(lane.account.password_env, "")
+        lane.name: secret_of(lane.account.password_env)
         for lane in lanes
         if lane.account is not None
     }
