@@ -18,8 +18,8 @@ from channels.cmpp_dialect import CmppDialect
 from channels.smpp_account import Smpp
 from channels.smpp_dialect import SmppDialect
 
-SMPP = Smpp(host="-", port=1, system_id="fenghuo", password_env="-", sender="12123")
-CMPP = Cmpp(host="-", port=1, source_addr="901783", password_env="-", sender="12123")
+SMPP = Smpp(host="-", port=1, system_id="fenghuo", password_env="-")
+CMPP = Cmpp(host="-", port=1, source_addr="901783", password_env="-")
 TEXT = b"id:%d sub:001 dlvrd:001 submit date:1 done date:2611241210 stat:DELIVRD err:000 text:"
 
 

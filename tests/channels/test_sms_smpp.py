@@ -81,7 +81,7 @@ class SmppBench(GatewayBench):
 
 class ExtendedBench(SmppBench):
     echoes = True
-    more: ClassVar[dict[str, Any]] = {"extension_digits": 4, "sender": "12123"}
+    more: ClassVar[dict[str, Any]] = {"extension_digits": 4}
 
 
 @pytest.fixture
