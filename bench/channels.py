@@ -59,16 +59,15 @@ CMPP_CASES = {
 
 def smpp(port: int, window: int, digits: int) -> CarrierChannel:
     account = Smpp(
-        host="127.0.0.1", port=port, system_id="fenghuo", password_env="-", sender="12123",
-        window=window, answered_id="hex", reported_id="hex", extension_digits=digits,
+        host="127.0.0.1", port=port, system_id="fenghuo", password_env="-", window=window,
+        answered_id="hex", reported_id="hex", extension_digits=digits,
     )  # fmt: skip
     return SmppChannel(Real(), {LANE: account}, {LANE: "secret"}, split, Random(1))
 
 
 def cmpp(name: str, port: int, window: int) -> CarrierChannel:
     account = Cmpp(
-        host="127.0.0.1", port=port, source_addr="901783", password_env="-", sender="12123",
-        window=window,
+        host="127.0.0.1", port=port, source_addr="901783", password_env="-", window=window,
     )  # fmt: skip
     return CmppChannel(Real(), {LANE: account}, {LANE: SECRET}, split, Random(1), name)
 
@@ -79,7 +78,14 @@ async def sent(opened: Callable[[], CarrierChannel], text: str, messages: int) -
     before_ms = Real().now_ms() + HOUR_MS
     batches = [
         [
-            Message(f"{n:032x}:1", f"+86138{n:08d}", text, before_ms, expiry_ms=before_ms)
+            Message(
+                f"{n:032x}:1",
+                f"+86138{n:08d}",
+                text,
+                before_ms,
+                sender="12123",
+                expiry_ms=before_ms,
+            )
             for n in range(start, min(start + BATCH, messages))
         ]
         for start in range(0, messages, BATCH)

@@ -43,7 +43,7 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: str
     """Who carries."""
     rate_per_s: int
-    """Calls a second by contract, over all workers."""
+    """Calls a second by contract, over all workers; each segment of a text is a call."""
     carriers: tuple[str, ...] = (ANY,)
     """The networks it serves; ``*``: all, after the lanes that name the network."""
     weight: int = 1

@@ -38,14 +38,19 @@ class LanesError(ValueError):
     """A lanes file that cannot be used; the text says where and why."""
 
 
+def _any_sender(account: Any, sender: str) -> str:
+    return ""
+
+
 class Account(NamedTuple):
     """What a protocol reads from a table of its own, what it finds wrong there ("" for nothing),
-    and the one channel it carries."""
+    the one channel it carries, and what it finds wrong with the lane's sender."""
 
     table: str
     kind: type[msgspec.Struct]
     fault: Callable[[Any], str]
     channel: ChannelName
+    sender_fault: Callable[[Any, str], str] = _any_sender
 
 
 Protocols = Mapping[str, Account | None]
@@ -114,7 +119,7 @@ def _account(where: str, lane: Lane, account: Account | None, tables: Mapping[st
         read = msgspec.convert(tables[account.table], account.kind)
     except msgspec.ValidationError as error:
         raise LanesError(f"{where}: {_told(str(error), account.table)}") from error
-    if fault := account.fault(read):
+    if fault := account.fault(read) or (lane.sender and account.sender_fault(read, lane.sender)):
         raise LanesError(f"{where}: {fault}")
     return read
 

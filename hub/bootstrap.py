@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from channels.base import Channel
+from channels.binding import Binding
 from channels.email_smtp import EmailChannel, Smtp
 from channels.finding import Finder
 from channels.inbox import InboxChannel, InboxStore
@@ -26,7 +27,7 @@ from hub.failpoints import (
 from hub.folder import JOURNAL, TOPICS
 from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
 from hub.migrating import check_postgres, migrate_folder
-from hub.settings import Settings, SettingsError
+from hub.settings import Settings, SettingsError, secret_of
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
@@ -93,7 +94,7 @@ class Hub:
 
     def notes(self) -> Sequence[str]:
         """What people should look at although the hub goes on."""
-        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        return notes_of(self.lanes_file, self.river.documents.lanes, self.channels)
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -150,9 +151,11 @@ def documents(
 def check_passwords(lanes: Lanes) -> None:
     """Whoever sends needs every account's. Raises :class:`SettingsError`."""
     for lane in lanes:
-        if lane.account is not None and not os.environ.get(lane.account.password_env):
+        if lane.account is not None and not secret_of(lane.account.password_env):
+            variable = lane.account.password_env
             raise SettingsError(
-                f"lane {lane.name}: {lane.account.password_env} must hold the account's password"
+                f"lane {lane.name}: {variable} must hold the account's password, "
+                f"or {variable}_FILE name its file"
             )
 
 
@@ -173,7 +176,7 @@ def carriers_of(
         )  # fmt: skip
         carriers[SMTP] = EmailChannel(clock, server)
     passwords = {
-        lane.name: os.environ.get(lane.account.password_env, "")
+        lane.name: secret_of(lane.account.password_env)
         for lane in lanes
         if lane.account is not None
     }
@@ -190,6 +193,17 @@ def carriers_of(
             made: Channel = channel(clock, account, allowed)
             carriers[made.name] = made
     return carriers
+
+
+def notes_of(lanes_file: LanesFile, lanes: Lanes, channels: Mapping[str, Channel]) -> list[str]:
+    """A lanes file that cannot be used, and lanes whose carriers do not let us in."""
+    notes = [lanes_file.wrong] if lanes_file.wrong else []
+    for lane in lanes:
+        channel = channels[lane.via]
+        refused = channel.not_bound(lane.name) if isinstance(channel, Binding) else None
+        if refused is not None:
+            notes.append(f"lane {lane.name} is not bound: {refused.reason}")
+    return notes
 
 
 def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:

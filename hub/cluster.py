@@ -16,6 +16,7 @@ from hub.bootstrap import (
     finders,
     hub_key,
     inbox_seals,
+    notes_of,
     open_vault,
 )
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
@@ -79,7 +80,7 @@ class ClusterHub:
 
     def notes(self) -> Sequence[str]:
         """What people should look at although the hub goes on."""
-        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        return notes_of(self.lanes_file, self.river.documents.lanes, self.channels)
 
     async def close(self) -> None:
         for channel in self.channels.values():

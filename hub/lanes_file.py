@@ -26,8 +26,10 @@ PROTOCOLS: Protocols = {
     SMTP: None,
     "sms_twilio": None,
     "voice_twilio": None,
-    SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms"),
-    **dict.fromkeys(CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms")),
+    SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms", smpp_account.sender_fault),
+    **dict.fromkeys(
+        CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms", cmpp_account.sender_fault)
+    ),
 }
 """What lanes of this hub may go by."""
 

@@ -292,6 +292,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return secret
 
 
+def secret_of(variable: str) -> str:
+    """A secret of a lane: what this variable of the environment holds, or the file that its
+    ``…_FILE`` names; "" where there is neither. Raises :class:`SettingsError` for a file that
+    cannot be read."""
+    if found := os.environ.get(variable):
+        return found
+    file = os.environ.get(f"{variable}_FILE")
+    if not file:
+        return ""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{variable}_FILE: {error}") from error
+
+
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 
 

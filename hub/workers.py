@@ -36,7 +36,7 @@ from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
-from streams.pipeline.shifting import TEND_MS, tend
+from streams.pipeline.shifting import TEND_MS, heed, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
@@ -127,7 +127,7 @@ class Worker:
             for name, step in self._steps.items():
                 group.create_task(self._loop(step), name=name)
             group.create_task(self._loop(self._watch), name="watch")
-            port = HealthPort(settings.worker_port, self._wrong, settings.host)
+            port = HealthPort(settings.worker_port, self._wrong, settings.host, self._hub.notes)
             if settings.worker_port:
                 await port.open()
             running = [group.create_task(bed.run()) for bed in self._beds]
@@ -325,7 +325,9 @@ class _Lanes:
 
     async def tend(self) -> int:
         """Look after the lanes this worker hands over on."""
+        lanes, channels = self._hub.river.documents.lanes, self._hub.channels
         for name, breaker in list(self._breakers.items()):
+            heed(channels[lanes[name].via], name, breaker, self._hub.clock.now_ms())
             await tend(self._hub.river, name, breaker, self._loads)
         return TEND_MS
 

@@ -20,7 +20,7 @@ from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.river import River
-from streams.pipeline.shifting import tend
+from streams.pipeline.shifting import heed, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
@@ -327,6 +327,10 @@ class LocalBed:
 
     async def _look(self) -> int:
         self._refresh()
+        lanes, now_ms = self.river.documents.lanes, self._clock.now_ms()
+        for name, breaker in self.breakers.items():
+            if heed(self._channels[lanes[name].via], name, breaker, now_ms):
+                self._trouble.set()
         return self._pace.look_ms
 
     async def _tend(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from preferences.rules import CHINA
 from streams.core import events as e
-from streams.core import names
+from streams.core import evidence, names
 from streams.core.events import Base, Moved, Route
 from streams.core.explaining import plain_name, reason_name
 from streams.core.names import Language, Two, moment, say
@@ -105,6 +105,14 @@ def _intended(event: e.AttemptIntended, language: Language, zone: str) -> Words:
     return {"before": _to_the_second(event.call_before_ms, zone)}
 
 
+def _doubted(event: e.Unknown, language: Language, zone: str) -> Words:
+    return {"evidence": evidence.read(event.evidence, language)}
+
+
+def _not_sent(event: e.NotSent, language: Language, zone: str) -> Words:
+    return {"reason": evidence.read(event.reason, language)}
+
+
 def _cancelled(event: e.Cancelled, language: Language, zone: str) -> Words:
     by = plain_name(event.by, zone, language)
     return {
@@ -168,6 +176,8 @@ _WORDS: dict[type[Base], Callable[[Any, Language, str], Words]] = {
     e.Held: _held,
     e.Suppressed: _suppressed,
     e.AttemptIntended: _intended,
+    e.Unknown: _doubted,
+    e.NotSent: _not_sent,
     e.Cancelled: _cancelled,
     e.Failed: _failed,
     e.Accepted: _accepted,

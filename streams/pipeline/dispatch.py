@@ -8,6 +8,7 @@ meanwhile.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -127,18 +128,19 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
         if stale:
             waiting = [r for r in waiting if not (_past(r, now_ms) or r.notice in barred)]
             await _decide_again(river, stale)
-        allowed = _allowed(river, lane, now_ms, len(waiting))
+        allowed = _allowed(river, lane, now_ms, waiting)
         if allowed < 1:
             moved = await _shift(river, lane, waiting, now_ms, fixed)
             waiting = [r for r in waiting if key_of(r) not in moved]
             if waiting and not moved:
-                next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
+                permit_ms = lane.pacer.next_ms(now_ms, _calls(waiting[0]))
+                next_ms = max(permit_ms, lane.breaker.next_ms(now_ms))
                 # neither holds it up: an operator does, or answers that do not come
                 nap_ms = next_ms - now_ms if next_ms > now_ms else NAP_MS
                 await river.clock.sleep_ms(min(nap_ms, NAP_MS))
             continue
         batch, waiting = waiting[:allowed], waiting[allowed:]
-        lane.pacer.take(len(batch))
+        lane.pacer.take(sum(map(_calls, batch)))
         try:
             async with lane.turns.turn():
                 with river.attempts.handing(lane.name):
@@ -149,8 +151,13 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
     return not waiting
 
 
-def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
-    """How many of ``wanted`` may be handed over now: by the operators, the contract as it is now,
+def _calls(record: Dispatch) -> int:
+    """What the carrier counts a message as: each part of a long text is a call of its own."""
+    return max(record.segments, 1)
+
+
+def _allowed(river: River, lane: LaneWork, now_ms: int, waiting: Sequence[Dispatch]) -> int:
+    """How many of ``waiting`` may be handed over now: by the operators, the contract as it is now,
     what the carrier has not answered yet, and the breaker."""
     lanes = river.documents.lanes
     if lane.name in lanes:
@@ -161,9 +168,9 @@ def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
     was = lane.breaker.state
     if silent := river.unanswered.overdue(lane.name, now_ms):
         lane.breaker.record(now_ms, silent, silent)
-    permits, most = lane.pacer.permits(now_ms), lane.turns.most(BATCH)
-    room = river.unanswered.room(lane.name)
-    allowed = lane.breaker.allow(now_ms, min(permits, most, wanted, room))
+    most = min(lane.turns.most(BATCH), river.unanswered.room(lane.name))
+    fitting = lane.pacer.fit(now_ms, map(_calls, islice(waiting, most)))
+    allowed = lane.breaker.allow(now_ms, fitting)
     if lane.breaker.state != was:
         lane.troubled()
     return allowed

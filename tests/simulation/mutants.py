@@ -302,6 +302,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if _silent(river, state, now_ms):\n            assert",
     ),
     _one(
+        "escalates whatever is under way",
+        _PIPELINE + "sweep",
+        "    if not may_escalate(state):\n        return False\n",
+        "",
+    ),
+    _one(
         "shift moves an open intent",
         _PIPELINE + "shifting",
         "state.status is Status.READY and state.version == record.version",

@@ -30,7 +30,7 @@ def judge_all(watch: Watch, *, quiet: bool) -> None:
     for check in (
         one_each, no_silent_loss, too_late_is_said, emergencies, caps, paced, reports_joined,
         reports_commute, standing_is_replay, read_models_are_replay, told_back, chain,
-        nothing_personal, not_by_the_sweep, escalated_in_time,
+        nothing_personal, not_by_the_sweep, escalated_in_time, one_at_a_time,
     ):  # fmt: skip
         check(watch)
 
@@ -352,6 +352,22 @@ def escalated_in_time(watch: Watch) -> None:
         before = lines[: escalations[-1].row.version]
         if any(isinstance(x.event, e.NoReceipt) for x in before):
             watch.wrong("I19", f"{stream[10:].hex()} was closed before it was escalated")
+
+
+def one_at_a_time(watch: Watch) -> None:
+    """I5: nobody is told by two channels at once: whatever is intended, the attempt before it has
+    come to an end, or to nothing that is waited for."""
+    for stream, _, _ in watch.book.legs():
+        open_attempt = 0
+        for line in watch.book.streams[stream]:
+            if isinstance(line.event, e.AttemptIntended):
+                watch.hits["I5 one at a time"] += 1
+                if open_attempt:
+                    name = stream[10:].hex()
+                    watch.wrong("I5", f"{name} is intended while {open_attempt} is under way")
+                open_attempt = line.row.version
+            elif getattr(line.event, "attempt", 0) == open_attempt:
+                open_attempt = 0
 
 
 __all__ = ["PARTITIONS", "channel_of", "judge_all"]
