@@ -10,11 +10,11 @@ SYNC   := $(BIN)/uv pip sync --quiet --require-hashes
 PIN    := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run demo test quick check tiers sim sim-mutants bench bench-channels bench-cluster cluster cluster-stop docs soak pins clean
+.PHONY: help run demo demo-carriers demo-real test quick check tiers sim sim-mutants bench bench-channels bench-cluster cluster cluster-stop docs soak pins clean
 .NOTPARALLEL:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' Makefile
 
 run: .venv/run.stamp  ## the hub with sample data, on one page
 	$(BIN)/python -m hub up --sample
@@ -42,6 +42,12 @@ sim: .venv/test.stamp  ## the seeded simulator; SEEDS=2000
 
 sim-mutants: .venv/test.stamp  ## does the simulator find what it must?
 	$(BIN)/python -m tests.simulation --mutants
+
+demo-carriers: .venv/test.stamp  ## 20,000 texts to carriers' gateways by others, counted on both sides
+	$(BIN)/python -m tests.demonstration carriers
+
+demo-real: .venv/test.stamp  ## 5,000 messages by many channels at once, counted on both sides
+	$(BIN)/python -m tests.demonstration real
 
 bench: .venv/test.stamp  ## what a notification costs
 	$(BIN)/python -m bench

@@ -1,7 +1,8 @@
 """`make bench-channels`: what a message costs the process that sends it, by protocol.
 
 One message is one submit, its answer and its receipt, acknowledged: the client's CPU, user and
-system, over all of it. The other end is a process of its own.
+system, over all of it; by HTTP it is the request and its answer, for reports come by another door.
+The other end is a process of its own.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from random import Random
 
 import uvloop
 
+from bench import channels_http
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
@@ -158,6 +160,7 @@ def main() -> None:
         with node_peer() as port:
             opened = partial(smpp, port, 256, 0)
             found["smpp, one part, node-smpp"] = uvloop.run(sent(opened, TEXT, MESSAGES // 5))
+    found |= uvloop.run(channels_http.measured(TEXT, MESSAGES // 50))
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")

@@ -64,6 +64,10 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         Meta(description='The carrier\'s own refusals, as "0x401" = "content".'),
     ] = msgspec.field(default_factory=dict)
 
+    def environment(self) -> tuple[str, ...]:
+        """The variables that hold its secrets."""
+        return (self.password_env,)
+
 
 def fault_of_terms(terms: Terms) -> str:
     """What is wrong that each field by itself does not show, naming the field; "" when nothing

@@ -102,9 +102,10 @@ def normalise(text: str) -> Phone | PhoneFault:
 
 
 def carrier_of(e164: str) -> str:
-    """The network that issued a Chinese mobile number, "" when the table does not know it."""
+    """The network that issued a Chinese mobile number, ``intl`` for any number of elsewhere, ""
+    when the table does not know it."""
     if not e164.startswith("+861"):
-        return ""
+        return INTL if e164.startswith("+") and not e164.startswith("+86") else ""
     return CARRIER_OF_PREFIX.get(e164[3:7]) or CARRIER_OF_PREFIX.get(e164[3:6], "")
 
 

@@ -371,7 +371,7 @@ class Sandbox:
             return ""
         issuer = carrier_of(to)
         others = [carrier for carrier in CARRIERS if carrier != issuer]
-        return others[draw[3] % len(others)] if issuer else ""
+        return others[draw[3] % len(others)] if issuer in CARRIERS else ""
 
     def _take(self, lane: str, message: Message, fate: _Fate, now_ms: int) -> Entry:
         entry = self._write(

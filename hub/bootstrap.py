@@ -11,6 +11,7 @@ from channels.base import Channel
 from channels.binding import Binding
 from channels.email_smtp import EmailChannel, Smtp
 from channels.finding import Finder
+from channels.http_channel import HttpChannel
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes
 from channels.lanes_file import LanesError
@@ -25,9 +26,9 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
-from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
+from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, LanesFile, read_lanes
 from hub.migrating import check_postgres, migrate_folder
-from hub.settings import Settings, SettingsError, secret_of
+from hub.settings import Settings, SettingsError, secret_of, secrets_of
 from preferences import store as preference_store
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
@@ -151,12 +152,12 @@ def documents(
 def check_passwords(lanes: Lanes) -> None:
     """Whoever sends needs every account's. Raises :class:`SettingsError`."""
     for lane in lanes:
-        if lane.account is not None and not secret_of(lane.account.password_env):
-            variable = lane.account.password_env
-            raise SettingsError(
-                f"lane {lane.name}: {variable} must hold the account's password, "
-                f"or {variable}_FILE name its file"
-            )
+        for variable in lane.account.environment() if lane.account is not None else ():
+            if not secret_of(variable):
+                raise SettingsError(
+                    f"lane {lane.name}: {variable} must hold the account's password, "
+                    f"or {variable}_FILE name its file"
+                )
 
 
 def carriers_of(
@@ -178,13 +179,17 @@ def carriers_of(
     passwords = {
         lane.name: secret_of(lane.account.password_env)
         for lane in lanes
-        if lane.account is not None
+        if lane.via in (SMPP, *CMPP)
     }
     if smpp := {lane.name: lane.account for lane in lanes if lane.via == SMPP}:
         carriers[SMPP] = SmppChannel(clock, smpp, passwords, split, Random())
     for name in CMPP:
         if cmpp := {lane.name: lane.account for lane in lanes if lane.via == name}:
             carriers[name] = CmppChannel(clock, cmpp, passwords, split, Random(), name)
+    for name in HTTP:
+        if http := {lane.name: lane.account for lane in lanes if lane.via == name}:
+            secrets = {lane: secrets_of(account) for lane, account in http.items()}
+            carriers[name] = HttpChannel(clock, http, secrets, settings.public_url, name)
     if account := settings.twilio():
         from channels.sms_twilio import SmsTwilio  # only then: its library is large
         from channels.voice_twilio import VoiceTwilio

@@ -18,6 +18,7 @@ JOURNAL = "hub.db"
 TOPICS = "topics.db"
 LEDGER = "sandbox.jsonl"
 TWILIO_LEDGER = "twilio.jsonl"
+HTTP_LEDGER = "http.jsonl"
 
 
 class Owner(msgspec.Struct, frozen=True):

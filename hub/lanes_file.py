@@ -1,13 +1,15 @@
 """The lanes file as a running hub follows it: read once at the start, and again when it changes."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from channels import cmpp_account, smpp_account
+from channels import cmpp_account, http_account, smpp_account
 from channels.cmpp_account import Cmpp
-from channels.lanes import DEFAULT_LANES, Lanes
+from channels.http_account import Http
+from channels.lanes import DEFAULT_LANES, ChannelName, Lanes
 from channels.lanes_file import Account, LanesError, Protocols, load_lanes
 from channels.smpp_account import Smpp
 from hub.settings import Settings, SettingsError
@@ -20,6 +22,9 @@ SMTP = "smtp"
 SMPP = "smpp"
 CMPP = ("cmpp2", "cmpp3")
 
+HTTP: Mapping[str, ChannelName] = {"sms_http": "sms", "voice_http": "voice", "push_http": "push"}
+"""Providers that are described, by what they carry."""
+
 PROTOCOLS: Protocols = {
     "sandbox": None,
     "inbox": None,
@@ -30,6 +35,7 @@ PROTOCOLS: Protocols = {
     **dict.fromkeys(
         CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms", cmpp_account.sender_fault)
     ),
+    **{name: Account("http", Http, http_account.fault_of, HTTP[name]) for name in HTTP},
 }
 """What lanes of this hub may go by."""
 

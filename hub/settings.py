@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from channels.http_account import Http
 from channels.twilio_account import API, Account
 
 PREFIX = "HUB_"
@@ -282,6 +283,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             shared, self.twilio_url,
         )  # fmt: skip
 
+    def lane_secrets(self, http: Http) -> Mapping[str, str]:
+        """What the pages' doors check a declared provider's callbacks with."""
+        return secrets_of(http)
+
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""
         secret = self._secret(name) or _made_once(self.data_dir / "keys" / name)
@@ -296,7 +301,7 @@ def secret_of(variable: str) -> str:
     """A secret of a lane: what this variable of the environment holds, or the file that its
     ``…_FILE`` names; "" where there is neither. Raises :class:`SettingsError` for a file that
     cannot be read."""
-    if found := os.environ.get(variable):
+    if found := os.environ.get(variable, "").strip():
         return found
     file = os.environ.get(f"{variable}_FILE")
     if not file:
@@ -305,6 +310,11 @@ def secret_of(variable: str) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise SettingsError(f"{variable}_FILE: {error}") from error
+
+
+def secrets_of(http: Http) -> dict[str, str]:
+    """Those of a declared provider, by the names that its lane gives them."""
+    return {name: secret_of(variable) for name, variable in http.secrets.items()}
 
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection
 
-from channels.base import LateAnswer, Receipt
+from channels.base import LateAnswer, Receipt, Reply
 from channels.inbox import InboxStore
 from channels.lanes_file import WEIGHT_MAX
 from preferences import store as preference_store
@@ -49,7 +49,7 @@ from streams.journal.base import Group, Lookup, Reader, Unit
 from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
-from streams.pipeline.receive import receive
+from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.river import Effect, River, entry, state_of
 from streams.pipeline.stopping import redecide_open
 from templates.errors import CatalogRefused
@@ -181,6 +181,16 @@ class Commands:
             await receive(self._river, [report])
         else:
             await receive(self._river, [], [report])
+        self._ring()
+
+    async def take_reports(
+        self, reports: Sequence[Receipt | LateAnswer], replies: Sequence[Reply] = ()
+    ) -> None:
+        """The same for all that one callback tells, and for what people wrote back."""
+        receipts = [report for report in reports if isinstance(report, Receipt)]
+        late = [report for report in reports if isinstance(report, LateAnswer)]
+        await receive(self._river, receipts, late)
+        await receive_replies(self._river, replies)
         self._ring()
 
     # Documents

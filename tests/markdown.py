@@ -51,6 +51,7 @@ _PLAIN: dict[Any, str] = {
     bool: "true or false",
     bytes: "bytes in base64",
     msgspec.Raw: "object",
+    Any: "anything",
 }
 
 

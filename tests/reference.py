@@ -343,8 +343,8 @@ def channels_speed() -> str:
     ]
     machine = found["machine"]
     how = (
-        f"{found['messages']:,} messages (a fifth of them to node-smpp), on {machine['cores']}"
-        f" cores with Python {machine['python']}."
+        f"{found['messages']:,} messages (a fifth of them to node-smpp, a fiftieth by HTTP), on"
+        f" {machine['cores']} cores with Python {machine['python']}."
     )
     return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
 
@@ -502,6 +502,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "cmpp-fields": carriers.cmpp_fields,
     "cmpp-codes": carriers.cmpp_codes,
     "cmpp-stats": carriers.cmpp_stats,
+    "http-fields": carriers.http_fields,
+    "http-placeholders": carriers.http_placeholders,
     "speed": speed,
     "channels-speed": channels_speed,
     "cluster-speed": cluster_speed,

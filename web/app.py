@@ -23,7 +23,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from streams.patience import away
-from web import api, catalog, citizen, health, now, quarantine, staff, stories, twilio
+from web import api, catalog, citizen, health, now, providers, quarantine, staff, stories, twilio
 from web.site import STATIC, YEAR_S, HubContext, Site
 
 log = logging.getLogger("fenghuo.web")
@@ -86,6 +86,8 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     twilio.twilio_text,
     twilio.twilio_call,
     twilio.twilio_key,
+    providers.provider_reports,
+    providers.provider_report,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""
 

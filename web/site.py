@@ -18,6 +18,7 @@ from litestar.enums import MediaType
 from litestar.template.base import csrf_token
 from markupsafe import Markup
 
+from channels.http_account import Http
 from channels.inbox import InboxStore
 from channels.twilio_account import Account
 from preferences.links import Signer
@@ -55,6 +56,9 @@ class HubSettings(Protocol):
 
     def twilio(self) -> Account | None:
         """Whose callbacks are taken; None takes none."""
+
+    def lane_secrets(self, http: Http) -> Mapping[str, str]:
+        """Those of a declared provider, by the names that its lane gives them."""
 
 
 class HubContext(Protocol):

@@ -111,6 +111,54 @@ def twilio_sandbox(
     asyncio.run(_until_told(playing, with_parent))
 
 
+def http_sandbox(
+    app: Annotated[str, typer.Option(help="Name of the account that it plays for.")] = "fenghuo",
+    host: Annotated[str, typer.Option(help="Listen here.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8125,
+    ledger: Annotated[
+        Path | None, typer.Option(help="File of what came; else in the data folder.")
+    ] = None,
+    callback_url: Annotated[
+        str, typer.Option(help="Takes reports on requests that name no address of their own.")
+    ] = "",
+    key_env: Annotated[
+        str, typer.Option(help="Variable with the key that signs requests.")
+    ] = "EXAMPLE_KEY",
+    callback_key_env: Annotated[
+        str, typer.Option(help="Variable with the key that signs callbacks.")
+    ] = "EXAMPLE_CALLBACK_KEY",
+    rough: Annotated[bool, typer.Option("--rough", help="A bad day, with every fault.")] = False,
+    faults: Annotated[
+        str, typer.Option(help='Faults as JSON, as {"answer_lost": 0.01, "receipt_ms": 500}.')
+    ] = "",
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when standard input does.")
+    ] = False,
+) -> None:
+    """Run a sandbox of a provider by HTTPS, for lanes that describe it, until it is told to end."""
+    from channels.http_sandbox import Account, serve
+    from hub.clock import clock_of
+    from hub.folder import HTTP_LEDGER
+    from hub.settings import secret_of
+
+    told = settings()
+    key, callback_key = secret_of(key_env), secret_of(callback_key_env)
+    if not (key and callback_key):
+        fail(f"{key_env} and {callback_key_env} must hold the keys that both sides know", MISUSED)
+    file = ledger or told.data_dir / HTTP_LEDGER
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+    def listening(url: str) -> None:
+        say(f"listening on {url}")
+        sys.stdout.flush()
+
+    account = Account(app, key, callback_key, callback_url)
+    playing = serve(
+        clock_of(told.clock), account, host, port, file, _faults(faults, rough), listening
+    )
+    asyncio.run(_until_told(playing, with_parent))
+
+
 def _faults(text: str, rough: bool) -> "Faults":
     import msgspec
 

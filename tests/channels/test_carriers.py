@@ -56,6 +56,14 @@ def test_corrections_to_the_library(prefix: str, carrier: str) -> None:
     assert carrier_of("+86" + prefix.ljust(11, "0")) == carrier
 
 
+@pytest.mark.parametrize(
+    ("address", "carrier"),
+    [("+15551230001", "intl"), ("+85251234567", "intl"), ("+8659112345678", ""), ("a@b.cn", "")],
+)
+def test_numbers_of_elsewhere_are_carried_by_who_goes_there(address: str, carrier: str) -> None:
+    assert carrier_of(address) == carrier
+
+
 def test_prefixes_have_three_to_five_digits() -> None:
     assert {len(prefix) for prefix in CARRIER_OF_PREFIX} <= {3, 4, 5}
 
