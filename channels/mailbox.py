@@ -1,0 +1,90 @@
+"""A mailbox that a mail server fills and the hub empties: the contract, whatever is behind it.
+
+It keeps what a carrier's session keeps: a mail is handed out once, stays where it is until it is
+settled, and comes again after a crash.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
+
+MAIL_BYTES_MAX = 10_000_000
+"""Of one mail: servers return no more of ours than its headers, and people attach photographs."""
+
+BATCH = 200
+"""Mails that are looked through at once."""
+
+RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
+"""Where servers write down whom they delivered to, since a file has no envelope. Anybody can write
+them: what is believed is the token in them."""
+
+HEADER_BYTES = 65_536
+"""How far the headers of a mail are looked for."""
+
+AGAIN_MS = 5_000
+"""How long a mailbox that cannot be reached is left alone."""
+
+_log = logging.getLogger("fenghuo.mail")
+
+_HEADER = re.compile(
+    rb"^(?:%s):((?:.*(?:\r?\n[ \t].*)*))" % b"|".join(n.encode() for n in RECIPIENT_HEADERS),
+    re.IGNORECASE | re.MULTILINE,
+)
+
+Ring = Callable[[], None]
+"""Called when mail has come."""
+
+
+class Mail(NamedTuple):
+    """One mail as it came. ``id`` names it in its mailbox; ``to`` is whom it was delivered to, as
+    text that the address stands in."""
+
+    id: str
+    to: str
+    data: bytes
+
+
+class Mailbox(Protocol):
+    """Every implementation passes ``tests/contracts/mailbox_contract.py``.
+
+    What a mailbox cannot reach now is logged once and tried again: nothing here raises for it.
+    """
+
+    async def collect(self) -> Sequence[Mail]:
+        """Mails that were not handed out before, at most :data:`BATCH`."""
+
+    async def settle(self, taken: Collection[str], refused: Collection[str]) -> None:
+        """``taken`` are safe elsewhere and go; ``refused`` are none of ours: whoever brought one is
+        told so, or it is put aside for people."""
+
+    def next_ms(self, now_ms: int) -> int:
+        """When to look again; 0: it rings."""
+
+    async def close(self) -> None: ...
+
+
+class Trouble:
+    """A mailbox that cannot be reached: the log says so once, until it can be again."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._said = False
+
+    def met(self, error: Exception) -> None:
+        if not self._said:
+            # no text of the server's: it may repeat what is in a mail
+            _log.error("the mailbox %s cannot be reached: %s", self._where, type(error).__name__)
+        self._said = True
+
+    def over(self) -> None:
+        if self._said:
+            _log.info("the mailbox %s is reached again", self._where)
+        self._said = False
+
+
+def recipients(data: bytes) -> str:
+    """Whom a mail's own headers say it was delivered to, as text."""
+    end = re.search(rb"(?:^|\n)\r?\n", data[:HEADER_BYTES])
+    head = data[: end.start() if end else HEADER_BYTES]
+    return "\n".join(found.decode("ascii", "replace") for found in _HEADER.findall(head))
