@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from random import Random
 
 from channels.base import Channel
-from channels.email_smtp import EmailChannel, Smtp
 from channels.finding import Finder
 from channels.inbox import InboxChannel, InboxStore
 from channels.lanes import Lanes
@@ -25,6 +24,7 @@ from hub.failpoints import (
 )
 from hub.folder import JOURNAL, TOPICS
 from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
+from hub.mail import open_mail, unsubscribing_of
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError
 from preferences import store as preference_store
@@ -171,12 +171,7 @@ def carriers_of(
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
     if settings.smtp_host:
-        password = settings.smtp_password.reveal() if settings.smtp_password else ""
-        server = Smtp(
-            settings.smtp_host, settings.smtp_port, settings.smtp_from, settings.smtp_tls,
-            settings.smtp_user, password,
-        )  # fmt: skip
-        carriers[SMTP] = EmailChannel(clock, server)
+        carriers[SMTP] = open_mail(settings, clock)
     passwords = {
         lane.name: os.environ.get(lane.account.password_env, "")
         for lane in lanes
@@ -259,6 +254,7 @@ def open_hub(
         load(store, index, seed),
         hub_key(settings),
         finders(carriers),
+        unsubscribing_of(settings),
     )
     followed = around_followed(store, point)
     # lanes that were handed in are no file's

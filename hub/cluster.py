@@ -20,6 +20,7 @@ from hub.bootstrap import (
 )
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.lanes_file import LanesFile
+from hub.mail import unsubscribing_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
@@ -140,6 +141,7 @@ async def open_cluster(
         load(store, index, seed),
         hub_key(settings),
         finders(named),
+        unsubscribing_of(settings),
     )
     lag = Lag(settings.kafka)
     reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)
