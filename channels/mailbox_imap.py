@@ -151,8 +151,8 @@ class ImapMailbox:
 
     def _uids(self, ids: Collection[str]) -> str:
         """Those that still mean the same mail: a folder that was made anew counts anew."""
-        parts = (one.split(":") for one in ids)
-        return ",".join(uid for validity, uid in parts if validity == self._validity)
+        parts = (one.partition(":") for one in ids)
+        return ",".join(uid for validity, _, uid in parts if validity == self._validity)
 
 
 def _answer(said: tuple[str, list[object]] | tuple[str, object]) -> list[object]:
