@@ -20,6 +20,7 @@ from random import Random
 
 import uvloop
 
+from bench import channels_email
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
@@ -152,6 +153,8 @@ def main() -> None:
         with node_peer() as port:
             opened = partial(smpp, port, 256, 0)
             found["smpp, one part, node-smpp"] = uvloop.run(sent(opened, TEXT, MESSAGES // 5))
+    if channels_email.lacks() is None:
+        found |= uvloop.run(channels_email.run())
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")

@@ -122,18 +122,18 @@ def lacks() -> str | None:
 
 
 class Sink:
-    """One server behind: takes all, or refuses a command with a reply of its own. ``port`` 0 takes
-    a free one."""
+    """One server behind: takes all, or refuses a command with a reply of its own. Without ``dsn``,
+    as many servers are, whoever passes a mail on to it learns no more."""
 
-    def __init__(self, refuses: str = "", reply: str = "", port: int = 0) -> None:
-        self.port = port or free_ports(1)[0]
+    def __init__(self, refuses: str = "", reply: str = "", dsn: bool = False) -> None:
+        [self.port] = free_ports(1)
         self._options = ["-f", refuses, "-B", reply] if refuses else []
+        self._options += [] if dsn else ["-N"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Sink":
-        # without DSN, as many servers are: whoever passes a mail on to one learns no more
         self._process = subprocess.Popen(
-            [SINK, "-u", USER, "-N", *self._options, f"127.0.0.1:{self.port}", "100"],
+            [SINK, "-u", USER, *self._options, f"127.0.0.1:{self.port}", "100"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
