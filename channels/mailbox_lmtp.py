@@ -139,6 +139,8 @@ class LmtpMailbox:
         finally:
             for one in asked:
                 self._waiting.pop(one, None)
+            # nobody waits for them any more: what was not collected yet comes again
+            self._fresh = deque(mail for mail in self._fresh if mail.id not in asked)
         return [answer.result() if answer.done() else LATER for answer in asked.values()]
 
 

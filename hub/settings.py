@@ -194,7 +194,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="Where they are read: lmtp://host:port, maildir:///folder,"
-            " imaps://user@host/folder (or imap:// by STARTTLS)."
+            " imaps://user@host/folder (or imap:// by STARTTLS); empty: not by this process."
         ),
     ] = ""
     mail_inbox_password: Annotated[
@@ -278,8 +278,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"mail_return must be {fault}")
         if not self.smtp_host:
             raise SettingsError("smtp_host must be set where mail_return is")
-        if not self.mail_inbox:
-            raise SettingsError("mail_inbox must be set where mail_return is: who reads it?")
+        if self.mail_inbox:
+            self._check_inbox()
+
+    def _check_inbox(self) -> None:
         try:
             place = read_place(self.mail_inbox)
         except ValueError as error:

@@ -136,9 +136,13 @@ async def test_who_waits_too_long_is_asked_to_come_again(
     bench: LmtpBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SETTLE_S", 0.1)
-    assert await bench.hand_over(*mail(1)) == 451
+    told = bench.hand_over(*mail(1))
+    await asyncio.wait_for(bench.rung.wait(), 5)
     [found] = await bench.mailbox.collect()
+    assert await told == 451
     await bench.mailbox.settle([found.id], ())  # too late, and no harm
+    assert await bench.hand_over(*mail(2)) == 451
+    assert list(await bench.mailbox.collect()) == [], "it will be brought again"
 
 
 async def test_who_comes_when_too_many_wait(
