@@ -1,9 +1,10 @@
 """The addresses that mail comes back to: one for each attempt, which nobody can guess. Pure.
 
-Every mail leaves with two addresses of its own, ``mail+b…@hub.example`` as the sender of its
-envelope, where servers report, and ``mail+r…@hub.example`` to reply to. Behind the letter stand the
-attempt and a keyed hash of both, in base32, which survives servers that write addresses small or
-large. What comes to an address without the right hash is nobody's, whatever it says of itself.
+Every mail leaves with two addresses of its own, both ``mail+…@hub.example``: the sender of its
+envelope, where servers report, and the one to reply to. Behind the ``+`` stand the attempt and a
+keyed hash of it and of what the address is for, in base32, which survives servers that write
+addresses small or large. What comes to an address without the right hash is nobody's, whatever it
+says of itself.
 """
 
 import hashlib
@@ -25,13 +26,11 @@ TOKEN_CHARS = (STREAM_BYTES + VERSION_BYTES + MAC_BYTES) * 8 // 5
 LOCAL_MAX = 64
 """Characters before the ``@`` (RFC 5321, section 4.5.3.1.1)."""
 
-OWN_MAX = LOCAL_MAX - len("+b") - TOKEN_CHARS
+OWN_MAX = LOCAL_MAX - len("+") - TOKEN_CHARS
 """Characters that are left for the mailbox's own name."""
 
 KEY_BYTES = 32
 
-_LETTERS: dict[Purpose, str] = {"bounce": "b", "reply": "r"}
-_PURPOSES: dict[str, Purpose] = {letter: purpose for purpose, letter in _LETTERS.items()}
 _OWN = re.compile(rf"[A-Za-z0-9._-]{{1,{OWN_MAX}}}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
@@ -56,7 +55,7 @@ class Returns:
         self._own, _, self._domain = address.partition("@")
         self._key = key
         self._made = re.compile(
-            rf"(?<![\w.+-]){re.escape(self._own)}\+([br])([a-z2-7]{{{TOKEN_CHARS}}})"
+            rf"(?<![\w.+-]){re.escape(self._own)}\+([a-z2-7]{{{TOKEN_CHARS}}})"
             rf"@{re.escape(self._domain)}(?![\w.-])",
             re.IGNORECASE,
         )
@@ -69,16 +68,15 @@ class Returns:
         stream, _, version = attempt.partition(":")
         named = bytes.fromhex(stream) + int(version).to_bytes(VERSION_BYTES, "big")
         token = b32encode(named + self._mac(purpose, named)).decode().lower()
-        return f"{self._own}+{_LETTERS[purpose]}{token}@{self._domain}"
+        return f"{self._own}+{token}@{self._domain}"
 
     def attempt_of(self, purpose: Purpose, text: str) -> str:
         """The attempt of the first address in ``text`` that is ours and made for this; "" where
         there is none."""
-        for letter, token in self._made.findall(text):
+        for token in self._made.findall(text):
             raw = b32decode(token.upper())
             named, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-            meant = _PURPOSES[letter.lower()] == purpose
-            if meant and hmac.compare_digest(mac, self._mac(purpose, named)):
+            if hmac.compare_digest(mac, self._mac(purpose, named)):
                 version = int.from_bytes(named[STREAM_BYTES:], "big")
                 return f"{named[:STREAM_BYTES].hex()}:{version}"
         return ""

@@ -36,7 +36,7 @@ def test_servers_may_write_it_large_and_put_it_anywhere() -> None:
 @given(st.integers(0, 47), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
 def test_one_letter_changed_is_nobodys(place: int, letter: str) -> None:
     address = RETURNS.address_of("bounce", ATTEMPT)
-    start = len("mail+b") + place
+    start = len("mail+") + place
     changed = address[:start] + letter + address[start + 1 :]
     assert (RETURNS.attempt_of("bounce", changed) == ATTEMPT) == (changed == address)
 
@@ -46,8 +46,6 @@ def test_what_everybody_sees_in_a_reply_reports_nothing(made: Purpose, asked: Pu
     """The address to reply to stands in every forwarded mail: it must not make a bounce."""
     address = RETURNS.address_of(made, ATTEMPT)
     assert RETURNS.attempt_of(asked, address) == ""
-    swapped = address.replace("+b", "+r") if made == "bounce" else address.replace("+r", "+b")
-    assert RETURNS.attempt_of(asked, swapped) == ""
 
 
 def test_another_hubs_address_is_not_ours() -> None:
@@ -59,7 +57,7 @@ def test_another_hubs_address_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "mail", "@hub.example", "m" * 15 + "@hub.example", "a b@x.cn", "a+b@x.cn"]
+    "address", ["", "mail", "@hub.example", "m" * 16 + "@hub.example", "a b@x.cn", "a+b@x.cn"]
 )
 def test_an_address_that_cannot_be_used_is_named(address: str) -> None:
     assert "an address as mail@hub.example" in fault_of(address)

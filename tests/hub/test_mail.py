@@ -86,7 +86,7 @@ def test_a_reader_follows_no_link_in_the_clear(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mail_return": "a" * 20 + "@hub.example"}, "mail_return must be an address as"),
+        ({"mail_return": "a" * 16 + "@hub.example"}, "mail_return must be an address as"),
         ({"mail_return": ""}, "mail_return must be an address as"),
         ({"mail_inbox": "pop3://x"}, "mail_inbox must be an address that begins with lmtp"),
         ({"mail_inbox": "imaps://hub@x"}, "mail_inbox_password must be set"),

@@ -194,7 +194,7 @@ async def test_nobody_can_forge_a_report(post: Post, postfix: Postfix) -> None:
         f"Reporting-MTA: dns; evil\r\nOriginal-Envelope-Id: {attempt}\r\n\r\n"
         "Final-Recipient: rfc822; w@ok.test\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n"
     )
-    token = "b" + "a" * 48
+    token = "a" * 48
     for to in (f"mail@{DOMAIN}", f"mail+{token}@{DOMAIN}"):
         await asyncio.to_thread(_send, postfix, to, text)
     await post.until(lambda: postfix.log.count("it is no answer to a mail of ours") >= 2, "550")

@@ -166,6 +166,13 @@ async def test_a_complaint_switches_the_category_off_as_a_choice(post: Post) -> 
     assert [lane for lane, _ in post.mailing.taken] == ["email-a"], "no mail of it any more"
 
 
+async def test_a_complaint_is_about_the_mail_whatever_came_after_it(post: Post) -> None:
+    await post.report("undelivered", "5.3.0")
+    assert post.story()[-1] != "Undelivered", "another channel was taken"
+    await post.report("complaint", "abuse")
+    assert post.recipient().preferences.off == ("approval/email",)
+
+
 async def test_a_report_about_nothing_we_sent_changes_nothing(post: Post) -> None:
     before = post.small.hub.store.head()
     for status in ("undelivered", "complaint", "relayed"):
