@@ -139,7 +139,7 @@ def _blocks(part: Message) -> Iterator[Message]:
 
 def _status(block: Message) -> ReportStatus | None:
     """What one group says has become of the mail; None for one that says nothing of it. Without an
-    action its code is asked: a server that has given up says so."""
+    action its code is asked; 4.y.z alone is only a delay: whoever has given up says so."""
     found = _LETTER.match(_field(block, "action").lower())
     for beginning, status in ACTIONS:
         if found and found.group().startswith(beginning):
@@ -212,7 +212,8 @@ def _is_automatic(message: Message) -> bool:
     submitted = _field(message, "auto-submitted").partition(";")[0].strip().lower()
     precedence = _field(message, "precedence").lower()
     return (
-        submitted not in ("", "no")
+        message.get_content_type() == "multipart/report"
+        or submitted not in ("", "no")
         or precedence in ("bulk", "junk", "list", "auto_reply")
         or _field(message, "return-path") == "<>"
         or any(name in message for name in ("x-autoreply", "x-autorespond", "list-id"))

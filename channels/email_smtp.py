@@ -106,6 +106,11 @@ class EmailChannel:
         self._handed: dict[int, list[str]] = {}
         self._token = 0
 
+    @property
+    def wrong(self) -> str:
+        """A sentence on what of its mailbox people should look at; "" while all is well."""
+        return self._mailbox.trouble.wrong if self._mailbox else ""
+
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:

@@ -45,11 +45,33 @@ class Mail(NamedTuple):
     data: bytes
 
 
+class Trouble:
+    """A mailbox that cannot be reached: the log says so once, ``wrong`` for as long as it lasts."""
+
+    def __init__(self, where: str) -> None:
+        self.wrong = ""
+        self._where = where
+
+    def met(self, error: Exception) -> None:
+        # no text of the server's: it may repeat what is in a mail
+        said = f"the mailbox {self._where} cannot be reached: {type(error).__name__}"
+        if not self.wrong:
+            _log.error("%s", said)
+        self.wrong = said
+
+    def over(self) -> None:
+        if self.wrong:
+            _log.info("the mailbox %s is reached again", self._where)
+        self.wrong = ""
+
+
 class Mailbox(Protocol):
     """Every implementation passes ``tests/contracts/mailbox_contract.py``.
 
     What a mailbox cannot reach now is logged once and tried again: nothing here raises for it.
     """
+
+    trouble: Trouble
 
     async def collect(self) -> Sequence[Mail]:
         """Mails that were not handed out before, at most :data:`BATCH`."""
@@ -62,25 +84,6 @@ class Mailbox(Protocol):
         """When to look again; 0: it rings."""
 
     async def close(self) -> None: ...
-
-
-class Trouble:
-    """A mailbox that cannot be reached: the log says so once, until it can be again."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._said = False
-
-    def met(self, error: Exception) -> None:
-        if not self._said:
-            # no text of the server's: it may repeat what is in a mail
-            _log.error("the mailbox %s cannot be reached: %s", self._where, type(error).__name__)
-        self._said = True
-
-    def over(self) -> None:
-        if self._said:
-            _log.info("the mailbox %s is reached again", self._where)
-        self._said = False
 
 
 def recipients(data: bytes) -> str:

@@ -54,7 +54,7 @@ class ImapMailbox:
         self._validity = ""
         self._out: set[str] = set()
         self._look_ms = 0
-        self._trouble = Trouble(f"on {imap.host}")
+        self.trouble = Trouble(f"on {imap.host}")
 
     async def collect(self) -> Sequence[Mail]:
         now_ms = self._clock.now_ms()
@@ -67,7 +67,7 @@ class ImapMailbox:
                 self._lost(error)
                 self._look_ms = now_ms + AGAIN_MS
                 return ()
-        self._trouble.over()
+        self.trouble.over()
         self._look_ms = now_ms if len(found) == BATCH else now_ms + self._imap.look_ms
         return found
 
@@ -88,7 +88,7 @@ class ImapMailbox:
     def _lost(self, error: Exception) -> None:
         """The connection is of no more use: what was handed out and not settled comes again."""
         self._hang_up()
-        self._trouble.met(error)
+        self.trouble.met(error)
 
     def _hang_up(self) -> None:
         wire, self._wire = self._wire, None

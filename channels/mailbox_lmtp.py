@@ -62,16 +62,16 @@ class LmtpMailbox:
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._sessions: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._trouble = Trouble(f"at {host}:{port}")
+        self.trouble = Trouble(f"at {host}:{port}")
 
     async def collect(self) -> Sequence[Mail]:
         if self._server is None:
             try:
                 await self.open()
             except OSError as error:
-                self._trouble.met(error)
+                self.trouble.met(error)
                 return ()
-            self._trouble.over()
+            self.trouble.over()
         return [self._fresh.popleft() for _ in range(min(len(self._fresh), BATCH))]
 
     async def settle(self, taken: Collection[str], refused: Collection[str]) -> None:

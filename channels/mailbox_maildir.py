@@ -24,7 +24,7 @@ class MaildirMailbox:
         self._folder = folder
         self._out: set[str] = set()
         self._look_ms = 0
-        self._trouble = Trouble(str(folder))
+        self.trouble = Trouble(str(folder))
 
     async def collect(self) -> Sequence[Mail]:
         now_ms = self._clock.now_ms()
@@ -33,10 +33,10 @@ class MaildirMailbox:
         try:
             found = await asyncio.to_thread(self._look)
         except OSError as error:
-            self._trouble.met(error)
+            self.trouble.met(error)
             self._look_ms = now_ms + AGAIN_MS
             return ()
-        self._trouble.over()
+        self.trouble.over()
         self._look_ms = now_ms if len(found) == BATCH else now_ms + LOOK_MS
         return found
 
@@ -45,7 +45,7 @@ class MaildirMailbox:
             await asyncio.to_thread(self._settle, taken, refused)
         except OSError as error:
             self._out.clear()  # they come again
-            self._trouble.met(error)
+            self.trouble.met(error)
 
     def next_ms(self, now_ms: int) -> int:
         return max(self._look_ms, now_ms)

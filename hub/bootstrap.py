@@ -24,7 +24,7 @@ from hub.failpoints import (
 )
 from hub.folder import JOURNAL, TOPICS
 from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
-from hub.mail import open_mail, unsubscribing_of
+from hub.mail import open_mail, unsubscribing_of, wrong_of
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError
 from preferences import store as preference_store
@@ -98,7 +98,8 @@ class Hub:
 
     def notes(self) -> Sequence[str]:
         """What people should look at although the hub goes on."""
-        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        wrong = [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        return [*wrong, *wrong_of(self.channels)]
 
     async def close(self) -> None:
         for channel in self.channels.values():

@@ -20,7 +20,7 @@ from hub.bootstrap import (
 )
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.lanes_file import LanesFile
-from hub.mail import unsubscribing_of
+from hub.mail import unsubscribing_of, wrong_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
@@ -78,7 +78,7 @@ class ClusterHub:
 
     def wrong(self) -> Sequence[str]:
         found = (self.patience.wrong, self.topics.wrong, self.lag.wrong)
-        return [sentence for sentence in found if sentence]
+        return [*(sentence for sentence in found if sentence), *wrong_of(self.channels)]
 
     def absent(self) -> Sequence[str]:
         return self.lag.absent

@@ -1,9 +1,11 @@
 """The mail channel and what it needs, as settings give it."""
 
+from collections.abc import Mapping
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
+from channels.base import Channel
 from channels.email_returns import KEY_BYTES, Returns
 from channels.email_smtp import EmailChannel, OpenMailbox, Smtp
 from channels.mailbox import Mailbox, Ring
@@ -34,6 +36,12 @@ def open_mail(settings: Settings, clock: Clock) -> EmailChannel:
     if returns is not None and settings.mail_inbox:
         mailbox = partial(_mailbox, settings, clock, read_place(settings.mail_inbox))
     return EmailChannel(clock, server, returns=returns, mailbox=mailbox)
+
+
+def wrong_of(channels: Mapping[str, Channel]) -> list[str]:
+    """What is wrong with their mailboxes."""
+    mail = [channel for channel in channels.values() if isinstance(channel, EmailChannel)]
+    return [channel.wrong for channel in mail if channel.wrong]
 
 
 def returns_of(settings: Settings) -> Returns | None:

@@ -179,6 +179,11 @@ class TestReplies:
         assert said(answer("退订", header)) == Ignored()
         assert said(answer("I am away", header, to=BOUNCES)) == Ignored()
 
+    def test_that_it_was_read_is_no_answer(self) -> None:
+        kind = "Content-Type: multipart/report; report-type=disposition-notification; boundary=b"
+        mail = Mail("1", REPLIES, f"From: w@x.cn\r\n{kind}\r\n\r\n--b\r\n\r\nRead\r\n".encode())
+        assert said(mail) == Ignored()
+
     def test_no_automatic_answer_says_so(self) -> None:
         assert isinstance(said(answer("TD", "Auto-Submitted: no")), Reply)
 

@@ -64,7 +64,9 @@ async def test_a_folder_that_is_away_is_said_once_and_looked_for_again(
         clock.ahead_ms += AGAIN_MS
         assert list(await box.collect()) == []
     assert len(caplog.records) == 1
+    assert "cannot be reached: FileNotFoundError" in box.trouble.wrong
     mailbox.Maildir(tmp_path / "Maildir", create=True)
     (tmp_path / "Maildir/new/1").write_bytes(mail(1)[1])
     clock.ahead_ms += AGAIN_MS
     assert len(await box.collect()) == 1
+    assert box.trouble.wrong == ""

@@ -8,7 +8,7 @@ from channels.mailbox_imap import ImapMailbox
 from channels.mailbox_lmtp import LmtpMailbox
 from channels.mailbox_maildir import MaildirMailbox
 from hub.clock import Real
-from hub.mail import UNSUBSCRIBE_MS, open_mail, returns_of, unsubscribing_of
+from hub.mail import UNSUBSCRIBE_MS, open_mail, returns_of, unsubscribing_of, wrong_of
 from hub.settings import Secret, Settings, SettingsError, load
 from preferences.links import Signer, Unsubscribe, check_unsubscribe
 
@@ -37,6 +37,17 @@ async def test_each_kind_of_mailbox(tmp_path: Path, inbox: str, kind: type) -> N
     told = settings(tmp_path, HUB_MAIL_INBOX=inbox, HUB_MAIL_INBOX_PASSWORD="x")
     channel = open_mail(told, Real())
     assert isinstance(channel._mailbox, kind)
+    await channel.close()
+
+
+async def test_a_mailbox_that_is_away_is_a_note(tmp_path: Path) -> None:
+    away = tmp_path / "nowhere"
+    channel = open_mail(settings(tmp_path, HUB_MAIL_INBOX=f"maildir://{away}"), Real())
+    assert wrong_of({"smtp": channel}) == []
+    await channel.collect()
+    assert wrong_of({"smtp": channel}) == [
+        f"the mailbox {away} cannot be reached: FileNotFoundError"
+    ]
     await channel.close()
 
 
