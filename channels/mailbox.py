@@ -13,7 +13,9 @@ MAIL_BYTES_MAX = 10_000_000
 """Of one mail: servers return no more of ours than its headers, and people attach photographs."""
 
 BATCH = 200
-"""Mails that are looked through at once."""
+BATCH_BYTES = 32_000_000
+"""Mails that are looked through at once, and how much of them: strangers decide how long they
+are."""
 
 RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
 """Where servers write down whom they delivered to, since a file has no envelope. Anybody can write
@@ -74,7 +76,7 @@ class Mailbox(Protocol):
     trouble: Trouble
 
     async def collect(self) -> Sequence[Mail]:
-        """Mails that were not handed out before, at most :data:`BATCH`."""
+        """Mails that were not handed out before, at most :data:`BATCH`; there may be more."""
 
     async def settle(self, taken: Collection[str], refused: Collection[str]) -> None:
         """``taken`` are safe elsewhere and go; ``refused`` are none of ours: whoever brought one is

@@ -15,10 +15,10 @@ from typing import Literal
 import msgspec
 
 from channels.base import Clock
-from channels.mailbox import AGAIN_MS, BATCH, MAIL_BYTES_MAX, Mail, Trouble, recipients
+from channels.mailbox import AGAIN_MS, BATCH, BATCH_BYTES, MAIL_BYTES_MAX, Mail, Trouble, recipients
 
 LOOK_MS = 15_000
-"""How often the server is asked. A bounce is no emergency, and servers count log-ins."""
+"""How long a mailbox that was empty is left alone: a bounce is no emergency."""
 
 WIRE_S = 30
 """How long one answer may take."""
@@ -37,7 +37,6 @@ class Imap(msgspec.Struct, frozen=True):
     tls: Literal["tls", "starttls", "none"] = "tls"
     ca_file: str = ""
     """Certificates to believe instead of the system's."""
-    look_ms: int = LOOK_MS
 
     def __repr__(self) -> str:
         return f"Imap({self.host}:{self.port}, {self.tls})"
@@ -68,7 +67,7 @@ class ImapMailbox:
                 self._look_ms = now_ms + AGAIN_MS
                 return ()
         self.trouble.over()
-        self._look_ms = now_ms if len(found) == BATCH else now_ms + self._imap.look_ms
+        self._look_ms = now_ms if found else now_ms + LOOK_MS
         return found
 
     async def settle(self, taken: Collection[str], refused: Collection[str]) -> None:
@@ -124,8 +123,10 @@ class ImapMailbox:
         [listed, *_] = _answer(wire.uid("SEARCH", "UNDELETED", "UNFLAGGED"))
         uids = listed.decode().split() if isinstance(listed, bytes) else []
         fresh = [uid for uid in uids if self._id(uid) not in self._out][:BATCH]
-        found = []
+        found: list[Mail] = []
         for uid in fresh:
+            if sum(len(mail.data) for mail in found) >= BATCH_BYTES:
+                break
             answer = _answer(wire.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAIL_BYTES_MAX + 1}>)"))
             bodies = [part[1] for part in answer if isinstance(part, tuple)]
             if bodies:  # else somebody removed it meanwhile

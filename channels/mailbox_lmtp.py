@@ -24,10 +24,13 @@ SETTLE_S = 60
 """How long a mail may wait to be safe; the server asks again later (RFC 5321 lets it wait ten
 minutes)."""
 
-SESSIONS_MAX = 100
+SESSIONS_MAX = 20
+"""As many as Postfix opens to one place; each may hold one mail that is still coming."""
+
 RECIPIENTS_MAX = 100
 WAITING_MAX = 1_000
-"""Mails that are read and not settled; some 10 MB of reports."""
+WAITING_BYTES_MAX = 64_000_000
+"""Mails that were read and are not settled, and how much of them."""
 
 _PATH = re.compile(r"TO:\s*<([^<>]*)>", re.IGNORECASE)
 
@@ -60,6 +63,7 @@ class LmtpMailbox:
         self._ids = itertools.count(1)
         self._fresh: deque[Mail] = deque()
         self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._bytes = 0
         self._sessions: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.trouble = Trouble(f"at {host}:{port}")
@@ -127,6 +131,9 @@ class LmtpMailbox:
         """The answer for each recipient, when their mail is settled."""
         if len(self._waiting) + len(recipients) > WAITING_MAX:
             return [FULL] * len(recipients)
+        if self._bytes + len(data) > WAITING_BYTES_MAX:
+            return [FULL] * len(recipients)
+        self._bytes += len(data)
         loop = asyncio.get_running_loop()
         asked: dict[str, asyncio.Future[str]] = {}
         for to in recipients:
@@ -137,6 +144,7 @@ class LmtpMailbox:
         try:
             await asyncio.wait(asked.values(), timeout=SETTLE_S)
         finally:
+            self._bytes -= len(data)
             for one in asked:
                 self._waiting.pop(one, None)
             # nobody waits for them any more: what was not collected yet comes again

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from channels.base import Clock
-from channels.mailbox import AGAIN_MS, BATCH, MAIL_BYTES_MAX, Mail, Trouble, recipients
+from channels.mailbox import AGAIN_MS, BATCH, BATCH_BYTES, MAIL_BYTES_MAX, Mail, Trouble, recipients
 
 LOOK_MS = 1_000
-"""How often the folder is looked at: nothing rings for a file."""
+"""How long a folder that was empty is left alone: nothing rings for a file."""
 
 REFUSED = ".refused"
 """The folder beside, as mail readers know it, where what is none of ours is put."""
@@ -37,7 +37,7 @@ class MaildirMailbox:
             self._look_ms = now_ms + AGAIN_MS
             return ()
         self.trouble.over()
-        self._look_ms = now_ms if len(found) == BATCH else now_ms + LOOK_MS
+        self._look_ms = now_ms if found else now_ms + LOOK_MS
         return found
 
     async def settle(self, taken: Collection[str], refused: Collection[str]) -> None:
@@ -56,8 +56,10 @@ class MaildirMailbox:
     def _look(self) -> list[Mail]:
         new = self._folder / "new"
         names = sorted(set(os.listdir(new)) - self._out)[:BATCH]
-        found = []
+        found: list[Mail] = []
         for name in names:
+            if sum(len(mail.data) for mail in found) >= BATCH_BYTES:
+                break
             with suppress(FileNotFoundError), (new / name).open("rb") as file:
                 data = file.read(MAIL_BYTES_MAX + 1)
                 found.append(Mail(name, recipients(data), data))

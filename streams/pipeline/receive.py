@@ -73,7 +73,7 @@ async def receive(
             river.unanswered.answered(answer.lane, answer.attempt)
         await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
     for receipt in receipts:
-        if receipt.status == "complaint":
+        if receipt.status == "complaint" and receipt.attempt:
             await _heed(river, receipt)
     if strangers:
         now_ms = river.clock.now_ms()

@@ -155,6 +155,20 @@ async def test_who_comes_when_too_many_wait(
     await bench.mailbox.settle([found.id], ())
 
 
+async def test_who_comes_when_too_much_waits(
+    bench: LmtpBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAITING_BYTES_MAX", 150)
+    await bench.deliver("a@x", b"x" * 80)
+    assert await bench.hand_over("b@x", b"x" * 80) == 452
+    [found] = await bench.mailbox.collect()
+    await bench.mailbox.settle([found.id], ())
+    await asyncio.gather(*bench._told)
+    await bench.deliver("b@x", b"x" * 80)
+    [found] = await bench.mailbox.collect()
+    await bench.mailbox.settle([found.id], ())
+
+
 async def test_a_mail_that_is_too_long(bench: LmtpBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAIL_BYTES_MAX", 100)
     assert await bench.hand_over("a@x", b"x" * 60 + b"\r\n" + b"y" * 60) == 552

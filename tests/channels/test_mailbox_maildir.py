@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from channels import mailbox_maildir as module
 from channels.mailbox import AGAIN_MS, BATCH
 from channels.mailbox_maildir import LOOK_MS, REFUSED, MaildirMailbox
 from tests.contracts.clocks import RealClock
@@ -43,16 +44,25 @@ class TestMaildir(MailboxContract):
     pass
 
 
-async def test_it_looks_once_a_second_unless_there_is_more(bench: MaildirBench) -> None:
+async def test_it_looks_once_a_second_when_there_was_nothing(bench: MaildirBench) -> None:
     for n in range(BATCH + 1):
         await bench.deliver(*mail(n))
-    assert len(await bench.mailbox.collect()) == BATCH
-    now_ms = bench.clock.now_ms()
-    assert bench.mailbox.next_ms(now_ms) <= bench.clock.now_ms()
-    assert len(await bench.mailbox.collect()) == 1
+    assert [len(await bench.mailbox.collect()) for _ in range(3)] == [BATCH, 1, 0]
     await bench.deliver(*mail(0))
+    now_ms = bench.clock.now_ms()
     assert list(await bench.mailbox.collect()) == []
-    assert 0 < bench.mailbox.next_ms(now_ms) - now_ms <= LOOK_MS + 1_000
+    assert 0 < bench.mailbox.next_ms(now_ms) - now_ms <= LOOK_MS
+    await bench.pass_look()
+    assert len(await bench.mailbox.collect()) == 1
+
+
+async def test_strangers_do_not_decide_how_much_is_read_at_once(
+    bench: MaildirBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_BYTES", 1_000)
+    for n in range(4):
+        await bench.deliver(f"{n}@x", b"x" * 600)
+    assert [len(await bench.mailbox.collect()) for _ in range(3)] == [2, 2, 0]
 
 
 async def test_a_folder_that_is_away_is_said_once_and_looked_for_again(
