@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 from channels.sandbox import LineDown, LineLost, SandboxChannel
 from hub.carrier import CHECKOUT
-from hub.clock import Real
+from hub.clock import Real, clock_of
 from hub.folder import JOURNAL, owner
 from hub.health import ask
 from hub.settings import KEYS, Settings, SettingsError
@@ -133,7 +133,7 @@ def _database(settings: Settings) -> Check:
     try:
         head = store.head()
         with store.transaction() as connection:
-            missing = missing_partitions(connection, Real().now_ms())
+            missing = missing_partitions(connection, clock_of(settings.clock).now_ms())
     finally:
         store.close()
     says = f"{where}, {head:,} rows"

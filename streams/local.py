@@ -20,7 +20,7 @@ from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.river import River
-from streams.pipeline.shifting import TEND_MS, tend
+from streams.pipeline.shifting import tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
@@ -329,9 +329,9 @@ class LocalBed:
         return self._pace.look_ms
 
     async def _tend(self) -> int:
-        """Look after the lanes that are not well; the others ring."""
-        unwell = [await tend(self.river, *lane, self._loads) for lane in self.breakers.items()]
-        return TEND_MS if any(unwell) else self._pace.rest_ms
+        """Look after the lanes that are not well; whatever happens to one rings."""
+        rests = [await tend(self.river, *lane, self._loads) for lane in self.breakers.items()]
+        return min((rest for rest in rests if rest), default=self._pace.rest_ms)
 
     async def _loads(self) -> Mapping[str, int]:
         return self._follower.loads(self._clock.now_ms())

@@ -71,6 +71,7 @@ TABLE: dict[str, str] = {
     "streams.journal.postgres:PostgresStore.read": READS,
     "streams.journal.postgres:PostgresStore.lookup": READS,
     "streams.journal.postgres:PostgresStore.lookups_since": READS,
+    "streams.journal.postgres:PostgresStore.page": READS,
     "streams.journal.postgres:PostgresStore.counts": READS,
     "streams.journal.postgres:PostgresStore.archived": READS,
     "streams.journal.postgres:PostgresStore.since": PROJECTIONS,

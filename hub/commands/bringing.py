@@ -71,17 +71,24 @@ def import_(
     with _opened(file) as source:
         text = (line.decode("utf-8-sig" if i == 0 else "utf-8") for i, line in enumerate(source))
         try:
-            _bring((_registration(row) for row in read_csv(text)), url, key, json)
+            now_ms = _now_ms()
+            _bring((_registration(row, now_ms) for row in read_csv(text)), url, key, json)
         except UnicodeDecodeError:
             fail(f"{file}: is not UTF-8")
 
 
-def _registration(row: Any) -> Line:
+def _now_ms() -> int:
+    """The hub's time, which a rehearsal may have set to another day."""
+    from hub.clock import clock_of
+
+    return clock_of(settings().clock).now_ms()
+
+
+def _registration(row: Any, now_ms: int) -> Line:
     """A row as an event. Its id is made of what it says, so that it is the same event whenever it
     is imported, and another as soon as it says something else."""
     import msgspec
 
-    from hub.clock import Real
     from hub.sample import structured
     from preferences.sheet import RowFault
     from streams.commands import Received
@@ -90,7 +97,6 @@ def _registration(row: Any) -> Line:
     if isinstance(row, RowFault):
         return Line(row.line, b"", Received("refused", "", row.column or "row", row.expected))
     mark = blake2b(msgspec.json.encode(row.data), digest_size=8).hexdigest()
-    now_ms = Real().now_ms()
     data = msgspec.to_builtins(row.data)
     event = structured(
         IMPORT_SOURCE, f"{row.data.ref}-{mark}", REGISTERED, now_ms, row.data.ref, data

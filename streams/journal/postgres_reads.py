@@ -37,6 +37,11 @@ _LOOKUP_SUB = (
     "SELECT name, sub, stream FROM unnest(%s, %s) AS each (name, narrow)"
     f" CROSS JOIN LATERAL ({_HITS} AND sub = narrow OFFSET 0) AS found"
 )
+# The index ends with the key: every page looks at all that follow, so a page is a large one.
+_PAGE = (
+    "SELECT DISTINCT stream FROM lookup"
+    " WHERE shard = %s AND key = %s AND sub = %s AND stream > %s ORDER BY stream LIMIT %s"
+)
 _ARCHIVE_KEYS = (
     f"SELECT name {_EACH}"
     " (SELECT FROM archive_key WHERE shard = %s AND key = name OFFSET 0) AS found"
@@ -121,6 +126,10 @@ class Reads:
                 for key, _, stream in _once(self._all(_LOOKUP, names, self._shard)):
                     found.setdefault((key, b""), []).append(stream)
         return found
+
+    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
+        rows = self._all(_PAGE, self._shard, key, sub, after, limit)
+        return [stream for (stream,) in rows]
 
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return dict(Counter([key for key, _, _ in _once(self._each(_LOOKUP, keys))]))

@@ -166,6 +166,10 @@ class SqliteStore:
         with self._reading() as reads:
             return reads.lookup(keys)
 
+    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
+        with self._reading() as reads:
+            return reads.page(key, sub, after, limit)
+
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         with self._reading() as reads:
             return reads.counts(keys)

@@ -28,6 +28,7 @@ _LOOKUP_SUB = _LOOKUP + " AND sub = substr(?3, i * ?4 + 1, ?4)"
 _LOOKUP_SINCE = _EACH + (
     f"SELECT key, stream FROM each CROSS JOIN lookup ON key = {_KEY} WHERE pos > ?3"
 )
+_PAGE = "SELECT stream FROM lookup WHERE key = ? AND sub = ? AND stream > ? ORDER BY stream LIMIT ?"
 _COUNTS = _EACH + (f"SELECT key, count(*) FROM each CROSS JOIN lookup ON key = {_KEY} GROUP BY i")
 _ARCHIVE = _EACH + (
     f"SELECT key, digest, at_ms, type, recipient, data FROM each CROSS JOIN archive ON key = {_KEY}"
@@ -94,6 +95,9 @@ class Reads:
             for index, stream in rows:
                 found.setdefault(pairs[index], []).append(stream)
         return found
+
+    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
+        return [stream for (stream,) in self._all(_PAGE, key, sub, after, limit)]
 
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return dict(self._each(_COUNTS, keys, KEY_BYTES))

@@ -78,7 +78,7 @@ def _nothing() -> None:
 class LaneWork:
     """One topic of one lane and what paces it. ``leaving`` makes its worker drop what it has not
     begun: it comes again. ``claim`` is what its owner holds, where there may be several.
-    ``troubled`` is called when its breaker is not closed; ``partitions`` are its topic's."""
+    ``troubled`` is called when its breaker changes; ``partitions`` are its topic's."""
 
     def __init__(
         self,
@@ -159,12 +159,15 @@ def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
         lane.pacer.keep_to(contract.rate_per_s, contract.urgent_percent, now_ms)
         if lanes.is_paused(lane.name):
             return 0
+    was = lane.breaker.state
     if silent := river.unanswered.overdue(lane.name, now_ms):
         lane.breaker.record(now_ms, silent, silent)
-        if lane.breaker.state != "closed":
-            lane.troubled()
     permits, most = lane.pacer.permits(now_ms), lane.turns.most(BATCH)
-    return lane.breaker.allow(now_ms, min(permits, most, wanted, river.unanswered.room(lane.name)))
+    room = river.unanswered.room(lane.name)
+    allowed = lane.breaker.allow(now_ms, min(permits, most, wanted, room))
+    if lane.breaker.state != was:
+        lane.troubled()
+    return allowed
 
 
 async def _shift(
@@ -328,10 +331,11 @@ def _learn(
     silent = [c.message.attempt for c, o in zip(calls, outcomes, strict=True) if o is None]
     river.unanswered.wait(lane.name, silent, now_ms)
     answered = len(outcomes) - len(silent)
+    was = lane.breaker.state
     lane.breaker.record(now_ms, answered, errors)
     if accounts and 2 * accounts >= answered and lane.breaker.state == "closed":
         lane.breaker.trip(now_ms, "account")
-    if lane.breaker.state != "closed":
+    if lane.breaker.state != was:
         lane.troubled()
 
 

@@ -26,6 +26,7 @@ from streams.pipeline.repeats import Told, told_before
 from streams.pipeline.resuming import publish_routed, resume_streams
 from streams.pipeline.river import Effect, Known, River, entry, state_of
 from streams.pipeline.stopping import (
+    Stop,
     cancelling,
     redecide_open,
     redecide_overtaken,
@@ -252,8 +253,12 @@ def _plan(river: River, batch: _Batch) -> None:
             batch.units.append(_noted(river, read.event))
 
 
+def _stop_of(event: Upstream) -> Stop:
+    return Stop(named_stream("stop", event.key), event.type, event.at_ms, event.correlation)
+
+
 def _stop(river: River, event: Upstream) -> Unit:
-    stream = named_stream("stop", event.key)
+    stream = _stop_of(event).stream
     recorded = e.StopRecorded(
         type=event.type, event=event.key, event_ms=event.at_ms, correlation=event.correlation
     )
@@ -382,16 +387,19 @@ def _archive(river: River, batch: _Batch) -> None:
 
 def _look(river: River, batch: _Batch, reader: Reader, position: int) -> Sequence[Unit]:
     """Under the head lock, after the rows are in: what this batch stops, and what stops it."""
-    settled = stop_open_legs(river, reader, [read.event for read in batch.stops])
+    stops = [_stop_of(read.event) for read in batch.stops]
+    settled = stop_open_legs(river, reader, stops, batch.now_ms)
     replaced = _replace_older(river, reader, batch)
     late = _late_findings(river, reader, batch, position)
     redecided = redecide_open(river, reader, sorted(batch.met), batch.now_ms, batch.legs.keys())
     legs = {p.stream: p.head.recipient for p in batch.plans}
     redecided += redecide_overtaken(river, reader, legs, batch.changed, batch.now_ms)
     units: dict[bytes, Unit] = {}
+    going_on = [unit for unit in settled if not unit.rows]
     for unit in (*settled, *replaced, *late):
-        units.setdefault(unit.rows[0].stream, unit)
-    return [*units.values(), *redecided]
+        if unit.rows:
+            units.setdefault(unit.rows[0].stream, unit)
+    return [*units.values(), *going_on, *redecided]
 
 
 def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:

@@ -45,7 +45,7 @@ SHIFT_MAX = 500
 """Moved in one transaction, however many might."""
 
 TEND_MS = 1_000
-"""How often a lane that is not well is looked at."""
+"""How soon a lane that is not well is looked at again, at the least."""
 
 SHIFTED = "shifted"
 """The reason of a decision that moves a message from one lane to another."""
@@ -80,12 +80,13 @@ class Drip:
 # What a lane carries ------------------------------------------------------------------------------
 
 
-async def tend(river: River, name: str, breaker: Breaker, loads: Loads) -> bool:
-    """Journal what a lane carries from now on, as its breaker here says; whether it wants looking
-    at again soon. Where another process says otherwise this one finds out for itself."""
+async def tend(river: River, name: str, breaker: Breaker, loads: Loads) -> int | None:
+    """Journal what a lane carries from now on, as its breaker here says; in how many ms it wants
+    looking at again. None: not before something happens to it, which its dispatcher tells. Where
+    another process says otherwise this one finds out for itself."""
     lanes = river.documents.lanes
     if breaker.state == "closed" and lanes.standing(name).share == WHOLE:
-        return False
+        return None
     stream = lane_stream(name)
     story = folded((await river.journal.read([stream])).get(stream, []))
     now_ms = river.clock.now_ms()
@@ -98,10 +99,24 @@ async def tend(river: River, name: str, breaker: Breaker, loads: Loads) -> bool:
         unit = Unit((entry(stream, story.version + 1, said),), (kind,))
         committed = await river.journal.append(Group([unit], urgent=True))
         if not committed.won[0]:
-            return True  # another was first: looked at again on what it said
+            return TEND_MS  # another was first: looked at again on what it said
         story.share, story.per_s, story.urgent_per_s = said.share, said.per_s, said.urgent_per_s
+        story.shifted_ms = now_ms
     _take_up(river, name, story)
-    return True
+    return _rest_ms(story, breaker, now_ms)
+
+
+def _rest_ms(story: LaneStory, breaker: Breaker, now_ms: int) -> int | None:
+    """How long nothing can change by the mere passing of time."""
+    match breaker.state:
+        case "open":
+            return max(breaker.next_ms(now_ms) - now_ms, 1)
+        case "half_open":  # its probes are what it waits for, once it is given some
+            return None if story.share else max(story.shifted_ms + OPEN_MS - now_ms, TEND_MS)
+        case "closed":
+            if story.share == WHOLE:
+                return None
+            return max(story.shifted_ms + BACK_MS - now_ms, TEND_MS)
 
 
 def _doubt(story: LaneStory, breaker: Breaker, now_ms: int) -> None:

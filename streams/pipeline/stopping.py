@@ -6,29 +6,62 @@ stop sees every leg committed before it, and a leg routed after it sees the stop
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.lifecycle import State, Status, may_escalate, moved
-from streams.core.notices import Upstream
 from streams.journal.base import Reader, Timer, Unit
 from streams.pipeline.deciding import REDECIDE
 from streams.pipeline.river import River, entry, state_of
 
+STOP_AT_ONCE = 1_000
+"""Legs that a stop cancels in its own transaction, which holds up every other."""
 
-def stop_open_legs(river: River, reader: Reader, stops: Iterable[Upstream]) -> list[Unit]:
-    """Cancel every open leg of the cases these events settle."""
-    by_case: dict[str, list[Upstream]] = defaultdict(list)
+STOP = "stop:"
+"""The kind of timer by which a stop goes on, followed by the leg it has come to."""
+
+
+class Stop(NamedTuple):
+    """A case is settled by an event of this type; ``stream`` is where that is journalled."""
+
+    stream: bytes
+    type: str
+    at_ms: int
+    correlation: str
+
+
+def stop_open_legs(river: River, reader: Reader, stops: Iterable[Stop], now_ms: int) -> list[Unit]:
+    """Cancel the open legs of the cases these stops settle. Where a case has more of them than
+    :data:`STOP_AT_ONCE`, a timer sees to the rest."""
+    by_case: dict[str, list[Stop]] = defaultdict(list)
     for stop in stops:
         by_case[stop.correlation].append(stop)
-    if not by_case:
-        return []
-    states = states_of(reader, [(river.index.case(c), river.index.NOTE) for c in by_case])
     units = []
-    for stream, state in states.items():
-        assert state.head is not None
+    for case, settling in by_case.items():
+        legs = reader.page(river.index.case(case), river.index.NOTE, b"", STOP_AT_ONCE)
+        units += cancel_legs(river, reader, legs, settling)
+        if len(legs) == STOP_AT_ONCE:
+            units += [go_on(stop.stream, legs[-1], now_ms) for stop in settling]
+    return units
+
+
+def go_on(stop: bytes, after: bytes, now_ms: int) -> Unit:
+    """Have a stop see to the legs that follow this one."""
+    return Unit((), (), (Timer(now_ms, stop, f"{STOP}{after.hex()}"),))
+
+
+def cancel_legs(
+    river: River, reader: Reader, legs: Sequence[bytes], stops: Sequence[Stop]
+) -> list[Unit]:
+    """Cancel those of a case's legs that are open and that one of these stops is about."""
+    units = []
+    for stream, rows in reader.read(legs).items():
+        state = state_of(rows)
+        if state.head is None:
+            continue
         notice = river.documents.catalog.notices.get(state.head.notice)
-        for stop in by_case.get(state.head.correlation, ()):
+        for stop in stops:
             if notice and stop.type in notice.stops and stop.at_ms >= state.head.event_ms:
                 if unit := cancelling(stream, state, "case_settled", stop.type):
                     units.append(unit)

@@ -27,7 +27,8 @@ from streams.pipeline.deciding import (
 from streams.pipeline.reconcile import reconcile
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import River, entry, state_of
-from streams.pipeline.stopping import redecide_overtaken, settle_opened
+from streams.pipeline.stop_follower import follow_stops
+from streams.pipeline.stopping import STOP, redecide_overtaken, settle_opened
 
 BATCH = 500
 
@@ -39,6 +40,7 @@ async def tick(river: River) -> int:
     if not timers:
         return 0
     lost = await look_at(river, timers)
+    await follow_stops(river, [t for t in timers if t.kind.startswith(STOP)])
     # what lost against another row may need its timer still: it is served again, on that row
     await river.journal.delete_timers([t for t in timers if t.stream not in lost])
     return len(timers)

@@ -27,7 +27,7 @@ NUMBER_OF = {behaviour: "+155" + digits for digits, behaviour in SPECIAL.items()
 
 
 def account(url: str, callback_url: str, **changes: object) -> Account:
-    return replace(Account(SID, TOKEN, SENDER, callback_url, api_url=url, answer_s=2), **changes)
+    return replace(Account(SID, TOKEN, SENDER, callback_url, api_url=url, answer_s=4), **changes)
 
 
 class PausedClock(RealClock):
@@ -100,6 +100,7 @@ class TwilioBench(Bench):
     """``make`` makes the channel over an account."""
 
     takes_twice = True  # no key of Twilio's makes two creates one
+    many_ms = 5_000
     can = frozenset(
         (
             *("throttled", "transient", "bad_recipient", "bad_content", "bad_account"),

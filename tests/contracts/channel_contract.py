@@ -43,6 +43,8 @@ class Bench(ABC):
     """Whether the same attempt, sent again, is taken again."""
     echoes: bool = True
     """Whether receipts name the attempt; else their reference must do."""
+    many_ms: int = CLOSE_MS
+    """After which a batch of thirty closes: more where calls take long on a busy machine."""
 
     @abstractmethod
     def message(self, n: int, behaviour: str = "", call_before_ms: int = 0) -> Message:
@@ -76,6 +78,9 @@ class Bench(ABC):
 
     async def send(self, *messages: Message) -> list[Outcome | None]:
         return await self.channel.send(self.lane, messages, CLOSE_MS)
+
+    async def send_many(self, *messages: Message) -> list[Outcome | None]:
+        return await self.channel.send(self.lane, messages, self.many_ms)
 
     async def collected(self, acknowledge: bool = True) -> list[Collected]:
         """All that comes in the next minute."""
@@ -114,7 +119,7 @@ class ChannelContract:
 
     async def test_all_are_accepted_in_their_order(self, bench: Bench) -> None:
         messages = [bench.message(n) for n in range(30)]
-        outcomes = await bench.send(*messages)
+        outcomes = await bench.send_many(*messages)
         assert set(kinds(outcomes)) == {Accepted}
         assert sorted(bench.taken()) == sorted(message.attempt for message in messages)
         assert len({getattr(outcome, "ref", "") for outcome in outcomes}) == 30
@@ -149,8 +154,8 @@ class ChannelContract:
     async def test_a_lost_answer_does_not_hold_the_batch(self, bench: Bench) -> None:
         lost = bench.message(0, "answer_lost")
         began_ms = bench.now_ms()
-        outcomes = await bench.send(lost, *[bench.message(n) for n in range(1, 30)])
-        assert bench.now_ms() - began_ms < CLOSE_MS
+        outcomes = await bench.send_many(lost, *[bench.message(n) for n in range(1, 30)])
+        assert bench.now_ms() - began_ms < bench.many_ms
         assert kinds(outcomes) == [type(None)] + [Accepted] * 29
         assert lost.attempt in bench.taken()
         assert not any(found.late for found in await bench.collected())

@@ -217,6 +217,15 @@ class JournalContract:
             assert len(found[every]) == 4
             assert store.counts([name(7), name(8), name(7)]) == {name(7): 4}
 
+        def test_page_by_page_in_order(self, store: JournalStore) -> None:
+            rows = [Lookup(name(7), sub, name(n)) for n in (3, 1, 5, 2, 4) for sub in (b"a", b"b")]
+            commit(store, Unit(unit(1, 1).rows, tuple(rows)))
+            commit(store, Unit(unit(1, 2).rows, (rows[0], Lookup(name(7), b"a", name(6)))))
+            pages = [store.page(name(7), b"a", b"", 4)]
+            pages.append(store.page(name(7), b"a", pages[0][-1], 4))
+            assert pages == [[name(n) for n in (1, 2, 3, 4)], [name(5), name(6)]]
+            assert store.page(name(7), b"a", name(6), 4) == store.page(name(8), b"a", b"", 4) == []
+
         def test_since_a_position(self, store: JournalStore) -> None:
             noted = commit(store, unit(1, 1, keys=(7,))).pos
             commit(store, unit(2, 1, keys=(7, 8)), unit(3, 1, keys=(9,)))

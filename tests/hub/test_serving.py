@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
+
+pytestmark = pytest.mark.crash
 
 READY_S = 30
 

@@ -128,6 +128,12 @@ class SimJournal:
     ) -> Mapping[tuple[bytes, bytes], list[bytes]]:
         return await self.aside(self._store.lookup, keys, name="journal.lookup")
 
+    async def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
+        page: list[bytes] = await self.aside(
+            self._store.page, key, sub, after, limit, name="journal.page"
+        )
+        return page
+
     async def counts(self, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         return await self.aside(self._store.counts, keys, name="journal.counts")
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from channels.breaker import Breaker
-from channels.lanes import Lanes
+from channels.lanes import WHOLE, Lanes
 from channels.pacer import Pacer
 from channels.sandbox_model import FAULTS, Faults
 from preferences.vault import Keys, Vault
@@ -198,7 +198,9 @@ class Worker:
             unwell = False
             for name, breaker in self.breakers.items():
                 if any(work.name == name for work in self.works.values()):
-                    unwell |= await tend(self.river, name, breaker, self.world.loads)
+                    await tend(self.river, name, breaker, self.world.loads)
+                    share = self.river.documents.lanes.standing(name).share
+                    unwell |= breaker.state != "closed" or share != WHOLE
             if not unwell or wait_ms == HOUR_MS:
                 await rest(bell=TROUBLE, seen=seen[0])
             else:
