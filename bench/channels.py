@@ -21,7 +21,7 @@ from random import Random
 
 import uvloop
 
-from bench import channels_http
+from bench import channels_email, channels_http
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
@@ -161,6 +161,8 @@ def main() -> None:
             opened = partial(smpp, port, 256, 0)
             found["smpp, one part, node-smpp"] = uvloop.run(sent(opened, TEXT, MESSAGES // 5))
     found |= uvloop.run(channels_http.measured(TEXT, MESSAGES // 50))
+    if channels_email.lacks() is None:
+        found |= uvloop.run(channels_email.run())
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")

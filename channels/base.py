@@ -19,7 +19,12 @@ from typing import Literal, Protocol
 import msgspec
 
 Scope = Literal["recipient", "content", "sender", "account", "lane"]
-ReportStatus = Literal["delivered", "undelivered", "expired", "rejected", "read"]
+ReportStatus = Literal[
+    "delivered", "undelivered", "expired", "rejected", "read", "relayed", "delayed", "complaint"
+]
+"""The last three end nothing: a mail was passed on to a server that reports no more, or is still
+being tried; or its recipient complained to their provider."""
+
 Prospect = Literal["", "again", "never"]
 
 

@@ -9,7 +9,6 @@ from random import Random
 
 from channels.base import Channel
 from channels.binding import Binding
-from channels.email_smtp import EmailChannel, Smtp
 from channels.finding import Finder
 from channels.http_channel import HttpChannel
 from channels.inbox import InboxChannel, InboxStore
@@ -27,6 +26,7 @@ from hub.failpoints import (
 )
 from hub.folder import JOURNAL, TOPICS
 from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, LanesFile, read_lanes
+from hub.mail import open_mail, unsubscribing_of, wrong_of
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError, secret_of, secrets_of
 from preferences import store as preference_store
@@ -170,12 +170,7 @@ def carriers_of(
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
     if settings.smtp_host:
-        password = settings.smtp_password.reveal() if settings.smtp_password else ""
-        server = Smtp(
-            settings.smtp_host, settings.smtp_port, settings.smtp_from, settings.smtp_tls,
-            settings.smtp_user, password,
-        )  # fmt: skip
-        carriers[SMTP] = EmailChannel(clock, server)
+        carriers[SMTP] = open_mail(settings, clock)
     passwords = {
         lane.name: secret_of(lane.account.password_env)
         for lane in lanes
@@ -201,14 +196,14 @@ def carriers_of(
 
 
 def notes_of(lanes_file: LanesFile, lanes: Lanes, channels: Mapping[str, Channel]) -> list[str]:
-    """A lanes file that cannot be used, and lanes whose carriers do not let us in."""
+    """A lanes file that cannot be used, carriers that do not let us in, mailboxes out of reach."""
     notes = [lanes_file.wrong] if lanes_file.wrong else []
     for lane in lanes:
         channel = channels[lane.via]
         refused = channel.not_bound(lane.name) if isinstance(channel, Binding) else None
         if refused is not None:
             notes.append(f"lane {lane.name} is not bound: {refused.reason}")
-    return notes
+    return [*notes, *wrong_of(channels)]
 
 
 def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:
@@ -273,6 +268,7 @@ def open_hub(
         load(store, index, seed),
         hub_key(settings),
         finders(carriers),
+        unsubscribing_of(settings),
     )
     followed = around_followed(store, point)
     # lanes that were handed in are no file's

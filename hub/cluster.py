@@ -21,6 +21,7 @@ from hub.bootstrap import (
 )
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.lanes_file import LanesFile
+from hub.mail import unsubscribing_of, wrong_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
@@ -73,7 +74,7 @@ class ClusterHub:
 
     def wrong(self) -> Sequence[str]:
         found = (self.patience.wrong, self.topics.wrong, self.lag.wrong)
-        return [sentence for sentence in found if sentence]
+        return [*(sentence for sentence in found if sentence), *wrong_of(self.channels)]
 
     def absent(self) -> Sequence[str]:
         return self.lag.absent
@@ -136,6 +137,7 @@ async def open_cluster(
         load(store, index, seed),
         hub_key(settings),
         finders(named),
+        unsubscribing_of(settings),
     )
     lag = Lag(settings.kafka)
     reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)

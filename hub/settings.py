@@ -21,7 +21,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from channels.email_returns import fault_of as return_fault
 from channels.http_account import Http
+from channels.mailbox_place import LOOPBACK, read_place
 from channels.twilio_account import API, Account
 
 PREFIX = "HUB_"
@@ -176,6 +178,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Sender of an e-mail whose notice names none."),
     ] = "no-reply@fenghuo.example"
+    smtp_ca: Annotated[
+        Path | None,
+        Meta(description="Certificates (PEM) to believe there instead of the system's."),
+    ] = None
+    smtp_success: Annotated[
+        bool,
+        Meta(description="Ask to be told of each mail that was passed on or delivered, too."),
+    ] = False
+
+    mail_return: Annotated[
+        str,
+        Meta(description="Address that bounces and replies come to; each mail adds a token to it."),
+    ] = ""
+    mail_inbox: Annotated[
+        str,
+        Meta(
+            description="Where they are read: lmtp://host:port, maildir:///folder,"
+            " imaps://user@host/folder (or imap:// by STARTTLS); empty: not by this process."
+        ),
+    ] = ""
+    mail_inbox_password: Annotated[
+        Secret | None,
+        Meta(description="Password of that IMAP user."),
+    ] = None
+    mail_inbox_ca: Annotated[
+        Path | None,
+        Meta(description="Certificates (PEM) to believe there instead of the system's."),
+    ] = None
 
     twilio_account: Annotated[
         str,
@@ -234,6 +264,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self._check_database()
         if self.twilio_account:
             self._check_twilio()
+        if self.smtp_host:
+            self._check_smtp()
+        if self.mail_return or self.mail_inbox:
+            self._check_mail()
+
+    def _check_smtp(self) -> None:
+        if self.smtp_user and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
+            raise SettingsError("smtp_tls must not be none where smtp_user is: all would read it")
+        _check_file("smtp_ca", self.smtp_ca)
+
+    def _check_mail(self) -> None:
+        if fault := return_fault(self.mail_return):
+            raise SettingsError(f"mail_return must be {fault}")
+        if not self.smtp_host:
+            raise SettingsError("smtp_host must be set where mail_return is")
+        if self.mail_inbox:
+            self._check_inbox()
+
+    def _check_inbox(self) -> None:
+        try:
+            place = read_place(self.mail_inbox)
+        except ValueError as error:
+            raise SettingsError(f"mail_inbox must be {error}") from error
+        if place.kind in ("imaps", "imap") and self.mail_inbox_password is None:
+            raise SettingsError("mail_inbox_password must be set where mail_inbox is by IMAP")
+        _check_file("mail_inbox_ca", self.mail_inbox_ca)
 
     def _check_twilio(self) -> None:
         if self.twilio_token is None:
@@ -295,6 +351,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def _secret(self, name: KeyName) -> Secret | None:
         secret: Secret | None = getattr(self, name)
         return secret
+
+
+def _check_file(name: str, file: Path | None) -> None:
+    if file is not None and not file.is_file():
+        raise SettingsError(f"{name}: there is no file {file}")
 
 
 def secret_of(variable: str) -> str:

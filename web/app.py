@@ -23,7 +23,19 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from streams.patience import away
-from web import api, catalog, citizen, health, now, providers, quarantine, staff, stories, twilio
+from web import (
+    api,
+    catalog,
+    citizen,
+    health,
+    now,
+    providers,
+    quarantine,
+    staff,
+    stories,
+    twilio,
+    unsubscribe,
+)
 from web.site import STATIC, YEAR_S, HubContext, Site
 
 log = logging.getLogger("fenghuo.web")
@@ -83,6 +95,8 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     citizen.set_quiet,
     citizen.set_language,
     citizen.set_consent,
+    unsubscribe.ask_to_unsubscribe,
+    unsubscribe.unsubscribe,
     twilio.twilio_text,
     twilio.twilio_call,
     twilio.twilio_key,

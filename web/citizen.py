@@ -110,7 +110,7 @@ async def _page(request: Req, site: Site, who: Reader, fault: Fault | None = Non
         "columns": columns,
         "switches": _switches(site, t, chosen, columns),
         "consents": [
-            (category, _label(site, t, category), consented(chosen, category, site.now_ms()))
+            (category, label_of(site, t, category), consented(chosen, category, site.now_ms()))
             for category in _asking_consent(site)
         ],
         "languages": LANGUAGES,
@@ -144,7 +144,7 @@ def _switches(site: Site, t: Speech, chosen: Preferences, columns: Sequence[str]
     rows = [
         Switches(
             category,
-            _label(site, t, category),
+            label_of(site, t, category),
             category in offer.kept,
             [(c, not opted_out(chosen, category, c) if c in channels else None) for c in columns],
         )
@@ -153,7 +153,7 @@ def _switches(site: Site, t: Speech, chosen: Preferences, columns: Sequence[str]
     return sorted(rows, key=lambda row: row.category)
 
 
-def _label(site: Site, t: Speech, category: str) -> str:
+def label_of(site: Site, t: Speech, category: str) -> str:
     """What a category is called; one that only the catalog knows, by its notices."""
     named = t.named("subject", category)
     if named != category:

@@ -38,6 +38,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 STREAM = re.compile(r"[0-9a-f]{32}")
 """What the id of a notification looks like, or of an item in quarantine."""
 
+CITIZENS = ("/me/", "/u/")
+"""Where the pages for citizens are, by a link of their own."""
+
 LANGUAGE_COOKIE = "lang"
 YEAR_S = 365 * 24 * 3600
 
@@ -147,7 +150,7 @@ class Site:
             html_lang=HTML_LANGUAGE[t.language],
             path=request.url.path,
             other_language=_other_language(request, t.language),
-            staff=not request.url.path.startswith("/me/"),
+            staff=not request.url.path.startswith(CITIZENS),
             signed_in=not self.private,
             csrf=csrf_token({"request": request}),
             moment=self._moment,

@@ -270,6 +270,18 @@ class Read(Step, frozen=True, kw_only=True):
     code: str = ""
 
 
+class Reported(Step, frozen=True, kw_only=True):
+    """Fact: a mail server says that the attempt was passed on to one that reports no more
+    (``relayed``) or is still being tried (``delayed``), or that its recipient made a ``complaint``
+    about it. It was taken; whether it reached is not said."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    status: Literal["relayed", "delayed", "complaint"]
+    code: str
+    at_ms: int
+
+
 class StopRecorded(Base, frozen=True, kw_only=True):
     """Fact: an event settled a case (paid, filed, withdrawn). Kept also when nothing was open."""
 
@@ -420,6 +432,7 @@ JournalEvent = (
     | Delivered
     | Undelivered
     | Read
+    | Reported
     | StopRecorded
     | ReceiptUnmatched
     | PreferenceChanged

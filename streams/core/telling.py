@@ -44,6 +44,8 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, {scope}"
         case e.Read(code=code) if code:
             return f"{name}, acknowledged"
+        case e.Reported(status=status):
+            return f"{name}, {status}"
         case e.Unconfirmed(reason="cancelled"):
             return f"{name}, cancelled"
         case e.TransferDecided(allowed=allowed):
@@ -184,6 +186,7 @@ _WORDS: dict[type[Base], Callable[[Any, Language, str], Words]] = {
     e.Delivered: _reported,
     e.Undelivered: _reported,
     e.Read: _reported,
+    e.Reported: _reported,
     e.ReceiptUnmatched: _reported,
     e.StopRecorded: _stopped,
     e.Shifted: _moving,
@@ -331,6 +334,18 @@ SENTENCES: dict[str, Two] = {
     ),
     "Delivered": ("运营商报告：{at} 已送达{code}。", "The carrier reports that it was delivered at {at}{code}."),
     "Undelivered": ("运营商报告：{at} {status}{code}。", "The carrier reports at {at}: {status}{code}."),
+    "Reported, relayed": (
+        "邮件服务器 {at} 报告：已转交下一台服务器，对方不再回报{code}；是否送达尚不知道。",
+        "The mail server reports at {at}: passed on to a server that reports no more{code}. Whether it reached is not known.",
+    ),
+    "Reported, delayed": (
+        "邮件服务器 {at} 报告：暂未送达，仍在尝试{code}。",
+        "The mail server reports at {at}: not delivered yet, and still being tried{code}.",
+    ),
+    "Reported, complaint": (
+        "收件人于 {at} 向邮箱服务商投诉了这封邮件{code}。",
+        "The recipient complained about this mail to their provider at {at}{code}.",
+    ),
     "Read": ("收件人于 {at} 打开。", "The recipient opened it at {at}."),
     "Read, acknowledged": (
         "收件人于 {at} 按键确认收到{code}。",

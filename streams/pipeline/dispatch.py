@@ -27,6 +27,7 @@ from channels.base import (
 from channels.breaker import Breaker
 from channels.lanes import cost_of
 from channels.pacer import Pacer
+from streams.choosing import offer_of
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
 from streams.core.notices import URGENT
@@ -249,6 +250,7 @@ async def _intend(
     committed = await river.journal.append(Group(units, effects=owned, urgent=lane.urgent))
     lanes = river.documents.lanes
     sender = lanes[lane.name].sender if lane.name in lanes else ""
+    links = _links(river, batch)
     calls, lost = [], []
     for record, call_before_ms, won in zip(batch, deadlines, committed.won, strict=True):
         if not won:
@@ -266,9 +268,27 @@ async def _intend(
             sender=sender or content.sender,
             segments=record.segments,
             expiry_ms=record.expiry_ms,
+            unsubscribe=links(record, known.ref),
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
+
+
+def _links(river: River, batch: Sequence[Dispatch]) -> Callable[[Dispatch, str], str]:
+    """The link that ends it, for mails of a category that may be refused; "" for the others."""
+    link = river.unsubscribing
+    if link is None or all(r.channel != "email" for r in batch):
+        return lambda record, ref: ""
+    notices, kept = river.documents.catalog.notices, offer_of(river.documents).kept
+    now_ms = river.clock.now_ms()
+
+    def of(record: Dispatch, ref: str) -> str:
+        notice = notices.get(record.notice)
+        if record.channel != "email" or notice is None or notice.category in kept:
+            return ""
+        return link(ref, notice.category, record.channel, now_ms)
+
+    return of
 
 
 async def _without_erased(

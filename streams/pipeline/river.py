@@ -29,6 +29,10 @@ from templates.render import Wording
 
 Effect = Callable[[Any], None]
 
+Unsubscribing = Callable[[str, str, str, int], str]
+"""The link by which a recipient (by reference) switches a category off in a channel, when it is
+sent (ms)."""
+
 
 class Known(NamedTuple):
     """Somebody the hub has a key for; ``recipient`` is None until upstream registers them,
@@ -123,6 +127,7 @@ class River:
         documents: Documents,
         hub_key: SubjectKey,
         finders: Mapping[str, Finder] = {},
+        unsubscribing: Unsubscribing | None = None,
     ) -> None:
         self.journal = journal
         self.topics = topics
@@ -134,6 +139,7 @@ class River:
         self.hub_key = hub_key
         self.finders = finders
         """Providers that can be asked what they have, by name as lanes give it."""
+        self.unsubscribing = unsubscribing
         self.attempts = Attempts()
         self.unanswered = Unanswered()
 

@@ -19,6 +19,7 @@ from tests.streams.core.legs import (
     read,
     refused,
     released,
+    reported,
     routed,
     suppressed,
     throttled,
@@ -98,6 +99,9 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     ),
     "Read": read(),
     "Read, acknowledged": replace(read(), code="1"),
+    "Reported, relayed": reported("relayed"),
+    "Reported, delayed": replace(reported("delayed"), code="4.4.1"),
+    "Reported, complaint": replace(reported("complaint"), code="abuse"),
     "StopRecorded": e.StopRecorded(
         type="gov.traffic.licence.renewed.v1", event=b"stop", event_ms=NOON,
         correlation="licence_no=350100001",
