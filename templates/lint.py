@@ -105,7 +105,7 @@ def _open(
         notice,
         declaration.events,
         variables,
-        senders[notice.sender],
+        _longest(notice, senders),
         parse_sample(notice_id, files),
         bodies,
         trees,
@@ -113,6 +113,13 @@ def _open(
         hosts,
     )
     return folder, findings
+
+
+def _longest(notice: Notice, senders: Mapping[str, Sender]) -> Sender:
+    """Who signs at the greatest length, where an event says who does."""
+    if not notice.sender_field:
+        return senders[notice.sender]
+    return max(senders.values(), key=lambda sender: len(sender.signature))
 
 
 def missing_bodies(folder: Folder) -> Iterator[Finding]:

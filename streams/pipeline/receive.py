@@ -106,7 +106,7 @@ async def receive_replies(river: River, replies: Sequence[Reply]) -> None:
         return
     records = [
         Record(
-            river.index.provider_ref(reply.lane, reply.source),
+            river.index.writer(reply.source),
             river.hub_key.seal(_encode(reply), INBOUND.encode()),
         )
         for reply in replies
