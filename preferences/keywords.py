@@ -1,4 +1,4 @@
-"""What a reply asks for when it is nothing but one word. Pure; the knowledge is the table.
+"""What a reply asks for when it is nothing but a word. Pure; the knowledge is the table.
 
 People write words the way their telephone offers them: full-width, in capitals, with a full stop
 behind. A word inside a sentence is no request: "不要退订" says the opposite.
@@ -27,21 +27,31 @@ KEYWORDS: dict[str, tuple[Asked, str]] = {
 """Each word folded, what it asks for, and who says so."""
 
 LONGEST = 40
-"""Characters of a reply that may be one word and what people put around it; more is a text to be
+"""Characters of a reply that may be such a word and what people put around it; more is a text to be
 read by somebody."""
 
 
 def keyword(text: str) -> Asked:
     """What a reply asks for: "stop", "start", "help", or "" where it is no such word.
 
-    Full-width letters, letter case, and spaces and punctuation around the word do not matter.
+    Full-width letters, letter case, and spaces and punctuation around the word do not matter; a
+    word may be said twice, or in two languages.
     """
     if len(text) > LONGEST:
         return ""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = [c.isalnum() for c in folded]
-    if True not in kept:
-        return ""
-    word = folded[kept.index(True) : len(kept) - kept[::-1].index(True)]
+    asked = {_meaning(word) for word in map(_bare, folded.split()) if word}
+    return asked.pop() if len(asked) == 1 else ""
+
+
+def _meaning(word: str) -> Asked:
     known = KEYWORDS.get(word)
     return known[0] if known else ""
+
+
+def _bare(word: str) -> str:
+    """Without the punctuation around it."""
+    kept = [c.isalnum() for c in word]
+    if True not in kept:
+        return ""
+    return word[kept.index(True) : len(kept) - kept[::-1].index(True)]

@@ -208,9 +208,12 @@ class Reading:
         legs = (stories.leg(s, stories.folded(stories.steps(rows.get(s, [])))) for s in page)
         return [leg for leg in legs if leg is not None]
 
-    def case(self, correlation: str, unseal: bool = False) -> CaseTimeline | None:
-        """A case (``case_no=…``, as heads name it) with its events and notifications on one
-        timeline; None when nothing is known of it."""
+    def case(
+        self, correlation: str, unseal: bool = False, *, words: bool = False
+    ) -> CaseTimeline | None:
+        """A case (``case_no=…``, as heads name it) with its events, notifications and replies on
+        one timeline; None when nothing is known of it. ``words`` unseals what was written back:
+        somebody has to read it."""
         case = self._index.case(correlation)
         found = self._store.lookup([(case, b""), (self._index.stops(correlation), b"")])
         streams = sorted({s for hits in found.values() for s in hits}, reverse=True)[:CASE_MAX]
@@ -220,7 +223,7 @@ class Reading:
         keys = {key for one in rows.values() for key in stories.events_of_case(stories.steps(one))}
         entries: list[CaseEvent | Timeline | Written] = [*self._case_events(keys, unseal)]
         entries += self._timelines(rows, unseal)
-        entries += [x for x in self._written(rows, unseal) if x.correlation == correlation]
+        entries += [x for x in self._written(rows, unseal or words) if x.correlation == correlation]
         return CaseTimeline(correlation, sorted(entries, key=_when))
 
     def replies(self, ref: str, limit: int = 50) -> list[Written]:

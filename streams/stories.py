@@ -15,8 +15,8 @@ from streams.core.policy import Policy
 from streams.core.routing import Number, Verdict, decide
 from streams.core.routing_facts import Facts
 from streams.journal.base import Archived, Row
-from streams.pipeline.river import open_content
 from streams.pipeline.replies import open_written
+from streams.pipeline.river import open_content
 from streams.views import CaseEvent, Content, Leg, Moment, Timeline, Written
 from templates.catalog_files import Catalog
 

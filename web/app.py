@@ -71,6 +71,7 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     api.bring_events,
     api.notification_status,
     api.told_outcomes,
+    api.reply_words,
     api.event_status,
     health.alive,
     health.ready,
@@ -85,6 +86,7 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     citizen.set_consent,
     twilio.twilio_text,
     twilio.twilio_call,
+    twilio.twilio_reply,
     twilio.twilio_key,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""

@@ -55,6 +55,9 @@ some give them no id."""
 SUBJECT_MAX = 60
 """Characters of what an answer says was stopped, as its event declares them."""
 
+UNNAMED = {"zh": "通知", "en": "message"}
+"""What stands there where no notice is meant, or none of that name is left."""
+
 SOURCE = "/hub/replies"
 """Who says that an answer is due."""
 
@@ -327,7 +330,7 @@ def _titles(river: River, notices: Sequence[str], language: str) -> str:
     titles = [known[name].title[language] for name in dict.fromkeys(notices) if name in known]
     while titles and len("、".join(titles)) > SUBJECT_MAX:
         titles.pop()
-    return "、".join(titles)
+    return "、".join(titles) or UNNAMED[language]
 
 
 def _asking(river: River, ref: str, written: Written) -> Record | None:

@@ -75,7 +75,11 @@ def _group(topic: str) -> str:
     """Who serves it; nobody here serves what is told to upstream systems."""
     if topic.startswith("dispatch."):
         return "hub-dispatcher"
-    return {**dict.fromkeys(ROUTED, "hub-router"), PARKED: "hub-receiver", INBOUND: "hub-receiver"}.get(topic, "")
+    return {
+        **dict.fromkeys(ROUTED, "hub-router"),
+        PARKED: "hub-receiver",
+        INBOUND: "hub-receiver",
+    }.get(topic, "")
 
 
 class Owing:
