@@ -176,20 +176,25 @@ def _again(
     name: bytes,
     message: Answered | None,
 ) -> e.ReplyReceived | None:
-    """The same reply as it is journalled already. Without an id of its provider's, the last one
-    counts as the same when it says the same of the same message within minutes."""
+    """The same reply as it is journalled already. Without an id of its provider's, it is one that
+    said the same of the same message on the same lane minutes ago, with no word in between that
+    asked for something else: a stop after a start is a stop, however soon."""
     for event in earlier:
         if event.reply == name:
             return event
-    if reply.ref or not earlier:
+    if reply.ref:
         return None
-    last = earlier[-1]
     about = message.stream if message else b""
-    if (last.lane, last.answers) != (reply.lane, about):
-        return None
-    if reply.at_ms - last.written_ms > REPEAT_MS:
-        return None
-    return last if open_written(known.key, last).text == reply.text else None
+    asked = keyword(reply.text)
+    for event in reversed(earlier):
+        if reply.at_ms - event.written_ms > REPEAT_MS:
+            return None
+        same = (event.lane, event.answers, event.asked) == (reply.lane, about, asked)
+        if same and open_written(known.key, event).text == reply.text:
+            return event
+        if asked and event.asked not in ("", asked):
+            return None
+    return None
 
 
 async def _append(
