@@ -24,7 +24,7 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
-from hub.lanes_file import CMPP, SMPP, SMTP, LanesFile, read_lanes
+from hub.lanes_file import CMPP, SMPP, SMTP, WECHAT, LanesFile, read_lanes
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError
 from preferences import store as preference_store
@@ -187,6 +187,10 @@ def carriers_of(
     for name in CMPP:
         if cmpp := {lane.name: lane.account for lane in lanes if lane.via == name}:
             carriers[name] = CmppChannel(clock, cmpp, passwords, split, Random(), name)
+    if wechat := {lane.name: lane.account for lane in lanes if lane.via == WECHAT}:
+        from channels.wechat import WechatChannel  # only then: it speaks HTTP
+
+        carriers[WECHAT] = WechatChannel(clock, wechat, passwords)
     if account := settings.twilio():
         from channels.sms_twilio import SmsTwilio  # only then: its library is large
         from channels.voice_twilio import VoiceTwilio

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from channels import cmpp_account, smpp_account
+from channels import cmpp_account, smpp_account, wechat_account
 from channels.cmpp_account import Cmpp
 from channels.lanes import DEFAULT_LANES, Lanes
 from channels.lanes_file import Account, LanesError, Protocols, load_lanes
 from channels.smpp_account import Smpp
+from channels.wechat_account import Wechat
 from hub.settings import Settings, SettingsError
 
 _log = logging.getLogger("fenghuo.lanes")
@@ -19,6 +20,7 @@ SMTP = "smtp"
 
 SMPP = "smpp"
 CMPP = ("cmpp2", "cmpp3")
+WECHAT = "wechat"
 
 PROTOCOLS: Protocols = {
     "sandbox": None,
@@ -27,6 +29,7 @@ PROTOCOLS: Protocols = {
     "sms_twilio": None,
     "voice_twilio": None,
     SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms"),
+    WECHAT: Account(WECHAT, Wechat, wechat_account.fault_of, "wechat"),
     **dict.fromkeys(CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms")),
 }
 """What lanes of this hub may go by."""

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import msgspec
 
 NoticeClass = Literal["emergency", "code", "notice", "status", "reminder", "bulletin"]
-ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
+ChannelName = Literal["sms", "voice", "email", "push", "wechat", "inbox"]
 VariableType = Literal[
     "text", "digits", "plate", "date", "datetime", "money", "url", "phone", "integer", "list"
 ]
 
-CHANNELS: tuple[ChannelName, ...] = ("sms", "voice", "email", "push", "inbox")
+CHANNELS: tuple[ChannelName, ...] = ("sms", "voice", "email", "push", "wechat", "inbox")
 LANGUAGES = ("zh", "en")
 
 

@@ -23,7 +23,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from streams.patience import away
-from web import api, catalog, citizen, health, now, quarantine, staff, stories, twilio
+from web import api, catalog, citizen, health, now, quarantine, staff, stories, twilio, wechat
 from web.site import STATIC, YEAR_S, HubContext, Site
 
 log = logging.getLogger("fenghuo.web")
@@ -88,6 +88,8 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     twilio.twilio_call,
     twilio.twilio_reply,
     twilio.twilio_key,
+    wechat.wechat_server,
+    wechat.wechat_told,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""
 
