@@ -130,7 +130,9 @@ class LateAnswer(msgspec.Struct, frozen=True, gc=False):
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What somebody wrote back: ``source`` is their number (E.164), ``to`` the one they wrote to.
 
-    ``attempt`` is the message they answered, where the number they wrote to tells.
+    ``attempt`` is the message they answered, where the number they wrote to tells. ``ref`` is the
+    provider's own id of what they wrote: what comes again has the same. A provider that gives none
+    leaves it to the words and the time.
     """
 
     lane: str
@@ -139,6 +141,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     text: str
     at_ms: int
     attempt: str = ""
+    ref: str = ""
 
 
 class Collected(msgspec.Struct, frozen=True, gc=False):

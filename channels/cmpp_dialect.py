@@ -138,6 +138,7 @@ class CmppDialect:
             codec.decode_text(carried.coding, carried.udh, carried.content),
             now_ms,
             self._about(carried.source, carried.to),
+            codec.written_id(carried.msg_id) if carried.msg_id else "",
         )
 
     def _about(self, phone: bytes, number: bytes) -> str:

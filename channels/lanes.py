@@ -16,7 +16,7 @@ import msgspec
 from channels.carriers import PORTED
 from channels.pacer import URGENT_PERCENT
 
-ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
+ChannelName = Literal["sms", "voice", "email", "push", "wechat", "inbox"]
 Registration = Literal["registered", "submitted", "refused"]
 Barred = Literal["paused", "wording", "segments", "avoided"]
 """Why a lane that serves a carrier is left out: an operator paused it; the wording is not

@@ -25,7 +25,7 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
-from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, LanesFile, read_lanes
+from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, WECHAT, LanesFile, read_lanes
 from hub.mail import open_mail, unsubscribing_of, wrong_of
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError, secret_of, secrets_of
@@ -174,7 +174,7 @@ def carriers_of(
     passwords = {
         lane.name: secret_of(lane.account.password_env)
         for lane in lanes
-        if lane.via in (SMPP, *CMPP)
+        if lane.via in (SMPP, *CMPP, WECHAT)
     }
     if smpp := {lane.name: lane.account for lane in lanes if lane.via == SMPP}:
         carriers[SMPP] = SmppChannel(clock, smpp, passwords, split, Random())
@@ -185,6 +185,10 @@ def carriers_of(
         if http := {lane.name: lane.account for lane in lanes if lane.via == name}:
             secrets = {lane: secrets_of(account) for lane, account in http.items()}
             carriers[name] = HttpChannel(clock, http, secrets, settings.public_url, name)
+    if wechat := {lane.name: lane.account for lane in lanes if lane.via == WECHAT}:
+        from channels.wechat import WechatChannel  # only then: it speaks HTTP
+
+        carriers[WECHAT] = WechatChannel(clock, wechat, passwords)
     if account := settings.twilio():
         from channels.sms_twilio import SmsTwilio  # only then: its library is large
         from channels.voice_twilio import VoiceTwilio

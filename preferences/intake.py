@@ -65,6 +65,7 @@ class RecipientRegistered(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     phones: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     push: tuple[str, ...] = ()
+    wechat: tuple[str, ...] = ()
     persons: tuple[Person, ...] = ()
     aliases: tuple[str, ...] = ()
     region: str = ""
@@ -80,6 +81,7 @@ class ContactChanged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phones: tuple[str, ...] | None = None
     emails: tuple[str, ...] | None = None
     push: tuple[str, ...] | None = None
+    wechat: tuple[str, ...] | None = None
 
 
 class RecipientRemoved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,9 +123,11 @@ def with_contacts(
     contacts, faults = _contacts(data, read_phone, profile)
     if faults:
         return tuple(faults)
-    given = {"phone": data.phones, "email": data.emails, "push": data.push}
+    given = {
+        "phone": data.phones, "email": data.emails, "push": data.push, "wechat": data.wechat,
+    }  # fmt: skip
     stay = [contact for contact in profile.contacts if given.get(contact.kind) is None]
-    rank = {"phone": 0, "email": 1, "push": 2, "inbox": 3}
+    rank = {"phone": 0, "email": 1, "push": 2, "wechat": 3, "inbox": 4}
     merged = sorted([*contacts, *stay], key=lambda contact: rank[contact.kind])
     return replace(profile, contacts=tuple(merged))
 
@@ -141,6 +145,7 @@ def _contacts(
         ("phones", data.phones, lambda text: _phone(text, read_phone), "a telephone number"),
         ("emails", data.emails, _email, "an e-mail address, as name@example.cn"),
         ("push", data.push, _push, f"a push token of 1 to {PUSH_MAX} characters, without spaces"),
+        ("wechat", data.wechat, _openid, "an openid: letters, digits, - and _, at most 128"),
     ):
         if len(given or ()) > CONTACTS_MAX:
             faults.append(Fault(field, f"at most {CONTACTS_MAX}"))
@@ -172,6 +177,11 @@ def _email(text: str) -> ContactPoint | None:
     if match is None or len(match[0]) > EMAIL_MAX:
         return None
     return ContactPoint("email", f"{match[1]}@{match[2].lower()}")
+
+
+def _openid(text: str) -> ContactPoint | None:
+    """What an official account calls one of its followers by; others call them otherwise."""
+    return ContactPoint("wechat", text) if re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text) else None
 
 
 def _push(text: str) -> ContactPoint | None:

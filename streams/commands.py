@@ -13,17 +13,11 @@ import msgspec
 from channels.base import LateAnswer, Receipt, Reply
 from channels.inbox import InboxStore
 from channels.lanes_file import WEIGHT_MAX
-from preferences.changes import (
-    Choice,
-    GiveConsent,
-    Offer,
-    WithdrawConsent,
-)
+from preferences.changes import Choice, GiveConsent, Offer, WithdrawConsent
 from preferences.fault import Fault
 from preferences.recipient import Preferences
 from streams.admission import Admission
 from streams.admission import Received as Received
-from streams.choosing import choose, offer_of
 from streams.core import events as e
 from streams.core import policy as policies
 from streams.core.codec import decode
@@ -43,8 +37,11 @@ from streams.journal.base import Group, Lookup, Unit
 from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.choosing import choose, offer_of
 from streams.pipeline.receive import receive, receive_replies
+from streams.pipeline.replies import UNKNOWN, is_known
 from streams.pipeline.river import River, entry, state_of
+from streams.topics import INBOUND
 from templates.errors import CatalogRefused
 from templates.lint import Finding, lint
 from templates.render import Wording
@@ -54,8 +51,6 @@ REASON_MAX = 500
 """Characters of a reason: a sentence or two for the audit."""
 
 Steering = Literal["pause", "resume", "weight", "allow"]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Commands:
@@ -90,7 +85,7 @@ class Commands:
         return offer_of(self._river.documents)
 
     async def change_preferences(self, ref: str, choice: Choice, by: str) -> Preferences | Fault:
-        """As :func:`streams.choosing.choose`."""
+        """As :func:`streams.pipeline.choosing.choose`."""
         answer = await choose(self._river, ref, choice, by)
         self._ring()
         return answer
@@ -239,6 +234,10 @@ class Commands:
 
     # Quarantine
 
+    async def take_reply(self, reply: Reply) -> None:
+        """What somebody wrote to a provider that calls back, durable when this returns."""
+        await receive_replies(self._river, [reply])
+
     async def replay_quarantined(self, item: str, raw: bytes | None, by: str) -> Received | Fault:
         """Bring an item in again, its original bytes or mended ones; the original is kept. What
         would be refused again stays open: the answer says why."""
@@ -247,7 +246,8 @@ class Commands:
             return found
         stream = bytes.fromhex(item)
         original = self._river.hub_key.open(found.sealed, stream)
-        answer = await self._admission.accept_again(original if raw is None else raw)
+        again = self._reply_again if found.where == INBOUND else self._admission.accept_again
+        answer = await again(original if raw is None else raw)
         if answer.status == "refused":
             return answer
         # published first: a crash between the two leaves it open, and coming twice is harmless
@@ -255,6 +255,17 @@ class Commands:
         if not await self._append(stream, 2, closed):
             return Fault("item", "an open item; somebody closed it just now")
         return answer
+
+    async def _reply_again(self, raw: bytes) -> Received:
+        """Bring in what somebody wrote who was not known then."""
+        try:
+            reply = msgspec.json.decode(raw, type=Reply)
+        except msgspec.MsgspecError as error:
+            return Received("refused", "", "reply", "a reply as it was kept", str(error))
+        if not await is_known(self._river, reply):
+            return Received("refused", "", *UNKNOWN)
+        await receive_replies(self._river, [reply])
+        return Received("accepted")
 
     async def drop_quarantined(self, item: str, by: str, reason: str) -> Fault | None:
         """Close an item without bringing it in."""

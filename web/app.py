@@ -35,6 +35,7 @@ from web import (
     stories,
     twilio,
     unsubscribe,
+    wechat,
 )
 from web.site import STATIC, YEAR_S, HubContext, Site
 
@@ -83,6 +84,7 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     api.bring_events,
     api.notification_status,
     api.told_outcomes,
+    api.reply_words,
     api.event_status,
     health.alive,
     health.ready,
@@ -99,9 +101,12 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     unsubscribe.unsubscribe,
     twilio.twilio_text,
     twilio.twilio_call,
+    twilio.twilio_reply,
     twilio.twilio_key,
     providers.provider_reports,
     providers.provider_report,
+    wechat.wechat_server,
+    wechat.wechat_told,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""
 

@@ -104,6 +104,8 @@ async def _page(request: Req, site: Site, who: Reader, fault: Fault | None = Non
     values = {
         "who": who,
         "letters": letters,
+        "replies": await asyncio.to_thread(site.reading.replies, who.ref, MESSAGES),
+        "title_of": titles(site, t),
         "opened": request.query_params.get("opened", ""),
         "saved": "saved" in request.query_params,
         "fault": _fault_word(t, fault),

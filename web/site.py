@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +21,9 @@ from markupsafe import Markup
 
 from channels.http_account import Http
 from channels.inbox import InboxStore
+from channels.lanes import Lanes
 from channels.twilio_account import Account
+from channels.wechat_account import Door, Wechat, door_of
 from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
@@ -96,6 +99,13 @@ class HubContext(Protocol):
         """Kinds of workers of which none is at work, whatever waits for it."""
 
 
+def _doors(lanes: Lanes) -> dict[str, Door]:
+    """By lane, what is needed to believe what WeChat tells; connections are made once."""
+    accounts = {lane.name: lane.account for lane in lanes if isinstance(lane.account, Wechat)}
+    doors = {name: door_of(account, os.environ) for name, account in accounts.items()}
+    return {name: door for name, door in doors.items() if door is not None}
+
+
 class Site:
     """One hub's pages. ``private`` is true while nobody but this machine can reach them."""
 
@@ -111,6 +121,7 @@ class Site:
         self.link_key = settings.key("link_key")
         self.signer = Signer({0: self.link_key}, current=0)
         self.twilio = settings.twilio()
+        self.wechat = _doors(river.documents.lanes)
         self.zone = ZoneInfo(settings.timezone)
         self.secure = settings.public_url.startswith("https://")
         # behind a proxy the hub listens on loopback and is reached from everywhere

@@ -65,7 +65,7 @@ def _told(site: Site, stream: str, language: Language) -> dict[int, Told]:
 @get("/cases/{correlation:str}", include_in_schema=False)
 async def case(request: Req, site: Here, correlation: FromPath[str]) -> Response[str]:
     """A case with its events and its notifications, in the order of their times."""
-    found = await asyncio.to_thread(site.reading.case, correlation)
+    found = await asyncio.to_thread(site.reading.case, correlation, words=True)
     if found is None:
         raise NotFoundException("no such case")
     values = {"case": found, "title_of": titles(site, site.speech(request))}
@@ -85,6 +85,7 @@ async def recipient(request: Req, site: Here, ref: FromPath[str]) -> Response[st
         "profile": profile,
         "preferences": preferences,
         "legs": legs,
+        "replies": await asyncio.to_thread(site.reading.replies, ref, HISTORY),
         "older": legs[-1].stream if len(legs) == HISTORY else "",
         "title_of": titles(site, site.speech(request)),
         "case_address": case_address,

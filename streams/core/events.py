@@ -312,6 +312,33 @@ class PreferenceChanged(Base, frozen=True, kw_only=True):
     sealed: bytes
 
 
+class ReplyReceived(Base, frozen=True, kw_only=True):
+    """Fact: a recipient wrote back. Lies among their own choices, so that what it changed stands
+    behind it and neither can be without the other.
+
+    ``sealed`` holds their words, and the event that asks for the answer. ``answers`` is the
+    notification they wrote about (empty: none was found), ``event`` the key of the event it came
+    from. ``asked`` is what the words ask for when they are an opt-out word or its like, and
+    ``done`` what was done: ``categories`` were stopped or started; ``kept`` is one sent by law.
+    """
+
+    FACT: ClassVar[bool] = True
+    reply: bytes
+    recipient: str
+    lane: str
+    channel: ChannelName
+    written_ms: int
+    sealed: bytes
+    asked: Literal["", "stop", "start", "help"] = ""
+    done: Literal["passed_on", "stopped", "kept", "started", "nothing", "helped"] = "passed_on"
+    categories: tuple[str, ...] = ()
+    answers: bytes = b""
+    event: bytes = b""
+    notice: str = ""
+    correlation: str = ""
+    answered: bool = False
+
+
 class WordingPublished(Base, frozen=True, kw_only=True):
     """Fact: new wording of a notice is in force. ``files`` are the folder's texts by name."""
 
@@ -436,6 +463,7 @@ JournalEvent = (
     | StopRecorded
     | ReceiptUnmatched
     | PreferenceChanged
+    | ReplyReceived
     | WordingPublished
     | PolicyPublished
     | LaneSteered

@@ -19,6 +19,7 @@ CONTACT_OF: dict[ChannelName, str] = {
     "voice": "phone",
     "email": "email",
     "push": "push",
+    "wechat": "wechat",
     "inbox": "inbox",
 }
 

@@ -14,6 +14,7 @@ CHANNELS: dict[str, Two] = {
     "voice": ("语音电话", "voice call"),
     "email": ("邮件", "e-mail"),
     "push": ("推送", "push"),
+    "wechat": ("微信", "WeChat"),
     "inbox": ("站内信", "inbox"),
 }
 

@@ -56,6 +56,8 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, {action}"
         case e.Shifted(reason=reason):
             return f"{name}, {reason}"
+        case e.ReplyReceived(done=done):
+            return f"{name}, {done}"
         case _:
             return name
 
@@ -156,6 +158,19 @@ def _moving(event: e.Shifted, language: Language, zone: str) -> Words:
     return {"moving": told}
 
 
+def _replied(event: e.ReplyReceived, language: Language, zone: str) -> Words:
+    """When and by what it was written, and what of."""
+    return {
+        "at": _to_the_second(event.written_ms, zone),
+        "by": names.channel(event.channel, language),
+        "categories": say(("、", ", "), language).join(event.categories),
+        "about": say((f"（通知 {event.notice}）", f" (about {event.notice})"), language)
+        if event.notice
+        else "",
+        "answer": say(("，并已答复", "; an answer goes out"), language) if event.answered else "",
+    }
+
+
 def _stopped(event: Any, language: Language, zone: str) -> Words:
     return {"at": moment(event.event_ms, zone), "case": event.correlation}
 
@@ -189,6 +204,7 @@ _WORDS: dict[type[Base], Callable[[Any, Language, str], Words]] = {
     e.Reported: _reported,
     e.ReceiptUnmatched: _reported,
     e.StopRecorded: _stopped,
+    e.ReplyReceived: _replied,
     e.Shifted: _moving,
     e.CaseNoted: _stopped,
 }
@@ -362,6 +378,30 @@ SENTENCES: dict[str, Two] = {
     "PreferenceChanged": (
         "收件人的选择有变更（{kind}），操作者 {by}。",
         "The recipient's choices were changed ({kind}) by {by}.",
+    ),
+    "ReplyReceived, passed_on": (
+        "收件人于 {at} 通过{by}回复{about}，转交办理方。",
+        "The recipient wrote back by {by} at {at}{about}; it goes to whoever handles the case.",
+    ),
+    "ReplyReceived, stopped": (
+        "收件人于 {at} 通过{by}回复退订词{about}：停发类别 {categories}{answer}。",
+        "The recipient wrote a word to stop by {by} at {at}{about}, which stops {categories}{answer}.",
+    ),
+    "ReplyReceived, kept": (
+        "收件人于 {at} 通过{by}回复退订词{about}：类别 {categories} 依法送达，不能退订{answer}。",
+        "The recipient wrote a word to stop by {by} at {at}{about}, but {categories} is sent by law and stays{answer}.",
+    ),
+    "ReplyReceived, started": (
+        "收件人于 {at} 通过{by}回复恢复词：恢复类别 {categories}{answer}。",
+        "The recipient wrote a word to start by {by} at {at}, and is sent {categories} again{answer}.",
+    ),
+    "ReplyReceived, nothing": (
+        "收件人于 {at} 通过{by}回复，没有找到可以停发或恢复的类别{answer}。",
+        "The recipient wrote a word by {by} at {at}, and nothing was found to stop or start{answer}.",
+    ),
+    "ReplyReceived, helped": (
+        "收件人于 {at} 通过{by}回复询问办法{answer}。",
+        "The recipient asked for help by {by} at {at}{answer}.",
     ),
     "WordingPublished": (
         "通知 {notice} 的新文案生效，发布者 {by}。",

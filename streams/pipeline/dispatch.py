@@ -27,13 +27,13 @@ from channels.base import (
 from channels.breaker import Breaker
 from channels.lanes import cost_of
 from channels.pacer import Pacer
-from streams.choosing import offer_of
 from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Status
 from streams.core.notices import URGENT
 from streams.journal.base import Entry, Group, Timer, Unit
 from streams.lane_owner import Claim, LaneLost
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.choosing import offer_of
 from streams.pipeline.deciding import REDECIDE, RELEASE
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import (

@@ -17,12 +17,12 @@ from msgspec.structs import replace
 
 from channels.base import LateAnswer, Receipt, Reply
 from preferences.changes import SwitchCategory
-from streams.choosing import choose
 from streams.core import events as e
 from streams.core.identity import named_stream
 from streams.core.lifecycle import CATEGORY, Status
 from streams.journal.base import Group, Lookup, Unit
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.choosing import choose
 from streams.pipeline.river import Attempt, River, entry, state_of
 from streams.topics import INBOUND, PARKED, Record
 
@@ -125,7 +125,7 @@ async def receive_replies(river: River, replies: Sequence[Reply]) -> None:
         return
     records = [
         Record(
-            river.index.provider_ref(reply.lane, reply.source),
+            river.index.writer(reply.source),
             river.hub_key.seal(_encode(reply), INBOUND.encode()),
         )
         for reply in replies

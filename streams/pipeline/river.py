@@ -84,6 +84,9 @@ class People(Protocol):
     def remove(self, ref: str, at_ms: int) -> Effect:
         """Forget the profile; the key stays, so that the history can still be read."""
 
+    async def find(self, kind: str, address: str) -> Sequence[str]:
+        """Who registered this contact point, by their own references, in their order."""
+
     def changed(self, seen: Mapping[str, Known | Keyed], found: set[str]) -> Effect:
         """Adds to ``found`` who is registered otherwise, or chose otherwise, than was ``seen``."""
 

@@ -46,6 +46,16 @@ def shifted(share: int, reason: Any) -> e.Shifted:
     )  # fmt: skip
 
 
+def replied(asked: Any = "", done: Any = "passed_on", **more: Any) -> e.ReplyReceived:
+    said: dict[str, Any] = {
+        "reply": bytes(range(16)), "recipient": "r-1", "lane": "sms-cmcc", "channel": "sms",
+        "written_ms": NOON, "sealed": b"sealed", "notice": "fire-safety-tip",
+        "answers": bytes(range(16, 32)), "event": bytes(range(32, 48)), "answered": bool(asked),
+        "correlation": "tip_no=1",
+    }  # fmt: skip
+    return e.ReplyReceived(asked=asked, done=done, **said | more)
+
+
 EVERY_EVENT: dict[str, JournalEvent] = {
     "Routed": routed(),
     "Held": held(opens=True),
@@ -112,6 +122,12 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "PreferenceChanged": e.PreferenceChanged(
         recipient="r-1", kind="SwitchOff", by="citizen", sealed=b"sealed"
     ),
+    "ReplyReceived, passed_on": replied(),
+    "ReplyReceived, stopped": replied("stop", "stopped", categories=("fire-safety",)),
+    "ReplyReceived, kept": replied("stop", "kept", categories=("traffic-violation",)),
+    "ReplyReceived, started": replied("start", "started", categories=("fire-safety", "survey")),
+    "ReplyReceived, nothing": replied("start", "nothing", notice="", answers=b"", event=b""),
+    "ReplyReceived, helped": replied("help", "helped", notice="", answers=b"", event=b""),
     "WordingPublished": e.WordingPublished(
         notice="licence-renewal-due", hash="5e1f", by="staff:li", files={"zh.sms.j2": "…"}
     ),
