@@ -40,7 +40,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     ``to`` is an E.164 number, a mail address, a device token or, for the inbox, the recipient's
     reference. ``unsubscribe`` is an https link, for mail of the categories that may be refused.
-    ``expiry_ms`` is when it is of no more use (0: the provider's own limit).
+    ``expiry_ms`` is when it is of no more use (0: the provider's own limit). ``cls`` is the class
+    of its notice, for who tells a device how urgent it is.
     """
 
     attempt: str
@@ -53,6 +54,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     segments: int = 1
     unsubscribe: str = ""
     expiry_ms: int = 0
+    cls: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):

@@ -26,6 +26,8 @@ PROTOCOLS: Protocols = {
     SMTP: None,
     "sms_twilio": None,
     "voice_twilio": None,
+    "push_web": None,
+    "push_apns": None,
     SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms"),
     **dict.fromkeys(CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms")),
 }

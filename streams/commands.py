@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from channels.base import LateAnswer, Receipt
@@ -26,7 +27,8 @@ from preferences.changes import (
     apply,
 )
 from preferences.fault import Fault
-from preferences.recipient import Preferences
+from preferences.recipient import Preferences, Profile
+from preferences.subscriptions import Subscription, with_subscription
 from streams.admission import Admission
 from streams.admission import Received as Received
 from streams.core import events as e
@@ -147,6 +149,35 @@ class Commands:
         if isinstance(choice, SwitchCategory) and not choice.on and choice.category in offer.kept:
             return Fault("category", f"one that may be refused; {choice.category} is sent by law")
         return apply(before, choice, offer, self._river.clock.now_ms())
+
+    async def change_subscription(self, ref: str, change: Subscription, by: str) -> Profile | Fault:
+        """Add a browser to somebody's own contact points, or take one or all away, and have what is
+        still open decided again by it. Nothing is journalled when nothing changes."""
+        while True:
+            known = (await self._river.people.load([ref])).get(ref)
+            if known is None or known.recipient is None:
+                return Fault("ref", "a registered recipient")
+            stream = named_stream("preferences", known.ref)
+            version = await self._next(stream)
+            # read after the version: whoever changes them meanwhile takes it
+            known = (await self._river.people.load([ref])).get(ref)
+            if known is None or known.recipient is None:
+                continue
+            before, chosen = known.recipient.profile, known.recipient.preferences
+            after = with_subscription(before, change)
+            if after is before:
+                return after
+            changed = e.PreferenceChanged(
+                recipient=known.ref,
+                kind=_tag(change),
+                by=by,
+                sealed=known.key.seal(_encode(change), stream),
+            )
+            counted = replace(chosen, version=chosen.version + 1)
+            save = partial(_subscribe, self._river, known.ref, change, counted)
+            with suppress(_Erased):
+                if await self._append(stream, version, changed, effects=(save,), again=known.ref):
+                    return after
 
     async def record_consent(
         self, ref: str, category: str, given: bool, proof: str, by: str
@@ -355,6 +386,14 @@ def _save(river: River, ref: str, after: Preferences, connection: Connection) ->
         raise _Erased
 
 
+def _subscribe(
+    river: River, ref: str, change: Subscription, counted: Preferences, connection: Connection
+) -> None:
+    """As :func:`_save`."""
+    if not preference_store.save_subscription(connection, river.vault, ref, change, counted):
+        raise _Erased
+
+
 def _idle(story: LaneStory, said: e.LaneSteered) -> Fault | None:
     """What would change nothing is no news."""
     match said.action:
@@ -372,5 +411,5 @@ class _Erased(Exception):  # noqa: N818 - named for what happened
     """The recipient was erased while they chose: nothing was written."""
 
 
-def _tag(choice: Choice) -> str:
+def _tag(choice: Choice | Subscription) -> str:
     return str(type(choice).__struct_config__.tag)

@@ -23,7 +23,19 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from streams.patience import away
-from web import api, catalog, citizen, health, now, quarantine, staff, stories, twilio
+from web import (
+    api,
+    catalog,
+    citizen,
+    health,
+    inbox_events,
+    now,
+    push,
+    quarantine,
+    staff,
+    stories,
+    twilio,
+)
 from web.site import STATIC, YEAR_S, HubContext, Site
 
 log = logging.getLogger("fenghuo.web")
@@ -83,6 +95,11 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     citizen.set_quiet,
     citizen.set_language,
     citizen.set_consent,
+    inbox_events.inbox_events,
+    push.push_worker,
+    push.subscribe,
+    push.unsubscribe,
+    push.pushed,
     twilio.twilio_text,
     twilio.twilio_call,
     twilio.twilio_key,

@@ -19,6 +19,8 @@ from litestar.template.base import csrf_token
 from markupsafe import Markup
 
 from channels.inbox import InboxStore
+from channels.push_account import WebPush
+from channels.push_tokens import public_key
 from channels.twilio_account import Account
 from preferences.links import Signer
 from streams.clock import Clock
@@ -27,6 +29,7 @@ from streams.journal.base import Store
 from streams.pipeline.river import River
 from streams.pipeline.sweep import Swept
 from streams.reading import Reading
+from web.inbox_streams import InboxStreams
 from web.keys import Pace
 from web.words import HTML_LANGUAGE, LANGUAGES, Language, Speech, read_words, speeches
 
@@ -56,6 +59,9 @@ class HubSettings(Protocol):
 
     def twilio(self) -> Account | None:
         """Whose callbacks are taken; None takes none."""
+
+    def web_push(self) -> WebPush | None:
+        """Who sends to browsers; None where nobody does."""
 
 
 class HubContext(Protocol):
@@ -107,6 +113,9 @@ class Site:
         self.link_key = settings.key("link_key")
         self.signer = Signer({0: self.link_key}, current=0)
         self.twilio = settings.twilio()
+        self.push = settings.web_push()
+        self.push_key = public_key(self.push.key) if self.push else ""
+        self.inbox_streams = InboxStreams(hub.clock, hub.inbox, self.reading)
         self.zone = ZoneInfo(settings.timezone)
         self.secure = settings.public_url.startswith("https://")
         # behind a proxy the hub listens on loopback and is reached from everywhere

@@ -256,6 +256,7 @@ async def _intend(
             sender=sender or content.sender,
             segments=record.segments,
             expiry_ms=record.expiry_ms,
+            cls=record.cls,
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
