@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from random import Random
 
 from channels.base import Channel
@@ -204,6 +205,12 @@ def carriers_of(
         from channels.push_web import PushWeb  # only then, as above
 
         carriers["push_web"] = PushWeb(clock, sender, proofs(settings, clock))
+    if apple := settings.apns():
+        if find_spec("h2") is None:
+            raise SettingsError("apns_key is set, and this Python has no HTTP/2: the extra apns")
+        from channels.push_apns import PushApns  # only then, as above
+
+        carriers["push_apns"] = PushApns(clock, apple)
     return carriers
 
 
