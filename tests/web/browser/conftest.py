@@ -1,6 +1,7 @@
 """A hub that is served over a real socket, and the system's Chromium to look at it."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -24,6 +25,11 @@ QUIET = [  # a browser that calls nobody
 ]
 
 
+CONTACT = "mailto:push@authority.example"
+PUSH_SERVICE = "http://127.0.0.1:9"
+"""Where nobody is: this Chromium has no push service, and pages are what is looked at."""
+
+
 class Served:
     """The hub runs in a thread with a loop of its own; ``do`` runs something there."""
 
@@ -31,6 +37,11 @@ class Served:
         self.world = there
         self.address = address
         self._loop = loop
+        self._numbers = itertools.count(1_000)
+
+    def number(self) -> int:
+        """One that no other event has."""
+        return next(self._numbers)
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
@@ -38,7 +49,7 @@ class Served:
 
 def serve(folder: Path, ready: Callable[[Served], None], end: threading.Event) -> None:
     async def run() -> None:
-        async with world(folder) as there:
+        async with world(folder, push_contact=CONTACT, push_hosts=(PUSH_SERVICE,)) as there:
             config = uvicorn.Config(there.app, port=0, log_level="error", lifespan="off")
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve())
