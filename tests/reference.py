@@ -343,8 +343,8 @@ def channels_speed() -> str:
     ]
     machine = found["machine"]
     how = (
-        f"{found['messages']:,} messages (a fifth of them to node-smpp), on {machine['cores']}"
-        f" cores with Python {machine['python']}."
+        f"{found['messages']:,} messages (a fifth of them to node-smpp, a twentieth as pushes),"
+        f" on {machine['cores']} cores with Python {machine['python']}."
     )
     return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
 
