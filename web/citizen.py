@@ -141,7 +141,7 @@ async def _page(request: Req, site: Site, who: Reader, fault: Fault | None = Non
 
 def _pushes(site: Site, profile: Profile | None) -> Pushes | None:
     """What the page says of pushes; None where there are none to be had."""
-    if site.push is None or profile is None:
+    if not site.pushes or profile is None:
         return None
     endpoints = [
         contact.address.partition("#")[0]

@@ -52,11 +52,18 @@ class InboxStreams:
         self._reading = reading
         self._pages: list[_Page] = []
         self._looking: asyncio.Task[None] | None = None
+        self._ended = False
 
     def has_room(self, ref: str) -> bool:
         """Whether one more page of theirs can be told."""
         own = sum(page.ref == ref for page in self._pages)
-        return own < OWN_MAX and len(self._pages) < STREAMS_MAX
+        return own < OWN_MAX and len(self._pages) < STREAMS_MAX and not self._ended
+
+    def end(self) -> None:
+        """The process ends: all streams do, and no new one begins. Browsers come again."""
+        self._ended = True
+        for page in self._pages:
+            page.bell.set()
 
     async def follow(self, ref: str, after: int) -> AsyncIterator[InboxChange | None]:
         """What changes in their inbox after a position, in order, for as long as one stream lasts;
@@ -68,7 +75,7 @@ class InboxStreams:
         self._enter(page)
         ends_ms = clock.now_ms() + STREAM_MS
         try:
-            while clock.now_ms() < ends_ms:
+            while clock.now_ms() < ends_ms and not self._ended:
                 page.bell.clear()
                 for change in await asyncio.to_thread(self._reading.inbox_changes, ref, after):
                     after = change.pos

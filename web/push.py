@@ -50,7 +50,7 @@ async def push_worker() -> Response[bytes]:
 async def subscribe(request: Req, site: Here, token: FromPath[str]) -> Response[Any]:
     """Pushes go to this browser from now on."""
     who = await citizen.reader_of(site, token)
-    if site.push is None:
+    if site.push is None or not site.pushes:
         raise NotFoundException("no pushes here")
     form = await request.form()
     endpoint, p256dh, auth = (str(form.get(name, "")) for name in ("endpoint", "p256dh", "auth"))

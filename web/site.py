@@ -124,6 +124,13 @@ class Site:
         self._pages = _environment()
         self._pages.globals["asset"] = _assets()
 
+    @property
+    def pushes(self) -> bool:
+        """Whether browsers can be pushed to: somebody is named as the sender, and a lane goes
+        there."""
+        lanes = self.hub.river.documents.lanes
+        return self.push is not None and any(lane.via == "push_web" for lane in lanes)
+
     def now_ms(self) -> int:
         return self.hub.clock.now_ms()
 

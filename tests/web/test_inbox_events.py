@@ -10,6 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
+from hub.serving import Server
 from streams.core import events as e
 from streams.core.codec import decode
 from tests.web.test_citizen import NO_PHONE, in_the_inbox
@@ -26,16 +27,19 @@ class Told(NamedTuple):
 
 
 @pytest.fixture
-async def address(there: World) -> AsyncIterator[str]:
-    """Where the hub really listens: a client in the same process would wait for a stream's end."""
-    config = uvicorn.Config(there.app, port=0, log_level="error", lifespan="off")
-    config.timeout_graceful_shutdown = 1
-    server = uvicorn.Server(config)
+async def server(there: World) -> AsyncIterator[Server]:
+    """The hub really listens: a client in the same process would wait for a stream's end."""
+    server = Server(uvicorn.Config(there.app, port=0, log_level="error", lifespan="off"))
     serving = asyncio.create_task(server.serve())
     await there.until(lambda: server.started)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    yield server
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
 
 
 class Stream:
@@ -191,6 +195,18 @@ class TestLimits:
             await there.until(lambda: not there.app.state.site.inbox_streams.has_room("P2"))
             async with opened(f"{address}/me/{there.link('P2')}/events") as events:
                 assert events.answer.status_code == 429
+
+    async def test_none_holds_up_the_end_of_the_process(
+        self, there: World, server: Server, address: str
+    ) -> None:
+        await in_the_inbox(there)
+        async with opened(f"{address}/me/{there.link('P1')}/events") as events:
+            streams = there.app.state.site.inbox_streams
+            await there.until(lambda: streams._pages)
+            server.should_exit = True
+            async with asyncio.timeout(2):
+                assert await events.told(1) == []
+            assert not streams.has_room("P1")
 
     async def test_a_stream_says_that_it_lives_and_ends_in_time(
         self, there: World, monkeypatch: pytest.MonkeyPatch

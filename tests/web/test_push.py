@@ -142,6 +142,13 @@ class TestSubscribing:
         assert "已开启的浏览器：1 个" in page
         assert pushing.service.url not in page, "the page itself tells no endpoint"
 
+    async def test_staff_see_whose_service_it_is_and_no_more(self, pushing: PushWorld) -> None:
+        await pushing.register()
+        await pushing.subscribed("ok-1")
+        page = (await pushing.there.client.get("/recipients/P1")).text
+        assert "127.0.0.1/…" in page
+        assert "ok-1" not in page
+
     async def test_twice_is_once(self, pushing: PushWorld) -> None:
         await pushing.register()
         await pushing.subscribed("ok-1")
@@ -297,6 +304,14 @@ class TestProof:
             answer = await pushing.there.client.post(address, data={"what": "opened"})
             assert answer.status_code == 404
         assert pushing.status() == "accepted"
+
+
+async def test_without_a_lane_for_browsers_nothing_is_offered(tmp_path: Path) -> None:
+    """It would be told to the sandbox, and the citizen would wait."""
+    async with world(tmp_path, push_contact=CONTACT) as there:
+        site = there.app.state.site
+        assert site.push is not None
+        assert not site.pushes
 
 
 async def test_the_worker_may_serve_the_citizens_pages(there: World) -> None:

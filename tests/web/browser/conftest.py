@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from channels.lanes import DEFAULT_LANES
 from tests.web.world import World, world
 
 CHROMIUM = "/usr/bin/chromium"
@@ -28,6 +29,16 @@ QUIET = [  # a browser that calls nobody
 CONTACT = "mailto:push@authority.example"
 PUSH_SERVICE = "http://127.0.0.1:9"
 """Where nobody is: this Chromium has no push service, and pages are what is looked at."""
+
+
+PUSH_LANE = """
+[[lane]]
+name = "push-web"
+channel = "push"
+provider = "push_web"
+carriers = ["web"]
+rate_per_s = 100
+"""
 
 
 class Served:
@@ -49,7 +60,10 @@ class Served:
 
 def serve(folder: Path, ready: Callable[[Served], None], end: threading.Event) -> None:
     async def run() -> None:
-        async with world(folder, push_contact=CONTACT, push_hosts=(PUSH_SERVICE,)) as there:
+        lanes = folder / "lanes.toml"
+        lanes.write_text(DEFAULT_LANES.read_text(encoding="utf-8") + PUSH_LANE, encoding="utf-8")
+        told = {"lanes": lanes, "push_contact": CONTACT, "push_hosts": (PUSH_SERVICE,)}
+        async with world(folder, **told) as there:
             config = uvicorn.Config(there.app, port=0, log_level="error", lifespan="off")
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve())
