@@ -139,6 +139,11 @@ class TestAtRest:
         assert self.profile(connection, vault).contacts[0] == own("a")
         save_profiles(connection, vault, [(WANG, 30)])
         assert self.profile(connection, vault).contacts[0] == own("a")
+        other = Profile("P2", "person", "王明", (ContactPoint("push", "a"),))
+        save_profiles(connection, vault, [(other, 30)])
+        found = load_many(connection, vault, ["P2"])["P2"].recipient
+        assert found is not None
+        assert found.profile.contacts[0].suppressed == "", "it works, whoever registers it"
 
     def test_a_registration_that_was_read_before_it_leaves_it(
         self, connection: Connection, vault: Vault

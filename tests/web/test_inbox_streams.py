@@ -69,6 +69,8 @@ async def test_who_does_not_stir_costs_nothing(clock: Scaled) -> None:
     assert await first(InboxStreams(clock, inbox, reading)) is None  # type: ignore[arg-type]
     assert reading.read == 1
     assert all(refs == {"P1"} for refs, _ in inbox.asked)
+    sinces = [since_ms for _, since_ms in inbox.asked]
+    assert sinces == sorted(set(sinces)), "each look goes on from the last"
 
 
 async def test_while_the_database_is_away_the_next_look_is_over_all_that_time(
