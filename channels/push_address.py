@@ -9,7 +9,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -69,7 +69,7 @@ def read_subscription(address: str) -> Subscription | None:
     return Subscription(endpoint, point, secret)
 
 
-def is_allowed(endpoint: str, hosts: Iterable[str]) -> bool:
+def is_allowed(endpoint: str, hosts: Collection[str]) -> bool:
     """Whether an endpoint, which strangers choose, is one of the push services we call.
 
     ``hosts`` are names, ``*.`` before one standing for all below it, reached by https at its own
@@ -82,16 +82,14 @@ def is_allowed(endpoint: str, hosts: Iterable[str]) -> bool:
         return False
     if "@" in parts.netloc:
         return False
-    for host in hosts:
-        if host.startswith("http"):
-            found = f"{parts.scheme}://{parts.netloc}" == host
-        elif host.startswith("*."):
-            found = name.endswith(host[1:])
-        else:
-            found = name == host
-        if found and (host.startswith("http") or (parts.scheme == "https" and port in (None, 443))):
-            return True
-    return False
+    if f"{parts.scheme}://{parts.netloc}" in hosts:
+        return True
+    usual = parts.scheme == "https" and port in (None, 443)
+    return usual and any(_covers(host, name) for host in hosts)
+
+
+def _covers(host: str, name: str) -> bool:
+    return name.endswith(host[1:]) if host.startswith("*.") else name == host
 
 
 def base64url(raw: bytes) -> str:

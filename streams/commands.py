@@ -52,7 +52,7 @@ from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.receive import receive
-from streams.pipeline.river import Effect, River, entry, state_of
+from streams.pipeline.river import Effect, Known, River, entry, state_of
 from streams.pipeline.stopping import redecide_open
 from templates.errors import CatalogRefused
 from templates.lint import Finding, lint
@@ -119,16 +119,9 @@ class Commands:
         """Apply one choice, and have what is still open decided again by it. A category that is
         sent by law cannot be switched off: the fault says so. Nothing is journalled when the choice
         changes nothing."""
-        while True:
-            known = (await self._river.people.load([ref])).get(ref)
-            if known is None or known.recipient is None:
-                return Fault("ref", "a registered recipient")
-            stream = named_stream("preferences", known.ref)
-            version = await self._next(stream)
-            # read after the version: whoever changes them meanwhile takes it
-            known = (await self._river.people.load([ref])).get(ref)
-            if known is None or known.recipient is None:
-                continue
+        while (standing := await self._standing(ref)) is not None:
+            known, stream, version = standing
+            assert known.recipient is not None
             before = known.recipient.preferences
             after = self._apply(before, choice)
             if isinstance(after, Fault) or after is before:
@@ -143,6 +136,20 @@ class Commands:
             with suppress(_Erased):
                 if await self._append(stream, version, changed, effects=(save,), again=known.ref):
                     return after
+        return Fault("ref", "a registered recipient")
+
+    async def _standing(self, ref: str) -> tuple[Known, bytes, int] | None:
+        """Somebody registered, the stream of what they chose, and its next version. They are read
+        after it: whoever changes them meanwhile takes it."""
+        known = (await self._river.people.load([ref])).get(ref)
+        if known is None or known.recipient is None:
+            return None
+        stream = named_stream("preferences", known.ref)
+        version = await self._next(stream)
+        known = (await self._river.people.load([ref])).get(ref)
+        if known is None or known.recipient is None:
+            return None
+        return known, stream, version
 
     def _apply(self, before: Preferences, choice: Choice) -> Preferences | Fault:
         offer = self.offer()
@@ -153,16 +160,9 @@ class Commands:
     async def change_subscription(self, ref: str, change: Subscription, by: str) -> Profile | Fault:
         """Add a browser to somebody's own contact points, or take one or all away, and have what is
         still open decided again by it. Nothing is journalled when nothing changes."""
-        while True:
-            known = (await self._river.people.load([ref])).get(ref)
-            if known is None or known.recipient is None:
-                return Fault("ref", "a registered recipient")
-            stream = named_stream("preferences", known.ref)
-            version = await self._next(stream)
-            # read after the version: whoever changes them meanwhile takes it
-            known = (await self._river.people.load([ref])).get(ref)
-            if known is None or known.recipient is None:
-                continue
+        while (standing := await self._standing(ref)) is not None:
+            known, stream, version = standing
+            assert known.recipient is not None
             before, chosen = known.recipient.profile, known.recipient.preferences
             after = with_subscription(before, change)
             if after is before:
@@ -178,6 +178,7 @@ class Commands:
             with suppress(_Erased):
                 if await self._append(stream, version, changed, effects=(save,), again=known.ref):
                     return after
+        return Fault("ref", "a registered recipient")
 
     async def record_consent(
         self, ref: str, category: str, given: bool, proof: str, by: str
