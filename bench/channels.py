@@ -21,7 +21,7 @@ from random import Random
 
 import uvloop
 
-from bench import channels_email, channels_http
+from bench import channels_email, channels_http, channels_push
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
@@ -32,6 +32,7 @@ from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
 from hub.bootstrap import settle
 from hub.clock import Real
+from hub.settings import Settings
 from templates.segments import split
 from tests.peers import node_smpp
 from tests.peers.node_smpp import NodeGateway
@@ -163,6 +164,9 @@ def main() -> None:
     found |= uvloop.run(channels_http.measured(TEXT, MESSAGES // 50))
     if channels_email.lacks() is None:
         found |= uvloop.run(channels_email.run())
+    with fast_peer("bench.push_peer") as port, tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        found["web push"] = uvloop.run(channels_push.sent(port, MESSAGES // 20, settings))
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")

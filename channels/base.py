@@ -45,7 +45,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     ``to`` is an E.164 number, a mail address, a device token or, for the inbox, the recipient's
     reference. ``unsubscribe`` is an https link, for mail of the categories that may be refused.
-    ``expiry_ms`` is when it is of no more use (0: the provider's own limit).
+    ``expiry_ms`` is when it is of no more use (0: the provider's own limit). ``cls`` is the class
+    of its notice, for who tells a device how urgent it is.
     """
 
     attempt: str
@@ -58,6 +59,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     segments: int = 1
     unsubscribe: str = ""
     expiry_ms: int = 0
+    cls: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):

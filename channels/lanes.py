@@ -45,7 +45,8 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_s: int
     """Calls a second by contract, over all workers; each segment of a text is a call."""
     carriers: tuple[str, ...] = (ANY,)
-    """The networks it serves; ``*``: all, after the lanes that name the network."""
+    """The networks it serves; ``*``: all, after the lanes that name the network. For pushes ``web``
+    and ``apns``: browsers, Apple's devices."""
     weight: int = 1
     """How much of the work it takes, in proportion to others that name the same carrier."""
     segments_max: int = 0
@@ -123,6 +124,8 @@ class Lanes:
             own = [lane for lane in here if self._is_own(lane, carrier)]
             rest = [lane for lane in here if ANY in lane.carriers or carrier == PORTED]
             rest = [lane for lane in rest if lane not in own]
+            if channel == "push" and own:  # what one push service gave out, no other can use
+                rest = []
             found = self._serving[key] = (*own, *rest)
         return found
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from channels.carriers import CARRIERS, INTL
 from channels.lanes import ANY, ChannelName, Lane, Lanes
+from channels.push_address import APNS, SERVICES, WEB
 
 RATE_MAX = 100_000
 """Calls a second. No carrier's contract comes near it; a typing error does."""
@@ -31,7 +32,10 @@ URGENT_MIN, URGENT_MAX = 1, 90
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 """It is part of a topic's name, where dots divide."""
 
-KNOWN_CARRIERS = frozenset((*CARRIERS, INTL, ANY))
+ONE_SERVICE = {"push_web": WEB, "push_apns": APNS}
+"""Lanes that can use the addresses of one push service only."""
+
+KNOWN_CARRIERS = frozenset((*CARRIERS, INTL, *SERVICES, ANY))
 
 
 class LanesError(ValueError):
@@ -139,6 +143,9 @@ def _fault(lane: Lane) -> str:
             return f"{field} must be {least} to {most}"
     if not lane.provider:
         return "provider must name who carries"
+    service = ONE_SERVICE.get(lane.via)
+    if service and (lane.channel, lane.carriers) != ("push", (service,)):
+        return f'{lane.via} carries channel push and carriers ["{service}"], nothing else'
     if not lane.carriers:
         return "carriers must name at least one network, or *"
     for carrier in lane.carriers:

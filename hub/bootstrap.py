@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from random import Random
 
 from channels.base import Channel
@@ -30,6 +31,7 @@ from hub.mail import open_mail, unsubscribing_of, wrong_of
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError, secret_of, secrets_of
 from preferences import store as preference_store
+from preferences.links import Pushed, Signer, pushed_token
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
 from streams.clock import Clock
@@ -58,6 +60,11 @@ YOUNG = 20_000
 SWITCH_S = 0.0005
 """A commit asks for the interpreter a handful of times; at Python's own 5 ms each it would wait
 longer than the disk takes."""
+
+
+PROOF_MS = 60 * 86_400_000
+"""How long a browser may say that a push was opened: a push service keeps one for four weeks, and a
+notification stays on the screen until somebody touches it."""
 
 
 @dataclass
@@ -196,6 +203,16 @@ def carriers_of(
         for channel in (SmsTwilio, VoiceTwilio):
             made: Channel = channel(clock, account, allowed)
             carriers[made.name] = made
+    if sender := settings.web_push():
+        from channels.push_web import PushWeb  # only then, as above
+
+        carriers["push_web"] = PushWeb(clock, sender, proofs(settings, clock))
+    if apple := settings.apns():
+        if find_spec("h2") is None:
+            raise SettingsError("apns_key is set, and this Python has no HTTP/2: the extra apns")
+        from channels.push_apns import PushApns  # only then, as above
+
+        carriers["push_apns"] = PushApns(clock, apple)
     return carriers
 
 
@@ -208,6 +225,18 @@ def notes_of(lanes_file: LanesFile, lanes: Lanes, channels: Mapping[str, Channel
         if refused is not None:
             notes.append(f"lane {lane.name} is not bound: {refused.reason}")
     return [*notes, *wrong_of(channels)]
+
+
+def proofs(settings: Settings, clock: Clock) -> Callable[[str, str], str]:
+    """Where a browser says, by lane and attempt, what became of a push: below wherever it was
+    subscribed."""
+    signer = Signer({0: settings.key("link_key")}, current=0)
+
+    def proof(lane: str, attempt: str) -> str:
+        expires_ms = clock.now_ms() + PROOF_MS
+        return f"/pushed/{pushed_token(signer, Pushed(lane, attempt), expires_ms)}"
+
+    return proof
 
 
 def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:

@@ -33,6 +33,8 @@ PROTOCOLS: Protocols = {
     SMTP: None,
     "sms_twilio": None,
     "voice_twilio": None,
+    "push_web": None,
+    "push_apns": None,
     SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms", smpp_account.sender_fault),
     **dict.fromkeys(
         CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms", cmpp_account.sender_fault)

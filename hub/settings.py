@@ -24,6 +24,7 @@ from msgspec import Meta
 from channels.email_returns import fault_of as return_fault
 from channels.http_account import Http
 from channels.mailbox_place import LOOPBACK, read_place
+from channels.push_account import APNS_URL, HOSTS, Apns, WebPush
 from channels.twilio_account import API, Account
 
 PREFIX = "HUB_"
@@ -230,6 +231,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Where Twilio is; another address is a sandbox's."),
     ] = API
 
+    push_contact: Annotated[
+        str,
+        Meta(description="Whom browsers' push services ask (`mailto:` or `https:`); empty: none."),
+    ] = ""
+    push_key: Annotated[
+        Secret | None,
+        Meta(description="Key that subscriptions are bound to: 32 bytes in base64; made once."),
+    ] = None
+    push_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Push services that are called; `*.` before a name: all below it."),
+    ] = HOSTS
+
+    apns_key: Annotated[
+        Secret | None,
+        Meta(description="Key (`.p8`, PEM) for pushes to Apple's devices; none: there are none."),
+    ] = None
+    apns_key_id: Annotated[
+        str,
+        Meta(description="Its id, ten characters."),
+    ] = ""
+    apns_team: Annotated[
+        str,
+        Meta(description="Team that the key is of, ten characters."),
+    ] = ""
+    apns_topic: Annotated[
+        str,
+        Meta(description="Bundle identifier of the app."),
+    ] = ""
+    apns_url: Annotated[
+        str,
+        Meta(description="Where Apple is; another address is its sandbox's."),
+    ] = APNS_URL
+
     sandbox_host: Annotated[
         str,
         Meta(description="Address that the sandbox carrier listens on."),
@@ -268,6 +303,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self._check_smtp()
         if self.mail_return or self.mail_inbox:
             self._check_mail()
+        self._check_push()
 
     def _check_smtp(self) -> None:
         if self.smtp_user and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
@@ -298,6 +334,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("twilio_from must be a number with its + or a service's MG…")
         if self.env == "production" and not self.twilio_url.startswith("https://"):
             raise SettingsError("twilio_url must begin with https:// in production")
+
+    def _check_push(self) -> None:
+        if self.push_key:
+            _key_bytes("push_key", self.push_key.reveal())
+        elif self.push_contact and (self.database or self.env == "production"):
+            raise SettingsError(
+                "push_key must be set where push_contact is: all processes share it"
+            )
+        if self.push_contact and not self.push_contact.startswith(("mailto:", "https://")):
+            raise SettingsError("push_contact must begin with mailto: or https://")
+        if self.env == "production" and any(x.startswith("http:") for x in self.push_hosts):
+            raise SettingsError("push_hosts must be reached by https in production")
+        if self.apns_key and not (self.apns_key_id and self.apns_team and self.apns_topic):
+            raise SettingsError("apns_key_id, apns_team, apns_topic must be set where apns_key is")
+        if self.env == "production" and not self.apns_url.startswith("https://"):
+            raise SettingsError("apns_url must begin with https:// in production")
 
     def _check_failpoint(self) -> None:
         from hub.failpoints import FailPoint  # only then: it knows parts of the river
@@ -342,6 +394,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def lane_secrets(self, http: Http) -> Mapping[str, str]:
         """What the pages' doors check a declared provider's callbacks with."""
         return secrets_of(http)
+
+    def web_push(self) -> WebPush | None:
+        """Who we are to the push services of browsers; None where nobody is named."""
+        if not self.push_contact:
+            return None
+        secret = self.push_key or _made_once(self.data_dir / "keys" / "push_key")
+        return WebPush(self.push_contact, _key_bytes("push_key", secret.reveal()), self.push_hosts)
+
+    def apns(self) -> Apns | None:
+        """Who we are to Apple; None where there is no key."""
+        if self.apns_key is None:
+            return None
+        return Apns(
+            self.apns_key.reveal(), self.apns_key_id, self.apns_team, self.apns_topic, self.apns_url
+        )
 
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""

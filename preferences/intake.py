@@ -22,6 +22,7 @@ from preferences.recipient import (
     RecipientKind,
 )
 from preferences.rules import CHINA
+from preferences.subscriptions import own_contacts, with_own
 
 REF_MAX = 64
 
@@ -95,8 +96,9 @@ def profile_from(
 ) -> Profile | tuple[Fault, ...]:
     """The profile that a registration describes, or everything that is wrong with it.
 
-    What was learned of a contact point is kept from the profile ``before``: upstream does not know
-    it. Everybody has an inbox, whose address is the reference.
+    What was learned of a contact point is kept from the profile ``before``, and so are those that
+    their owner added: upstream does not know it. Everybody has an inbox, whose address is the
+    reference.
     """
     contacts, faults = _contacts(data, read_phone, before)
     faults = [*_identity_faults(data), *faults, *_relation_faults(data), *_detail_faults(data)]
@@ -106,7 +108,10 @@ def profile_from(
         ref=data.ref,
         kind=data.kind,
         name=data.name.strip(),
-        contacts=(*contacts, ContactPoint("inbox", data.ref)),
+        contacts=with_own(
+            (*contacts, ContactPoint("inbox", data.ref)),
+            own_contacts(before.contacts) if before else (),
+        ),
         persons=tuple(ContactPerson(person.role, person.ref) for person in data.persons),
         aliases=tuple(dict.fromkeys(data.aliases)),
         region=data.region,
@@ -129,7 +134,7 @@ def with_contacts(
     stay = [contact for contact in profile.contacts if given.get(contact.kind) is None]
     rank = {"phone": 0, "email": 1, "push": 2, "wechat": 3, "inbox": 4}
     merged = sorted([*contacts, *stay], key=lambda contact: rank[contact.kind])
-    return replace(profile, contacts=tuple(merged))
+    return replace(profile, contacts=with_own(tuple(merged), own_contacts(profile.contacts)))
 
 
 def _contacts(

@@ -15,7 +15,8 @@ from channels.inbox import InboxStore
 from channels.lanes_file import WEIGHT_MAX
 from preferences.changes import Choice, GiveConsent, Offer, WithdrawConsent
 from preferences.fault import Fault
-from preferences.recipient import Preferences
+from preferences.recipient import Preferences, Profile
+from preferences.subscriptions import Subscription
 from streams.admission import Admission
 from streams.admission import Received as Received
 from streams.core import events as e
@@ -37,7 +38,7 @@ from streams.journal.base import Group, Lookup, Unit
 from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
-from streams.pipeline.choosing import choose, offer_of
+from streams.pipeline.choosing import choose, offer_of, subscribe
 from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.replies import UNKNOWN, is_known
 from streams.pipeline.river import River, entry, state_of
@@ -87,6 +88,12 @@ class Commands:
     async def change_preferences(self, ref: str, choice: Choice, by: str) -> Preferences | Fault:
         """As :func:`streams.pipeline.choosing.choose`."""
         answer = await choose(self._river, ref, choice, by)
+        self._ring()
+        return answer
+
+    async def change_subscription(self, ref: str, change: Subscription, by: str) -> Profile | Fault:
+        """As :func:`streams.pipeline.choosing.subscribe`."""
+        answer = await subscribe(self._river, ref, change, by)
         self._ring()
         return answer
 

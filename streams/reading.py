@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy import BigInteger, ColumnElement, RowMapping, cast, func, select
 
+from channels.inbox import LIST_MAX
 from preferences import store as preference_store
 from preferences.vault import SubjectKey, Vault
 from streams import policies, recount, stories, sweeps
@@ -33,6 +34,7 @@ from streams.views import (
     Cost,
     Delivery,
     EventStatus,
+    InboxChange,
     Leg,
     Minute,
     QuarantinedItem,
@@ -213,6 +215,15 @@ class Reading:
         legs = (stories.leg(s, stories.folded(stories.steps(rows.get(s, [])))) for s in page)
         return [leg for leg in legs if leg is not None]
 
+    def inbox_changes(self, ref: str, after: int) -> list[InboxChange]:
+        """What changed in somebody's inbox after a position of the journal, in order, among their
+        newest messages: as many as an inbox shows."""
+        key = (self._index.recipient(ref), b"")
+        streams = sorted(self._store.lookup([key]).get(key, []), reverse=True)[:LIST_MAX]
+        rows = [row for one in self._store.read(streams).values() for row in one]
+        found = [_inbox_change(row) for row in rows if row.pos > after]
+        return sorted((one for one in found if one), key=lambda one: one.pos)
+
     def case(
         self, correlation: str, unseal: bool = False, *, words: bool = False
     ) -> CaseTimeline | None:
@@ -361,6 +372,17 @@ def _change(row: Row, move: Move) -> Change:
         reason=reason,
         **place._asdict(),
     )
+
+
+def _inbox_change(row: Row) -> InboxChange | None:
+    """What a row changes in an inbox; None for nothing."""
+    match codec.decode(row.type, row.data):
+        case e.Delivered(moved=e.Moved(channel="inbox")):
+            return InboxChange(row.pos, row.stream.hex(), "arrived")
+        case e.Read():
+            return InboxChange(row.pos, row.stream.hex(), "read")
+        case _:
+            return None
 
 
 def _item(row: RowMapping) -> QuarantinedItem:

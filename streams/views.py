@@ -5,6 +5,7 @@ legs: one, except where a class goes out on several channels at once.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -136,6 +137,14 @@ class Leg(msgspec.Struct, frozen=True):
     opened_ms: int
     at_ms: int
     too_late: bool
+
+
+class InboxChange(msgspec.Struct, frozen=True):
+    """A message arrived in an inbox, or was read there; ``pos`` is that of its journal row."""
+
+    pos: int
+    stream: str
+    what: Literal["arrived", "read"]
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ from markupsafe import Markup
 from channels.http_account import Http
 from channels.inbox import InboxStore
 from channels.lanes import Lanes
+from channels.push_account import WebPush
+from channels.push_tokens import public_key
 from channels.twilio_account import Account
 from channels.wechat_account import Door, Wechat, door_of
 from preferences.links import Signer
@@ -30,6 +32,7 @@ from streams.commands import Commands
 from streams.journal.base import Store
 from streams.pipeline.river import River
 from streams.reading import Reading
+from web.inbox_streams import InboxStreams
 from web.keys import Pace
 from web.words import HTML_LANGUAGE, LANGUAGES, Language, Speech, read_words, speeches
 
@@ -65,6 +68,9 @@ class HubSettings(Protocol):
 
     def lane_secrets(self, http: Http) -> Mapping[str, str]:
         """Those of a declared provider, by the names that its lane gives them."""
+
+    def web_push(self) -> WebPush | None:
+        """Who sends to browsers; None where nobody does."""
 
 
 class HubContext(Protocol):
@@ -122,6 +128,9 @@ class Site:
         self.signer = Signer({0: self.link_key}, current=0)
         self.twilio = settings.twilio()
         self.wechat = _doors(river.documents.lanes)
+        self.push = settings.web_push()
+        self.push_key = public_key(self.push.key) if self.push else ""
+        self.inbox_streams = InboxStreams(hub.clock, hub.inbox, self.reading)
         self.zone = ZoneInfo(settings.timezone)
         self.secure = settings.public_url.startswith("https://")
         # behind a proxy the hub listens on loopback and is reached from everywhere
@@ -129,6 +138,13 @@ class Site:
         self._speech: Callable[[Language], Speech] = speeches(read_words())
         self._pages = _environment()
         self._pages.globals["asset"] = _assets()
+
+    @property
+    def pushes(self) -> bool:
+        """Whether browsers can be pushed to: somebody is named as the sender, and a lane goes
+        there."""
+        lanes = self.hub.river.documents.lanes
+        return self.push is not None and any(lane.via == "push_web" for lane in lanes)
 
     def now_ms(self) -> int:
         return self.hub.clock.now_ms()

@@ -2,13 +2,14 @@
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from channels.push_address import WEB, service_of
 from preferences import store
 from preferences.links import Link, new_reference, save_links
 from preferences.recipient import Preferences, Profile
@@ -141,6 +142,8 @@ def mask_name(name: str) -> str:
 
 
 def mask_address(address: str) -> str:
-    """A number or mail address as far as its owner recognises it."""
+    """A number or mail address as far as its owner recognises it; of a browser its service."""
+    if service_of(address) == WEB:
+        return f"{urlsplit(address).hostname}/…"
     user, at, host = address.partition("@")
     return user[:1] + "***@" + host if at else mask(address)

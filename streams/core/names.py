@@ -33,6 +33,8 @@ CARRIERS: dict[str, Two] = {
     "ctcc": ("中国电信", "China Telecom"),
     "cbn": ("中国广电", "China Broadnet"),
     "intl": ("境外号码", "abroad"),
+    "web": ("浏览器", "browser"),
+    "apns": ("苹果设备", "Apple devices"),
     "ported": ("已携号转网", "ported to another network"),
 }
 

@@ -8,17 +8,19 @@ from contextlib import suppress
 from functools import partial
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from preferences import store
 from preferences.changes import Choice, Offer, SwitchCategory, apply
 from preferences.fault import Fault
-from preferences.recipient import Preferences
+from preferences.recipient import Preferences, Profile, Recipient
+from preferences.subscriptions import Subscription, with_subscription
 from preferences.vault import SubjectKey
 from streams.core import events as e
 from streams.core.identity import named_stream
 from streams.journal.base import Group, Reader, Unit
-from streams.pipeline.river import Documents, Effect, River, entry
+from streams.pipeline.river import Documents, Effect, Known, River, entry
 from streams.pipeline.stopping import redecide_open
 from templates.notice import LANGUAGES
 
@@ -29,26 +31,53 @@ async def choose(river: River, ref: str, choice: Choice, by: str) -> Preferences
     """Apply one choice, and have what is still open decided again by it. A category that is sent
     by law cannot be switched off: the fault says so. Nothing is journalled when the choice changes
     nothing."""
-    while True:
-        known = (await river.people.load([ref])).get(ref)
-        if known is None or known.recipient is None:
-            return Fault("ref", "a registered recipient")
-        stream = choices_stream(known.ref)
-        rows = (await river.journal.read([stream])).get(stream)
-        version = rows[-1].version + 1 if rows else 1
-        # read after the version: whoever changes them meanwhile takes it
-        known = (await river.people.load([ref])).get(ref)
-        if known is None or known.recipient is None:
-            continue
-        before, offer = known.recipient.preferences, offer_of(river.documents)
+    while (standing := await _standing(river, ref)) is not None:
+        known, who, version = standing
+        before, offer = who.preferences, offer_of(river.documents)
         after = after_choice(before, choice, offer, river.clock.now_ms())
         if isinstance(after, Fault) or after is before:
             return after
-        changed = entry(stream, version, chosen(known.ref, choice, by, known.key))
+        changed = entry(
+            choices_stream(known.ref), version, chosen(known.ref, choice, by, known.key)
+        )
+        unit = Unit((changed,), effects=(keeping(river, known.ref, after),))
         with suppress(Erased):
-            unit = Unit((changed,), effects=(keeping(river, known.ref, after),))
             if await _append(river, unit, known.ref):
                 return after
+    return Fault("ref", "a registered recipient")
+
+
+async def subscribe(river: River, ref: str, change: Subscription, by: str) -> Profile | Fault:
+    """Add a browser to somebody's own contact points, or take one or all away, and have what is
+    still open decided again by it. Nothing is journalled when nothing changes."""
+    while (standing := await _standing(river, ref)) is not None:
+        known, who, version = standing
+        after = with_subscription(who.profile, change)
+        if after is who.profile:
+            return after
+        changed = entry(
+            choices_stream(known.ref), version, chosen(known.ref, change, by, known.key)
+        )
+        counted = replace(who.preferences, version=who.preferences.version + 1)
+        save = partial(_subscribe, river, known.ref, change, counted)
+        with suppress(Erased):
+            if await _append(river, Unit((changed,), effects=(save,)), known.ref):
+                return after
+    return Fault("ref", "a registered recipient")
+
+
+async def _standing(river: River, ref: str) -> tuple[Known, Recipient, int] | None:
+    """Somebody registered, and the next version of what they chose. They are read after it:
+    whoever changes them meanwhile takes it."""
+    known = (await river.people.load([ref])).get(ref)
+    if known is None or known.recipient is None:
+        return None
+    stream = choices_stream(known.ref)
+    rows = (await river.journal.read([stream])).get(stream)
+    known = (await river.people.load([ref])).get(ref)
+    if known is None or known.recipient is None:
+        return None
+    return known, known.recipient, rows[-1].version + 1 if rows else 1
 
 
 async def _append(river: River, unit: Unit, ref: str) -> bool:
@@ -100,7 +129,9 @@ def after_choice(
     return apply(before, choice, offer, now_ms)
 
 
-def chosen(ref: str, choice: Choice, by: str, key: SubjectKey) -> e.PreferenceChanged:
+def chosen(
+    ref: str, choice: Choice | Subscription, by: str, key: SubjectKey
+) -> e.PreferenceChanged:
     """The row that records a choice."""
     sealed = key.seal(_encode(choice), choices_stream(ref))
     return e.PreferenceChanged(
@@ -116,4 +147,11 @@ def keeping(river: River, ref: str, after: Preferences) -> Effect:
 
 def _save(river: River, ref: str, after: Preferences, connection: Connection) -> None:
     if not store.save_preferences(connection, river.vault, ref, after):
+        raise Erased
+
+
+def _subscribe(
+    river: River, ref: str, change: Subscription, counted: Preferences, connection: Connection
+) -> None:
+    if not store.save_subscription(connection, river.vault, ref, change, counted):
         raise Erased

@@ -269,6 +269,7 @@ async def _intend(
             segments=record.segments,
             expiry_ms=record.expiry_ms,
             unsubscribe=links(record, known.ref),
+            cls=record.cls,
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
