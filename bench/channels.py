@@ -21,7 +21,7 @@ from random import Random
 
 import uvloop
 
-from bench import channels_http
+from bench import channels_email, channels_http, channels_push
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
@@ -32,6 +32,7 @@ from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
 from hub.bootstrap import settle
 from hub.clock import Real
+from hub.settings import Settings
 from templates.segments import split
 from tests.peers import node_smpp
 from tests.peers.node_smpp import NodeGateway
@@ -61,16 +62,15 @@ CMPP_CASES = {
 
 def smpp(port: int, window: int, digits: int) -> CarrierChannel:
     account = Smpp(
-        host="127.0.0.1", port=port, system_id="fenghuo", password_env="-", sender="12123",
-        window=window, answered_id="hex", reported_id="hex", extension_digits=digits,
+        host="127.0.0.1", port=port, system_id="fenghuo", password_env="-", window=window,
+        answered_id="hex", reported_id="hex", extension_digits=digits,
     )  # fmt: skip
     return SmppChannel(Real(), {LANE: account}, {LANE: "secret"}, split, Random(1))
 
 
 def cmpp(name: str, port: int, window: int) -> CarrierChannel:
     account = Cmpp(
-        host="127.0.0.1", port=port, source_addr="901783", password_env="-", sender="12123",
-        window=window,
+        host="127.0.0.1", port=port, source_addr="901783", password_env="-", window=window,
     )  # fmt: skip
     return CmppChannel(Real(), {LANE: account}, {LANE: SECRET}, split, Random(1), name)
 
@@ -81,7 +81,14 @@ async def sent(opened: Callable[[], CarrierChannel], text: str, messages: int) -
     before_ms = Real().now_ms() + HOUR_MS
     batches = [
         [
-            Message(f"{n:032x}:1", f"+86138{n:08d}", text, before_ms, expiry_ms=before_ms)
+            Message(
+                f"{n:032x}:1",
+                f"+86138{n:08d}",
+                text,
+                before_ms,
+                sender="12123",
+                expiry_ms=before_ms,
+            )
             for n in range(start, min(start + BATCH, messages))
         ]
         for start in range(0, messages, BATCH)
@@ -155,6 +162,11 @@ def main() -> None:
             opened = partial(smpp, port, 256, 0)
             found["smpp, one part, node-smpp"] = uvloop.run(sent(opened, TEXT, MESSAGES // 5))
     found |= uvloop.run(channels_http.measured(TEXT, MESSAGES // 50))
+    if channels_email.lacks() is None:
+        found |= uvloop.run(channels_email.run())
+    with fast_peer("bench.push_peer") as port, tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        found["web push"] = uvloop.run(channels_push.sent(port, MESSAGES // 20, settings))
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")

@@ -19,7 +19,12 @@ from typing import Literal, Protocol
 import msgspec
 
 Scope = Literal["recipient", "content", "sender", "account", "lane"]
-ReportStatus = Literal["delivered", "undelivered", "expired", "rejected", "read"]
+ReportStatus = Literal[
+    "delivered", "undelivered", "expired", "rejected", "read", "relayed", "delayed", "complaint"
+]
+"""The last three end nothing: a mail was passed on to a server that reports no more, or is still
+being tried; or its recipient complained to their provider."""
+
 Prospect = Literal["", "again", "never"]
 
 
@@ -40,7 +45,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     ``to`` is an E.164 number, a mail address, a device token or, for the inbox, the recipient's
     reference. ``unsubscribe`` is an https link, for mail of the categories that may be refused.
-    ``expiry_ms`` is when it is of no more use (0: the provider's own limit).
+    ``expiry_ms`` is when it is of no more use (0: the provider's own limit). ``cls`` is the class
+    of its notice, for who tells a device how urgent it is.
     """
 
     attempt: str
@@ -53,6 +59,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     segments: int = 1
     unsubscribe: str = ""
     expiry_ms: int = 0
+    cls: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):
@@ -125,7 +132,9 @@ class LateAnswer(msgspec.Struct, frozen=True, gc=False):
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What somebody wrote back: ``source`` is their number (E.164), ``to`` the one they wrote to.
 
-    ``attempt`` is the message they answered, where the number they wrote to tells.
+    ``attempt`` is the message they answered, where the number they wrote to tells. ``ref`` is the
+    provider's own id of what they wrote: what comes again has the same. A provider that gives none
+    leaves it to the words and the time.
     """
 
     lane: str
@@ -134,6 +143,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     text: str
     at_ms: int
     attempt: str = ""
+    ref: str = ""
 
 
 class Collected(msgspec.Struct, frozen=True, gc=False):

@@ -107,6 +107,13 @@ class Breaker:
         self.trips += 1
         self._seconds.clear()
 
+    def hold_open(self, now_ms: int) -> None:
+        """The carrier does not let us in: nothing is tried until that was last said a while ago."""
+        if self.state == "open":
+            self._until_ms = now_ms + OPEN_MS
+        else:
+            self.trip(now_ms, "account")
+
     def doubt(self, now_ms: int) -> None:
         """Begin with probes: whoever had the lane before had left it alone."""
         if self.state == "closed":

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome
+from channels.binding import Refused
 from channels.carrier_inbox import Inbox
 from channels.carrier_line import Line
 from channels.carrier_session import Dialect
@@ -121,6 +122,10 @@ class CarrierChannel:
 
     async def close(self) -> None:
         await asyncio.gather(*(line.close() for line in self._lines.values()))
+
+    def not_bound(self, lane: str) -> Refused | None:
+        """As :meth:`channels.binding.Binding.not_bound`."""
+        return self._lines[lane].not_bound
 
     def bound(self, lane: str) -> int:
         """How many binds of a lane are up."""

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from channels.base import Clock, LateAnswer, Message, NotSent, Outcome
+from channels.binding import Refused
 from channels.carrier_batch import Batch
-from channels.carrier_session import Brought, Dialect, Refused, Session, log
+from channels.carrier_session import Brought, Dialect, Session, log
 from channels.carrier_terms import Terms
 
 CONNECT_S = 10
@@ -76,8 +77,8 @@ class Line:
         """Of batches in which something is not answered yet."""
         self._tasks: list[asyncio.Task[None]] = []
         self._turnstile = asyncio.Lock()  # one bind is tried at a time
-        self._down = ""
-        """Why nobody is bound; empty while that is not known yet."""
+        self._down: Refused | None = None
+        """Why nobody is bound; None while that is not known yet."""
         self._refused_until_ms = 0
         self._told = ""
         self._closed = False
@@ -96,8 +97,10 @@ class Line:
     ) -> list[Outcome | None]:
         """Each message's outcome, as the contract of a channel has it; ``bodies`` are its parts,
         ready to be framed."""
-        if self._closed or (self._down and not self.sessions):
-            return [NotSent("closed" if self._closed else self._down)] * len(messages)
+        if self._closed:
+            return [NotSent("closed")] * len(messages)
+        if refused := self.not_bound:
+            return [NotSent(refused.reason)] * len(messages)
         until_ms = self._clock.now_ms() + close_ms
         batch = Batch(self.lane, messages, bodies, self._late, self._taken)
         self._bodies[batch] = bodies
@@ -114,6 +117,11 @@ class Line:
             self._withdraw(batch)
             outcomes = batch.close()
         return outcomes
+
+    @property
+    def not_bound(self) -> Refused | None:
+        """Why no bind is up; None while one is, or none was tried yet."""
+        return None if self.sessions else self._down
 
     async def close(self) -> None:
         self._closed = True
@@ -252,8 +260,9 @@ class Line:
                 raise
             if refused is None and not session.gone.is_set():
                 self.sessions.append(session)
-                self._down = ""
-                if len(self.sessions) == self._terms.binds:
+                self._down = None
+                if self._told and len(self.sessions) == self._terms.binds:
+                    log.warning("lane %s: all binds are up", self.lane)
                     self._told = ""
                 self.turn()
                 return session
@@ -269,7 +278,7 @@ class Line:
             log.error("%s: not bound: %s", name, refused.reason)
         self._told = refused.reason
         if not self.sessions:
-            self._down = refused.reason
+            self._down = refused
             self._flush(NotSent(refused.reason))
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -296,10 +305,10 @@ class Line:
         lost = session.time_out(now_ms - self._terms.answer_ms)
         if lost:
             log.warning("%s: %d submits were not answered in time", session.name, lost)
-        silent_ms = now_ms - session.heard_ms
-        if silent_ms >= self._terms.probe_ms * 3 // 2:
-            session.give_up("the carrier fell silent")
-        elif silent_ms >= self._terms.probe_ms:
+        if session.asked_ms:  # only who was asked is silent: this process may have stood still
+            if now_ms - session.asked_ms >= self._terms.probe_ms // 2:
+                session.give_up("the carrier fell silent")
+        elif now_ms - session.heard_ms >= self._terms.probe_ms:
             session.probe(now_ms)
 
     async def _until(self, event: asyncio.Event, at_most_ms: int) -> None:

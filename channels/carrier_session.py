@@ -10,11 +10,12 @@ import logging
 import socket
 from collections.abc import Iterable
 from struct import Struct
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from channels.base import Clock, Outcome, Receipt, Reply, Unknown
+from channels.binding import Refused
 from channels.carrier_batch import Batch
 
 SEQUENCE_MAX = 0x7FFF_FFFF
@@ -33,13 +34,6 @@ to be answered at once, the peer's goodbye, or nothing to act on."""
 log = logging.getLogger("fenghuo.carriers")
 
 _length = Struct(">I").unpack_from
-
-
-class Refused(NamedTuple):
-    """A bind that was refused. ``lasting``: asking again soon changes nothing."""
-
-    reason: str
-    lasting: bool
 
 
 class Brought(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +100,8 @@ class Session(asyncio.Protocol):
         self.full = False
         """Whether the socket takes no more for now."""
         self.heard_ms = clock.now_ms()
-        self._asked_ms = 0
+        self.asked_ms = 0
+        """When it was asked, in this silence, whether it is there; 0: it was not."""
         self.outstanding: dict[int, tuple[Batch, int, int, int]] = {}
         """By sequence number: whose answer is awaited (batch, message, part), written when."""
         self._dialect = dialect
@@ -141,8 +136,8 @@ class Session(asyncio.Protocol):
 
     def probe(self, now_ms: int) -> None:
         """Ask whether the other side is there, once in each silence."""
-        if self._asked_ms <= self.heard_ms:
-            self._asked_ms = now_ms
+        if not self.asked_ms:
+            self.asked_ms = now_ms
             self.write([self._dialect.probe(self.next_sequence())])
 
     def say_goodbye(self) -> None:
@@ -181,6 +176,7 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_ms = now_ms = self._clock.now_ms()
+        self.asked_ms = 0
         if self._rest:
             data = self._rest + data
         at, size = 0, len(data)

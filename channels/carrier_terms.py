@@ -47,13 +47,6 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             description="A link silent for so long is asked; half as long again, and it is cut.",
         ),
     ] = 30_000  # fmt: skip
-    sender: Annotated[
-        str,
-        Meta(
-            description="The number it comes from, as the protocol has it; empty: the short "
-            "number of whoever signs."
-        ),
-    ] = ""
     extension_digits: Annotated[
         int,
         Meta(
@@ -76,13 +69,19 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return (self.password_env,)
 
 
-def fault_of_terms(terms: Terms, sender_max: int) -> str:
+def fault_of_terms(terms: Terms) -> str:
     """What is wrong that each field by itself does not show, naming the field; "" when nothing
-    is. ``sender_max`` is the width of the protocol's field."""
+    is."""
     if terms.tls_ca and not terms.tls:
         return "tls_ca is given, but tls is false"
-    if terms.extension_digits and terms.sender and not terms.sender.lstrip("+").isdecimal():
+    return ""
+
+
+def fault_of_sender(terms: Terms, sender: str, sender_max: int) -> str:
+    """What is wrong with the number that a lane sends under, naming the field; "" when nothing is.
+    ``sender_max`` is the width of the protocol's field."""
+    if terms.extension_digits and not sender.lstrip("+").isdecimal():
         return "extension_digits needs a sender of digits"
-    if len(terms.sender) + terms.extension_digits > sender_max:
+    if len(sender) + terms.extension_digits > sender_max:
         return f"sender and its extension must be at most {sender_max} characters"
     return ""

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from channels.carrier_terms import Terms, fault_of_terms
+from channels.carrier_terms import Terms, fault_of_sender, fault_of_terms
 from channels.carrier_verdicts import Verdict
 from channels.cmpp_codec import CMPP2, NUMBER_MAX, Form, Malformed, Version, sender_field
 
 
 class Cmpp(Terms, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An account at a CMPP gateway, with the values of its contract. ``sender`` is a service
-    number; the password is what CMPP calls the shared secret."""
+    """An account at a CMPP gateway, with the values of its contract. The password is what
+    CMPP calls the shared secret."""
 
     source_addr: Annotated[
         str, Meta(min_length=1, description="The enterprise's code (SP_Id), at most 6 characters.")
@@ -53,16 +53,25 @@ class Cmpp(Terms, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def fault_of(cmpp: Cmpp) -> str:
     """What is wrong with an account that each field by itself does not show, naming the field; ""
     when nothing is."""
-    fault = fault_of_terms(cmpp, NUMBER_MAX)
+    fault = fault_of_terms(cmpp)
     if fault:
         return f"cmpp.{fault}"
     try:
         cmpp.form(CMPP2)
-        if cmpp.sender:
-            sender_field(cmpp.sender)
     except Malformed as error:
         return f"cmpp.{error}"
     for result in cmpp.codes:
         if not result.isdecimal():
             return f"cmpp.codes: {result!r} is no result like 117"
+    return ""
+
+
+def sender_fault(cmpp: Cmpp, sender: str) -> str:
+    """What is wrong with a lane's sender, which is a service number."""
+    if fault := fault_of_sender(cmpp, sender, NUMBER_MAX):
+        return fault
+    try:
+        sender_field(sender)
+    except Malformed as error:
+        return str(error)
     return ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from channels import cmpp_codec as codec
 from channels.base import Accepted, Receipt, Reply, ReportStatus
+from channels.binding import Refused
 from channels.carrier_session import (
     ANSWER,
     ASKED,
@@ -16,7 +17,6 @@ from channels.carrier_session import (
     ENDING,
     NOTHING,
     Brought,
-    Refused,
 )
 from channels.carrier_times import Times
 from channels.carriers import Phone, normalise
@@ -138,6 +138,7 @@ class CmppDialect:
             codec.decode_text(carried.coding, carried.udh, carried.content),
             now_ms,
             self._about(carried.source, carried.to),
+            codec.written_id(carried.msg_id) if carried.msg_id else "",
         )
 
     def _about(self, phone: bytes, number: bytes) -> str:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from channels.base import Message, Permanent
+from channels.email_returns import Returns
 
 ADDRESS_MAX = 254
 """Characters of an address that fit into an SMTP path (RFC 5321)."""
@@ -38,7 +39,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 
 
 class Letter(NamedTuple):
-    """A mail to be sent: envelope and bytes. No line of ``data`` begins with a dot."""
+    """A mail to be sent: envelope and bytes. ``sender`` is where servers report to. No line of
+    ``data`` begins with a dot."""
 
     sender: str
     to: str
@@ -51,11 +53,14 @@ class _Sender(NamedTuple):
     header: str
 
 
-def compose(message: Message, default_sender: str, at_ms: int) -> Letter | Permanent:
+def compose(
+    message: Message, default_sender: str, at_ms: int, returns: Returns | None = None
+) -> Letter | Permanent:
     """The mail of ``message``, dated ``at_ms``; or why it never can be one.
 
     The Message-ID is the stream's, not the attempt's: a mail sent again after an unknown outcome
     is the same mail, and readers show it once. ``sender`` is an address or ``Name <address>``.
+    Without ``returns`` reports and replies go to the sender.
     """
     sender = _sender(message.sender or default_sender)
     if sender is None:
@@ -70,22 +75,37 @@ def compose(message: Message, default_sender: str, at_ms: int) -> Letter | Perma
     stream = message.attempt.partition(":")[0]
     message_id = f"<{stream}@{sender.address.rpartition('@')[2]}>"
     date = format_datetime(datetime.fromtimestamp(at_ms // 1000, UTC))
-    optional = (
-        f"List-Unsubscribe: <{link}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-        if link
-        else ""
-    )
+    envelope, reply_to = sender.address, ""
+    if returns is not None:
+        envelope = returns.address_of("bounce", message.attempt)
+        reply_to = returns.address_of("reply", message.attempt)
     head = (
         f"From: {sender.header}\r\n"
         f"To: {message.to}\r\n"
+        f"{_reply_to(reply_to)}"
         f"Subject: {encoded(message.subject)}\r\n"
         f"Date: {date}\r\n"
         f"Message-ID: {message_id}\r\n"
         "Auto-Submitted: auto-generated\r\n"
-        f"{optional}"
+        f"{_unsubscribe(link, reply_to)}"
         "MIME-Version: 1.0\r\n"
     )
-    return Letter(sender.address, message.to, message_id, head.encode("ascii") + _body(message))
+    return Letter(envelope, message.to, message_id, head.encode("ascii") + _body(message))
+
+
+def _reply_to(address: str) -> str:
+    return f"Reply-To: {address}\r\n" if address else ""
+
+
+def _unsubscribe(link: str, reply_to: str) -> str:
+    """By one click (RFC 8058), and by a mail for readers that know only that."""
+    if not link:
+        return ""
+    by_mail = f",\r\n <mailto:{reply_to}?subject=unsubscribe>" if reply_to else ""
+    return (
+        f"List-Unsubscribe: <{link}>{by_mail}\r\n"
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    )
 
 
 def is_address(text: str) -> bool:

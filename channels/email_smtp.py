@@ -3,10 +3,14 @@
 What is known depends on where it stops. Before the final dot nothing was taken, so a lost
 connection is ``NotSent``; after it the server may have the mail, so silence is ``Unknown``.
 ``Accepted`` means that the server has the mail and will try: *relayed is not delivered*, and SMTP
-itself never says more. Bounces come as mail, by the attempt that was given as ENVID.
+itself never says more. What became of it comes as mail (:mod:`channels.email_reports`), to a
+mailbox that the channel empties where it is given one.
 """
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -21,11 +25,16 @@ from channels.base import (
     Message,
     NotSent,
     Outcome,
+    Receipt,
+    Reply,
     Unknown,
 )
 from channels.couriers import Couriers
 from channels.email_mime import Letter, compose
 from channels.email_replies import Phase, judge
+from channels.email_reports import Ignored, Read, Refused, read
+from channels.email_returns import Returns
+from channels.mailbox import Mail, Mailbox, Ring
 
 RECYCLE_AFTER = 200
 """Mails on one connection: servers behind a balancer get their share anew."""
@@ -39,6 +48,8 @@ CLOSE_S = 5
 QUIT_S = 1
 """Politeness has its limit: the mails were answered, nothing depends on this one."""
 
+_log = logging.getLogger("fenghuo.mail")
+
 
 class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where and how. Time-outs are seconds, one for each phase, after RFC 5321's order of size."""
@@ -49,6 +60,8 @@ class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Used where a message names none: an address, or ``Name <address>``."""
     tls: Literal["none", "starttls", "tls"] = "starttls"
     """``starttls`` is required once asked for: a server that does not offer it gets no mail."""
+    ca_file: str = ""
+    """Certificates to believe instead of the system's."""
     username: str = ""
     password: str = ""
     connections: int = 4
@@ -58,20 +71,45 @@ class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command_s: float = 30
     data_s: float = 120
     """From the final dot to the server's answer: where the unknown lives, so the longest."""
+    tells_success: bool = False
+    """Whether servers are asked to report that a mail was passed on or delivered, too: one mail
+    back for each that leaves."""
 
     def __repr__(self) -> str:
         return f"Smtp({self.host}:{self.port}, {self.tls})"
 
 
-class EmailChannel:
-    """A :class:`~channels.base.Channel`. Its collect holds late answers only."""
+OpenMailbox = Callable[[Ring], Mailbox]
+"""Makes the mailbox of a channel, which it rings when mail has come."""
 
-    def __init__(self, clock: Clock, smtp: Smtp, name: str = "email") -> None:
+
+class EmailChannel:
+    """A :class:`~channels.base.Channel`. With ``returns`` every mail has addresses of its own to
+    come back to; with ``mailbox`` they are read here."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        smtp: Smtp,
+        name: str = "email",
+        returns: Returns | None = None,
+        mailbox: OpenMailbox | None = None,
+    ) -> None:
         assert smtp.connections >= 1
+        assert returns is not None or mailbox is None, "a mailbox is read by its addresses"
         self.name = name
         self._clock = clock
-        connections = [_Connection(clock, smtp) for _ in range(smtp.connections)]
+        connections = [_Connection(clock, smtp, returns) for _ in range(smtp.connections)]
         self._couriers = Couriers(clock, connections)
+        self._returns = returns
+        self._mailbox = mailbox(self._couriers.news.set) if mailbox else None
+        self._handed: dict[int, list[str]] = {}
+        self._token = 0
+
+    @property
+    def wrong(self) -> str:
+        """A sentence on what of its mailbox people should look at; "" while all is well."""
+        return self._mailbox.trouble.wrong if self._mailbox else ""
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
@@ -79,10 +117,27 @@ class EmailChannel:
         return await self._couriers.send(lane, messages, close_ms)
 
     async def collect(self) -> Collected:
-        return Collected((), self._couriers.late(), 0, 0)
+        late = self._couriers.late()
+        if self._mailbox is None or self._returns is None:
+            return Collected((), late, 0, 0)
+        mails = await self._mailbox.collect()
+        now_ms = self._clock.now_ms()
+        if not mails:
+            return Collected((), late, 0, self._mailbox.next_ms(now_ms))
+        said = await asyncio.to_thread(_read_all, mails, self._returns, self.name, now_ms)
+        receipts = tuple(one for one in said if isinstance(one, Receipt))
+        replies = tuple(one for one in said if isinstance(one, Reply))
+        kept = [
+            m.id for m, one in zip(mails, said, strict=True) if isinstance(one, Receipt | Reply)
+        ]
+        token = self._hand_out(kept) if kept else 0
+        await self._put_away(mails, said)
+        return Collected(receipts, late, token, self._mailbox.next_ms(now_ms), replies)
 
     async def acknowledge(self, token: int) -> None:
-        """Nothing to tell: a mail server keeps no receipts."""
+        ids = self._handed.pop(token, None)
+        if ids is not None and self._mailbox is not None:
+            await self._mailbox.settle(ids, ())
 
     async def arrived(self) -> None:
         await self._couriers.news.wait()
@@ -92,7 +147,29 @@ class EmailChannel:
             await connection.quit()
         for connection in self._couriers.all:
             connection.hang_up()
+        if self._mailbox is not None:
+            await self._mailbox.close()
         await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+
+    def _hand_out(self, ids: list[str]) -> int:
+        self._token += 1
+        self._handed[self._token] = ids
+        return self._token
+
+    async def _put_away(self, mails: Sequence[Mail], said: Sequence[Read]) -> None:
+        """What says nothing, and what is none of ours, waits for no journal."""
+        assert self._mailbox is not None
+        empty = [m.id for m, one in zip(mails, said, strict=True) if isinstance(one, Ignored)]
+        refused = [m.id for m, one in zip(mails, said, strict=True) if isinstance(one, Refused)]
+        if empty or refused:
+            await self._mailbox.settle(empty, refused)
+        reasons = Counter(one.reason for one in said if isinstance(one, Refused))
+        for reason, times in reasons.items():
+            _log.warning("mail to %s refused, %d times: %s", self.name, times, reason)
+
+
+def _read_all(mails: Sequence[Mail], returns: Returns, lane: str, now_ms: int) -> list[Read]:
+    return [read(mail, returns, lane, now_ms) for mail in mails]
 
 
 _TOO_LATE = NotSent("past its deadline")
@@ -101,16 +178,17 @@ _TOO_LATE = NotSent("past its deadline")
 class _Connection:
     """One connection, made when it is needed and made anew when it is worn, idle or broken."""
 
-    def __init__(self, clock: Clock, smtp: Smtp) -> None:
+    def __init__(self, clock: Clock, smtp: Smtp, returns: Returns | None) -> None:
         self._clock = clock
         self._smtp = smtp
+        self._returns = returns
         self._client = _client(smtp)
         self._sent = 0
         self._used_ms = 0
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         """One try of one message. Raises nothing for what a server may do."""
-        letter = compose(message, self._smtp.sender, self._clock.now_ms())
+        letter = compose(message, self._smtp.sender, self._clock.now_ms(), self._returns)
         if not isinstance(letter, Letter):
             return letter
         refused = await self._connect() or await self._envelope(letter, message)
@@ -163,7 +241,8 @@ class _Connection:
         mail_options, rcpt_options = [], []
         if self._client.supports_extension("dsn"):
             mail_options = ["RET=HDRS", f"ENVID={_xtext(message.attempt)}"]
-            rcpt_options = ["NOTIFY=FAILURE,DELAY", f"ORCPT=rfc822;{_xtext(letter.to)}"]
+            success = "SUCCESS," if self._smtp.tells_success else ""
+            rcpt_options = [f"NOTIFY={success}FAILURE,DELAY", f"ORCPT=rfc822;{_xtext(letter.to)}"]
         phase: Phase = "mail"
         limit_s = self._smtp.command_s
         try:
@@ -232,6 +311,7 @@ def _client(smtp: Smtp) -> aiosmtplib.SMTP:
         timeout=smtp.command_s,
         use_tls=smtp.tls == "tls",
         start_tls=smtp.tls == "starttls",
+        cert_bundle=smtp.ca_file or None,
     )
 
 

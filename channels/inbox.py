@@ -7,7 +7,7 @@ it there again does nothing. That makes every failure safe to repeat: this chann
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Protocol
@@ -171,6 +171,15 @@ class InboxStore:
                 subject, text = msgspec.json.decode(content, type=tuple[str, str])
                 items.append(Item(stream.hex(), subject, text, at_ms, read_ms or 0))
         return items
+
+    def stirred(self, recipients: Collection[str], since_ms: int) -> frozenset[str]:
+        """Those among recipients whose inbox got a message, or had one read, since then; and those
+        with a message of which the hub may not know yet."""
+        table = INBOX_MESSAGE.c
+        news = (table.at_ms > since_ms) | (table.read_ms > since_ms) | ~table.reported
+        query = sa.select(table.recipient).where(table.recipient.in_(recipients), news).distinct()
+        with self._engine.connect() as connection:
+            return frozenset(connection.scalars(query))
 
     def mark_read(self, recipient: str, stream: str, now_ms: int) -> bool:
         """Whether this was its first reading. Nobody's but the recipient's own counts."""

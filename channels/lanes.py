@@ -16,7 +16,7 @@ import msgspec
 from channels.carriers import PORTED
 from channels.pacer import URGENT_PERCENT
 
-ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
+ChannelName = Literal["sms", "voice", "email", "push", "wechat", "inbox"]
 Registration = Literal["registered", "submitted", "refused"]
 Barred = Literal["paused", "wording", "segments", "avoided"]
 """Why a lane that serves a carrier is left out: an operator paused it; the wording is not
@@ -43,9 +43,10 @@ class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: str
     """Who carries."""
     rate_per_s: int
-    """Calls a second by contract, over all workers."""
+    """Calls a second by contract, over all workers; each segment of a text is a call."""
     carriers: tuple[str, ...] = (ANY,)
-    """The networks it serves; ``*``: all, after the lanes that name the network."""
+    """The networks it serves; ``*``: all, after the lanes that name the network. For pushes ``web``
+    and ``apns``: browsers, Apple's devices."""
     weight: int = 1
     """How much of the work it takes, in proportion to others that name the same carrier."""
     segments_max: int = 0
@@ -123,6 +124,8 @@ class Lanes:
             own = [lane for lane in here if self._is_own(lane, carrier)]
             rest = [lane for lane in here if ANY in lane.carriers or carrier == PORTED]
             rest = [lane for lane in rest if lane not in own]
+            if channel == "push" and own:  # what one push service gave out, no other can use
+                rest = []
             found = self._serving[key] = (*own, *rest)
         return found
 

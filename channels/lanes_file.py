@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from channels.carriers import CARRIERS, INTL
 from channels.lanes import ANY, ChannelName, Lane, Lanes
+from channels.push_address import APNS, SERVICES, WEB
 
 RATE_MAX = 100_000
 """Calls a second. No carrier's contract comes near it; a typing error does."""
@@ -31,21 +32,29 @@ URGENT_MIN, URGENT_MAX = 1, 90
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 """It is part of a topic's name, where dots divide."""
 
-KNOWN_CARRIERS = frozenset((*CARRIERS, INTL, ANY))
+ONE_SERVICE = {"push_web": WEB, "push_apns": APNS}
+"""Lanes that can use the addresses of one push service only."""
+
+KNOWN_CARRIERS = frozenset((*CARRIERS, INTL, *SERVICES, ANY))
 
 
 class LanesError(ValueError):
     """A lanes file that cannot be used; the text says where and why."""
 
 
+def _any_sender(account: Any, sender: str) -> str:
+    return ""
+
+
 class Account(NamedTuple):
     """What a protocol reads from a table of its own, what it finds wrong there ("" for nothing),
-    and the one channel it carries."""
+    the one channel it carries, and what it finds wrong with the lane's sender."""
 
     table: str
     kind: type[msgspec.Struct]
     fault: Callable[[Any], str]
     channel: ChannelName
+    sender_fault: Callable[[Any, str], str] = _any_sender
 
 
 Protocols = Mapping[str, Account | None]
@@ -114,7 +123,7 @@ def _account(where: str, lane: Lane, account: Account | None, tables: Mapping[st
         read = msgspec.convert(tables[account.table], account.kind)
     except msgspec.ValidationError as error:
         raise LanesError(f"{where}: {_told(str(error), account.table)}") from error
-    if fault := account.fault(read):
+    if fault := account.fault(read) or (lane.sender and account.sender_fault(read, lane.sender)):
         raise LanesError(f"{where}: {fault}")
     return read
 
@@ -134,6 +143,9 @@ def _fault(lane: Lane) -> str:
             return f"{field} must be {least} to {most}"
     if not lane.provider:
         return "provider must name who carries"
+    service = ONE_SERVICE.get(lane.via)
+    if service and (lane.channel, lane.carriers) != ("push", (service,)):
+        return f'{lane.via} carries channel push and carriers ["{service}"], nothing else'
     if not lane.carriers:
         return "carriers must name at least one network, or *"
     for carrier in lane.carriers:

@@ -1,10 +1,14 @@
 """How fast a lane goes: a token bucket for one partition of one of its topics. Pure.
 
+A permit is for one call, as the carrier counts them: of a long text each part is a call.
+
 Nothing is shared between workers, so the contract's rate is divided before it is handed out.
 
 Time is an argument everywhere, in whole milliseconds. Rates are whole milli-permits per second,
 which are micro-permits per millisecond: no rounding can add up to more than the contract.
 """
+
+from collections.abc import Iterable
 
 PERMIT = 1_000_000
 """Micro-permits in one permit."""
@@ -15,7 +19,8 @@ kind cannot delay it."""
 
 BURST_MS = 100
 """A bucket holds at most a tenth of a second of its rate (or one permit): carriers count in
-windows as short as that."""
+windows as short as that. Only a message of more parts than that goes beyond it, from a full bucket
+and alone."""
 
 HALVE_MS = 1_000
 """One batch brings many refusals for one cause: the rate is halved at most once in this time,
@@ -43,7 +48,8 @@ class Pacer:
 
     Starts empty: a worker that takes a partition over cannot know what its predecessor spent in
     the last tenth of a second, and a full bucket would spend it twice. So in every window of
-    ``w`` ms, over all owners of the partition, at most ``rate·w + burst`` permits are taken.
+    ``w`` ms, over all owners of the partition, at most ``rate·w + burst`` permits are taken, the
+    burst being the bucket or the longest message, whichever is more.
     """
 
     __slots__ = (
@@ -81,36 +87,42 @@ class Pacer:
         self._base = self._rate = min(self._rate, full)
         self._base_ms = now_ms
 
-    def permits(self, now_ms: int) -> int:
-        """How many calls may be made now."""
+    def fit(self, now_ms: int, sizes: Iterable[int]) -> int:
+        """How many messages may be handed over now, of so many calls each, in this order."""
         self._refill(now_ms)
-        return self._level // PERMIT
+        left, count = self._level, 0
+        for size in sizes:
+            left -= size * PERMIT
+            if left < 0 and (count or self._level < self.burst):
+                break
+            count += 1
+        return count
 
-    def take(self, n: int) -> None:
-        """Spend ``n`` of the permits last answered."""
-        assert 0 <= n * PERMIT <= self._level, "more than was permitted"
-        self._level -= n * PERMIT
+    def take(self, calls: int) -> None:
+        """Spend the permits of messages that fitted."""
+        assert not calls or self._level >= min(calls * PERMIT, self.burst), "not permitted"
+        self._level -= calls * PERMIT
 
     def throttled(self, now_ms: int) -> None:
         """The provider refused for rate: half the rate, and an empty bucket."""
         self._refill(now_ms)
-        self._level = 0
+        self._level = min(self._level, 0)
         if self._base < self.full and now_ms - self._base_ms < HALVE_MS:
             return
         self._base = self._rate = max(self._rate // 2, self.full // FLOOR, 1)
         self._base_ms = now_ms
 
-    def next_ms(self, now_ms: int) -> int:
-        """When the next permit is there: ``now_ms`` if it already is."""
+    def next_ms(self, now_ms: int, size: int = 1) -> int:
+        """When a message of so many calls may be handed over: ``now_ms`` if it already may."""
         self._refill(now_ms)
-        missing = PERMIT - self._level
+        missing = min(size * PERMIT, self.burst) - self._level
         return now_ms if missing <= 0 else now_ms - (-missing // self._rate)
 
     def _refill(self, now_ms: int) -> None:
         """Count the time since the last call at the rate of then, which is never the higher."""
         elapsed = now_ms - self._at_ms
         if elapsed < -STEP_BACK_MS:
-            self._level, self._at_ms = 0, now_ms
+            self._level, self._at_ms = min(self._level, 0), now_ms
             self._base_ms = min(self._base_ms, now_ms)
         if elapsed <= 0:
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 from channels import smpp_codec as codec
 from channels.base import Accepted, Receipt, Reply
+from channels.binding import Refused
 from channels.carrier_session import (
     ANSWER,
     ASKED,
@@ -14,7 +15,6 @@ from channels.carrier_session import (
     ENDING,
     NOTHING,
     Brought,
-    Refused,
     log,
 )
 from channels.carriers import Phone, normalise

@@ -53,7 +53,6 @@ class _Writer:
         self, version: Version, cmpp: Cmpp, split: Split, sent: Sent, reference: int
     ) -> None:
         self._form = cmpp.form(version)
-        self._sender = cmpp.sender
         self._digits = cmpp.extension_digits
         self._split = split
         self._sent = sent
@@ -66,7 +65,7 @@ class _Writer:
         encoded = encode_text(self._split(message.text) or [""], self._reference)
         if len(encoded.parts) > 1:
             self._reference += 1
-        sender = self._sender or message.sender
+        sender = message.sender
         if self._digits:
             sender += extension(message.attempt, self._digits)
             self._sent.remember(to, sender, message.attempt, len(encoded.parts))

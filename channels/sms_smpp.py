@@ -56,7 +56,6 @@ class _Writer:
     begin that join the parts of long texts: not where they began before a restart."""
 
     def __init__(self, smpp: Smpp, split: Split, sent: Sent, reference: int) -> None:
-        self._sender = smpp.sender
         self._digits = smpp.extension_digits
         self._split = split
         self._sent = sent
@@ -71,7 +70,7 @@ class _Writer:
         udh = len(encoded.parts) > 1
         if udh:
             self._reference += 1
-        sender = self._sender or message.sender
+        sender = message.sender
         if self._digits:
             sender += extension(message.attempt, self._digits)
             self._sent.remember(to, sender, message.attempt, len(encoded.parts))

@@ -13,6 +13,10 @@ KEYS = "keys"
 """The part of an address behind which a pressed key is asked about; the turn follows it."""
 
 
+REPLY = "reply"
+"""The part of an address behind which the lane stands that a reply is brought on."""
+
+
 class Account(msgspec.Struct, frozen=True):
     """Whose, where and how. Time-outs are seconds."""
 
@@ -33,6 +37,10 @@ class Account(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Account({self.sid}, {self.api_url})"
+
+    def for_replies(self, lane: str) -> str:
+        """Where Twilio brings what people write to our number: its "a message comes in"."""
+        return f"{self.callback_url.rstrip('/')}/callbacks/twilio/{REPLY}/{quote(lane, safe='')}"
 
     def callback(self, kind: Kind, lane: str, attempt: str, *more: str) -> str:
         """Where Twilio calls back about an attempt."""

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
-from channels.base import Accepted, LateAnswer, Prospect, Receipt
+from channels.base import Accepted, LateAnswer, Prospect, Receipt, Reply
 from channels.twilio_codes import reaches_nobody
 
 SIGNATURE = "x-twilio-signature"
@@ -128,6 +128,15 @@ def read_sms(lane: str, attempt: str, fields: Mapping[str, str], now_ms: int) ->
         return None
     report = sms_report(lane, attempt, sid, status, fields.get("ErrorCode", ""), now_ms)
     return report or LateAnswer(lane, attempt, Accepted(sid))
+
+
+def read_reply(lane: str, fields: Mapping[str, str], now_ms: int) -> Reply | None:
+    """What somebody wrote to our number; None when the callback says nothing of it. Twilio's own
+    name of the message is the reply's: a callback that is repeated is one reply."""
+    sid, source = fields.get("MessageSid", ""), fields.get("From", "")
+    if not sid or not source:
+        return None
+    return Reply(lane, source, fields.get("To", ""), fields.get("Body", ""), now_ms, ref=sid)
 
 
 # Calls ------------------------------------------------------------------------------------------

@@ -8,9 +8,7 @@ is told by the numbers: see :mod:`channels.twilio_sandbox_model`. A callback is 
 import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
 
@@ -20,6 +18,7 @@ import msgspec
 from twilio.request_validator import RequestValidator
 
 from channels.base import Clock
+from channels.sandbox_http import answer_json, read_request
 from channels.twilio_account import Account
 from channels.twilio_callbacks import FORM, SIGNATURE
 from channels.twilio_sandbox_model import (
@@ -32,8 +31,6 @@ from channels.twilio_sandbox_model import (
     changes,
     failure,
 )
-
-READ_BYTES = 64 * 1024
 
 CALLBACK_S = 5
 """How long whoever is called back may take."""
@@ -111,7 +108,7 @@ class TwilioSandbox:
         self._tasks.add(task)
         connection = h11.Connection(h11.SERVER)
         try:
-            while request := await _read(connection, reader):
+            while request := await read_request(connection, reader):
                 if not await self._serve(connection, writer, *request):
                     break
                 connection.start_next_cycle()
@@ -133,16 +130,16 @@ class TwilioSandbox:
             await asyncio.Event().wait()
         headers = dict(request.headers)
         if headers.get(b"authorization", b"").decode() != self._expected:
-            return await _answer(connection, writer, 401, failure(401, 20003))
+            return await answer_json(connection, writer, 401, failure(401, 20003))
         address = urlsplit(request.target.decode())
         kind = RESOURCES.get(address.path.rpartition("/")[2])
         if kind is None or f"/Accounts/{self.model.account}/" not in address.path:
-            return await _answer(connection, writer, 404, failure(404, 20404))
+            return await answer_json(connection, writer, 404, failure(404, 20404))
         if request.method == b"GET":
             query = dict(parse_qsl(address.query))
             size = int(query.get("PageSize", 50))
             listed = self.model.list(kind, query.get("To", ""), min(size, PAGE_MAX))
-            return await _answer(connection, writer, 200, listed)
+            return await answer_json(connection, writer, 200, listed)
         fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
         made = self.model.create(kind, fields, self._clock.now_ms())
         return await self._made(connection, writer, made)
@@ -168,7 +165,7 @@ class TwilioSandbox:
                 await self._clock.sleep_ms(self._pace.late_ms)
             case _:
                 await self._clock.sleep_ms(self._pace.answer_ms)
-        return await _answer(connection, writer, made.status, made.body)
+        return await answer_json(connection, writer, made.status, made.body)
 
     # Callbacks
 
@@ -256,41 +253,3 @@ async def serve(
             await asyncio.Event().wait()
         finally:
             await sandbox.stop()
-
-
-async def _read(
-    connection: h11.Connection, reader: asyncio.StreamReader
-) -> tuple[h11.Request, bytes] | None:
-    """The next request, whole; None when there is no more."""
-    request: h11.Request | None = None
-    body = b""
-    while True:
-        match connection.next_event():
-            case h11.NEED_DATA:
-                connection.receive_data(await reader.read(READ_BYTES))
-            case h11.Request() as request:
-                pass
-            case h11.Data(data=data):
-                body += data
-            case h11.EndOfMessage():
-                assert request is not None
-                return request, body
-            case _:
-                return None
-
-
-async def _answer(
-    connection: h11.Connection, writer: asyncio.StreamWriter, status: int, body: Any
-) -> bool:
-    """One answer; whether the connection goes on."""
-    data = msgspec.json.encode(body)
-    headers = [("content-type", "application/json"), ("content-length", str(len(data)))]
-    for event in (
-        h11.Response(status_code=status, headers=headers),
-        h11.Data(data=data),
-        h11.EndOfMessage(),
-    ):
-        writer.write(connection.send(event) or b"")
-    with suppress(OSError):
-        await writer.drain()
-    return connection.our_state is h11.DONE

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from random import Random
 
 from channels.base import Channel
-from channels.email_smtp import EmailChannel, Smtp
+from channels.binding import Binding
 from channels.finding import Finder
 from channels.http_channel import HttpChannel
 from channels.inbox import InboxChannel, InboxStore
@@ -25,10 +26,12 @@ from hub.failpoints import (
     point_of,
 )
 from hub.folder import JOURNAL, TOPICS
-from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, LanesFile, read_lanes
+from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, WECHAT, LanesFile, read_lanes
+from hub.mail import open_mail, unsubscribing_of, wrong_of
 from hub.migrating import check_postgres, migrate_folder
 from hub.settings import Settings, SettingsError, secret_of, secrets_of
 from preferences import store as preference_store
+from preferences.links import Pushed, Signer, pushed_token
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
 from streams import lane_owner, sweeps
 from streams.clock import Clock
@@ -57,6 +60,11 @@ YOUNG = 20_000
 SWITCH_S = 0.0005
 """A commit asks for the interpreter a handful of times; at Python's own 5 ms each it would wait
 longer than the disk takes."""
+
+
+PROOF_MS = 60 * 86_400_000
+"""How long a browser may say that a push was opened: a push service keeps one for four weeks, and a
+notification stays on the screen until somebody touches it."""
 
 
 @dataclass
@@ -94,7 +102,7 @@ class Hub:
 
     def notes(self) -> Sequence[str]:
         """What people should look at although the hub goes on."""
-        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        return notes_of(self.lanes_file, self.river.documents.lanes, self.channels)
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -169,16 +177,11 @@ def carriers_of(
         "sandbox": SandboxChannel(clock, settings.sandbox_host, settings.sandbox_port)
     }
     if settings.smtp_host:
-        password = settings.smtp_password.reveal() if settings.smtp_password else ""
-        server = Smtp(
-            settings.smtp_host, settings.smtp_port, settings.smtp_from, settings.smtp_tls,
-            settings.smtp_user, password,
-        )  # fmt: skip
-        carriers[SMTP] = EmailChannel(clock, server)
+        carriers[SMTP] = open_mail(settings, clock)
     passwords = {
         lane.name: secret_of(lane.account.password_env)
         for lane in lanes
-        if lane.via in (SMPP, *CMPP)
+        if lane.via in (SMPP, *CMPP, WECHAT)
     }
     if smpp := {lane.name: lane.account for lane in lanes if lane.via == SMPP}:
         carriers[SMPP] = SmppChannel(clock, smpp, passwords, split, Random())
@@ -189,6 +192,10 @@ def carriers_of(
         if http := {lane.name: lane.account for lane in lanes if lane.via == name}:
             secrets = {lane: secrets_of(account) for lane, account in http.items()}
             carriers[name] = HttpChannel(clock, http, secrets, settings.public_url, name)
+    if wechat := {lane.name: lane.account for lane in lanes if lane.via == WECHAT}:
+        from channels.wechat import WechatChannel  # only then: it speaks HTTP
+
+        carriers[WECHAT] = WechatChannel(clock, wechat, passwords)
     if account := settings.twilio():
         from channels.sms_twilio import SmsTwilio  # only then: its library is large
         from channels.voice_twilio import VoiceTwilio
@@ -196,7 +203,40 @@ def carriers_of(
         for channel in (SmsTwilio, VoiceTwilio):
             made: Channel = channel(clock, account, allowed)
             carriers[made.name] = made
+    if sender := settings.web_push():
+        from channels.push_web import PushWeb  # only then, as above
+
+        carriers["push_web"] = PushWeb(clock, sender, proofs(settings, clock))
+    if apple := settings.apns():
+        if find_spec("h2") is None:
+            raise SettingsError("apns_key is set, and this Python has no HTTP/2: the extra apns")
+        from channels.push_apns import PushApns  # only then, as above
+
+        carriers["push_apns"] = PushApns(clock, apple)
     return carriers
+
+
+def notes_of(lanes_file: LanesFile, lanes: Lanes, channels: Mapping[str, Channel]) -> list[str]:
+    """A lanes file that cannot be used, carriers that do not let us in, mailboxes out of reach."""
+    notes = [lanes_file.wrong] if lanes_file.wrong else []
+    for lane in lanes:
+        channel = channels[lane.via]
+        refused = channel.not_bound(lane.name) if isinstance(channel, Binding) else None
+        if refused is not None:
+            notes.append(f"lane {lane.name} is not bound: {refused.reason}")
+    return [*notes, *wrong_of(channels)]
+
+
+def proofs(settings: Settings, clock: Clock) -> Callable[[str, str], str]:
+    """Where a browser says, by lane and attempt, what became of a push: below wherever it was
+    subscribed."""
+    signer = Signer({0: settings.key("link_key")}, current=0)
+
+    def proof(lane: str, attempt: str) -> str:
+        expires_ms = clock.now_ms() + PROOF_MS
+        return f"/pushed/{pushed_token(signer, Pushed(lane, attempt), expires_ms)}"
+
+    return proof
 
 
 def finders(carriers: Mapping[str, Channel]) -> dict[str, Finder]:
@@ -261,6 +301,7 @@ def open_hub(
         load(store, index, seed),
         hub_key(settings),
         finders(carriers),
+        unsubscribing_of(settings),
     )
     followed = around_followed(store, point)
     # lanes that were handed in are no file's

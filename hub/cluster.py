@@ -16,10 +16,12 @@ from hub.bootstrap import (
     finders,
     hub_key,
     inbox_seals,
+    notes_of,
     open_vault,
 )
 from hub.failpoints import FailPoint, around_channels, around_journal, around_topics, point_of
 from hub.lanes_file import LanesFile
+from hub.mail import unsubscribing_of, wrong_of
 from hub.migrating import check_postgres
 from hub.settings import Settings
 from preferences.vault import Entropy, Vault
@@ -72,14 +74,14 @@ class ClusterHub:
 
     def wrong(self) -> Sequence[str]:
         found = (self.patience.wrong, self.topics.wrong, self.lag.wrong)
-        return [sentence for sentence in found if sentence]
+        return [*(sentence for sentence in found if sentence), *wrong_of(self.channels)]
 
     def absent(self) -> Sequence[str]:
         return self.lag.absent
 
     def notes(self) -> Sequence[str]:
         """What people should look at although the hub goes on."""
-        return [self.lanes_file.wrong] if self.lanes_file.wrong else []
+        return notes_of(self.lanes_file, self.river.documents.lanes, self.channels)
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -135,6 +137,7 @@ async def open_cluster(
         load(store, index, seed),
         hub_key(settings),
         finders(named),
+        unsubscribing_of(settings),
     )
     lag = Lag(settings.kafka)
     reading = Reading(store, vault, index, lambda: river.documents, lag.waiting)

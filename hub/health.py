@@ -73,16 +73,22 @@ def _missed(sign: _Sign, now_s: float) -> str:
 class HealthPort:
     """Answers ``/healthz`` (this loop turns) and ``/readyz`` (and nothing is wrong), in JSON.
 
-    ``wrong`` is asked each time and must not block. ``port`` 0 takes a free one, which it is once
-    the port is open.
+    ``wrong`` is asked each time and must not block, and so is ``notes``: what people should look
+    at although the worker goes on, which is told with a status of 200. ``port`` 0 takes a free one,
+    which it is once the port is open.
     """
 
     def __init__(
-        self, port: int, wrong: Callable[[], Sequence[str]], host: str = "127.0.0.1"
+        self,
+        port: int,
+        wrong: Callable[[], Sequence[str]],
+        host: str = "127.0.0.1",
+        notes: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.port = port
         self._host = host
         self._wrong = wrong
+        self._notes = notes
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -119,7 +125,8 @@ class HealthPort:
                 return _response(200, Health("ok"))
             case [b"/readyz"]:
                 wrong = list(self._wrong())
-                return _response(503 if wrong else 200, Health("wrong" if wrong else "ok", wrong))
+                said = Health("wrong", wrong) if wrong else Health("ok", list(self._notes()))
+                return _response(503 if wrong else 200, said)
             case _:
                 return _response(404, Health("unknown", ["there are /healthz and /readyz"]))
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from channels import cmpp_account, http_account, smpp_account
+from channels import cmpp_account, http_account, smpp_account, wechat_account
 from channels.cmpp_account import Cmpp
 from channels.http_account import Http
 from channels.lanes import DEFAULT_LANES, ChannelName, Lanes
 from channels.lanes_file import Account, LanesError, Protocols, load_lanes
 from channels.smpp_account import Smpp
+from channels.wechat_account import Wechat
 from hub.settings import Settings, SettingsError
 
 _log = logging.getLogger("fenghuo.lanes")
@@ -21,6 +22,7 @@ SMTP = "smtp"
 
 SMPP = "smpp"
 CMPP = ("cmpp2", "cmpp3")
+WECHAT = "wechat"
 
 HTTP: Mapping[str, ChannelName] = {"sms_http": "sms", "voice_http": "voice", "push_http": "push"}
 """Providers that are described, by what they carry."""
@@ -31,8 +33,13 @@ PROTOCOLS: Protocols = {
     SMTP: None,
     "sms_twilio": None,
     "voice_twilio": None,
-    SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms"),
-    **dict.fromkeys(CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms")),
+    "push_web": None,
+    "push_apns": None,
+    SMPP: Account(SMPP, Smpp, smpp_account.fault_of, "sms", smpp_account.sender_fault),
+    **dict.fromkeys(
+        CMPP, Account("cmpp", Cmpp, cmpp_account.fault_of, "sms", cmpp_account.sender_fault)
+    ),
+    WECHAT: Account(WECHAT, Wechat, wechat_account.fault_of, "wechat"),
     **{name: Account("http", Http, http_account.fault_of, HTTP[name]) for name in HTTP},
 }
 """What lanes of this hub may go by."""

@@ -105,7 +105,12 @@ async def _carrier(settings: Settings, own: bool, rough: bool) -> AsyncIterator[
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to the hub."""
+    """A server that leaves signals to the hub, and waits for no stream that would go on."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        app.state.site.inbox_streams.end()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -21,7 +21,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from channels.email_returns import fault_of as return_fault
 from channels.http_account import Http
+from channels.mailbox_place import LOOPBACK, read_place
+from channels.push_account import APNS_URL, HOSTS, Apns, WebPush
 from channels.twilio_account import API, Account
 
 PREFIX = "HUB_"
@@ -176,6 +179,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Sender of an e-mail whose notice names none."),
     ] = "no-reply@fenghuo.example"
+    smtp_ca: Annotated[
+        Path | None,
+        Meta(description="Certificates (PEM) to believe there instead of the system's."),
+    ] = None
+    smtp_success: Annotated[
+        bool,
+        Meta(description="Ask to be told of each mail that was passed on or delivered, too."),
+    ] = False
+
+    mail_return: Annotated[
+        str,
+        Meta(description="Address that bounces and replies come to; each mail adds a token to it."),
+    ] = ""
+    mail_inbox: Annotated[
+        str,
+        Meta(
+            description="Where they are read: lmtp://host:port, maildir:///folder,"
+            " imaps://user@host/folder (or imap:// by STARTTLS); empty: not by this process."
+        ),
+    ] = ""
+    mail_inbox_password: Annotated[
+        Secret | None,
+        Meta(description="Password of that IMAP user."),
+    ] = None
+    mail_inbox_ca: Annotated[
+        Path | None,
+        Meta(description="Certificates (PEM) to believe there instead of the system's."),
+    ] = None
 
     twilio_account: Annotated[
         str,
@@ -199,6 +230,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Where Twilio is; another address is a sandbox's."),
     ] = API
+
+    push_contact: Annotated[
+        str,
+        Meta(description="Whom browsers' push services ask (`mailto:` or `https:`); empty: none."),
+    ] = ""
+    push_key: Annotated[
+        Secret | None,
+        Meta(description="Key that subscriptions are bound to: 32 bytes in base64; made once."),
+    ] = None
+    push_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Push services that are called; `*.` before a name: all below it."),
+    ] = HOSTS
+
+    apns_key: Annotated[
+        Secret | None,
+        Meta(description="Key (`.p8`, PEM) for pushes to Apple's devices; none: there are none."),
+    ] = None
+    apns_key_id: Annotated[
+        str,
+        Meta(description="Its id, ten characters."),
+    ] = ""
+    apns_team: Annotated[
+        str,
+        Meta(description="Team that the key is of, ten characters."),
+    ] = ""
+    apns_topic: Annotated[
+        str,
+        Meta(description="Bundle identifier of the app."),
+    ] = ""
+    apns_url: Annotated[
+        str,
+        Meta(description="Where Apple is; another address is its sandbox's."),
+    ] = APNS_URL
 
     sandbox_host: Annotated[
         str,
@@ -234,6 +299,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self._check_database()
         if self.twilio_account:
             self._check_twilio()
+        if self.smtp_host:
+            self._check_smtp()
+        if self.mail_return or self.mail_inbox:
+            self._check_mail()
+        self._check_push()
+
+    def _check_smtp(self) -> None:
+        if self.smtp_user and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
+            raise SettingsError("smtp_tls must not be none where smtp_user is: all would read it")
+        _check_file("smtp_ca", self.smtp_ca)
+
+    def _check_mail(self) -> None:
+        if fault := return_fault(self.mail_return):
+            raise SettingsError(f"mail_return must be {fault}")
+        if not self.smtp_host:
+            raise SettingsError("smtp_host must be set where mail_return is")
+        if self.mail_inbox:
+            self._check_inbox()
+
+    def _check_inbox(self) -> None:
+        try:
+            place = read_place(self.mail_inbox)
+        except ValueError as error:
+            raise SettingsError(f"mail_inbox must be {error}") from error
+        if place.kind in ("imaps", "imap") and self.mail_inbox_password is None:
+            raise SettingsError("mail_inbox_password must be set where mail_inbox is by IMAP")
+        _check_file("mail_inbox_ca", self.mail_inbox_ca)
 
     def _check_twilio(self) -> None:
         if self.twilio_token is None:
@@ -242,6 +334,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("twilio_from must be a number with its + or a service's MG…")
         if self.env == "production" and not self.twilio_url.startswith("https://"):
             raise SettingsError("twilio_url must begin with https:// in production")
+
+    def _check_push(self) -> None:
+        if self.push_key:
+            _key_bytes("push_key", self.push_key.reveal())
+        elif self.push_contact and (self.database or self.env == "production"):
+            raise SettingsError(
+                "push_key must be set where push_contact is: all processes share it"
+            )
+        if self.push_contact and not self.push_contact.startswith(("mailto:", "https://")):
+            raise SettingsError("push_contact must begin with mailto: or https://")
+        if self.env == "production" and any(x.startswith("http:") for x in self.push_hosts):
+            raise SettingsError("push_hosts must be reached by https in production")
+        if self.apns_key and not (self.apns_key_id and self.apns_team and self.apns_topic):
+            raise SettingsError("apns_key_id, apns_team, apns_topic must be set where apns_key is")
+        if self.env == "production" and not self.apns_url.startswith("https://"):
+            raise SettingsError("apns_url must begin with https:// in production")
 
     def _check_failpoint(self) -> None:
         from hub.failpoints import FailPoint  # only then: it knows parts of the river
@@ -287,6 +395,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What the pages' doors check a declared provider's callbacks with."""
         return secrets_of(http)
 
+    def web_push(self) -> WebPush | None:
+        """Who we are to the push services of browsers; None where nobody is named."""
+        if not self.push_contact:
+            return None
+        secret = self.push_key or _made_once(self.data_dir / "keys" / "push_key")
+        return WebPush(self.push_contact, _key_bytes("push_key", secret.reveal()), self.push_hosts)
+
+    def apns(self) -> Apns | None:
+        """Who we are to Apple; None where there is no key."""
+        if self.apns_key is None:
+            return None
+        return Apns(
+            self.apns_key.reveal(), self.apns_key_id, self.apns_team, self.apns_topic, self.apns_url
+        )
+
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""
         secret = self._secret(name) or _made_once(self.data_dir / "keys" / name)
@@ -295,6 +418,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def _secret(self, name: KeyName) -> Secret | None:
         secret: Secret | None = getattr(self, name)
         return secret
+
+
+def _check_file(name: str, file: Path | None) -> None:
+    if file is not None and not file.is_file():
+        raise SettingsError(f"{name}: there is no file {file}")
 
 
 def secret_of(variable: str) -> str:

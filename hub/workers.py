@@ -2,7 +2,7 @@
 
     router      events → decided legs on their lanes' topics
     dispatcher  lanes' topics → carriers, and what carriers report on the same lines
-    receiver    reports that came before what they report on
+    receiver    what people write back, and reports that came before what they report on
     timer       what falls due, the hourly sweep, the read models, what is told back upstream
 
 Several kinds in one process share its commits and what it has in mind; kinds apart share the work
@@ -36,19 +36,24 @@ from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
-from streams.pipeline.shifting import TEND_MS, tend
+from streams.pipeline.replies import serve_replies
+from streams.pipeline.shifting import TEND_MS, heed, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
 from streams.projections.following import Follower
 from streams.sweeps import SqlSweeps
-from streams.topics import EVENTS, EVENTS_URGENT, PARKED, Record, dispatch_topic
+from streams.topics import EVENTS, EVENTS_URGENT, INBOUND, PARKED, Record, dispatch_topic
 
 Kind = Literal["router", "dispatcher", "receiver", "timer"]
 
 ROUTE_BATCH = 500
 URGENT_BATCH = 100
 """So many wait for each other's decisions at most."""
+
+REPLY_BATCH = 50
+"""Each is judged on what the one before it changed, so that a batch saves nothing but
+acknowledgements."""
 
 SLICE_S = 5
 """A dispatch slice holds at most so many seconds of its partition's rate: acknowledged whole."""
@@ -127,7 +132,7 @@ class Worker:
             for name, step in self._steps.items():
                 group.create_task(self._loop(step), name=name)
             group.create_task(self._loop(self._watch), name="watch")
-            port = HealthPort(settings.worker_port, self._wrong, settings.host)
+            port = HealthPort(settings.worker_port, self._wrong, settings.host, self._hub.notes)
             if settings.worker_port:
                 await port.open()
             running = [group.create_task(bed.run()) for bed in self._beds]
@@ -199,6 +204,12 @@ class Worker:
         return handlers, {**steps, "lanes": lanes.tend}
 
     def receiver(self) -> tuple[dict[str, Handler], dict[str, Step]]:
+        async def serve(partition: Partition, records: Sequence[Record]) -> bool:
+            if partition.topic == INBOUND:
+                await serve_replies(self._hub.river, records)
+                return True
+            return await parked(partition, records)
+
         async def parked(partition: Partition, records: Sequence[Record]) -> bool:
             """They are parked anew, or were joined. One that is not due is waited for here: all
             that lies behind it was parked later."""
@@ -208,7 +219,7 @@ class Worker:
                 await self._hub.clock.wait(self._ending, wait_ms)
             return True
 
-        return self._serving("receiver", parked), {}
+        return self._serving("receiver", serve), {}
 
     def _serving(self, kind: Kind, serve: Serve) -> dict[str, Handler]:
         lanes = self._hub.river.documents.lanes
@@ -264,7 +275,7 @@ def slices_of(kind: Kind, lanes: Lanes, partitions: int) -> dict[str, int]:
         case "router":
             return {EVENTS_URGENT: URGENT_BATCH, EVENTS: ROUTE_BATCH}
         case "receiver":
-            return {PARKED: ROUTE_BATCH}
+            return {PARKED: ROUTE_BATCH, INBOUND: REPLY_BATCH}
         case "dispatcher":
             return {
                 dispatch_topic(lane.name, urgent): max(
@@ -325,7 +336,9 @@ class _Lanes:
 
     async def tend(self) -> int:
         """Look after the lanes this worker hands over on."""
+        lanes, channels = self._hub.river.documents.lanes, self._hub.channels
         for name, breaker in list(self._breakers.items()):
+            heed(channels[lanes[name].via], name, breaker, self._hub.clock.now_ms())
             await tend(self._hub.river, name, breaker, self._loads)
         return TEND_MS
 

@@ -9,9 +9,7 @@ Two families share one tagged union, since both are journalled as one kind of ev
                        SuppressAddress, UnsuppressAddress, LearnCarrier -> mark(contact, fact)
 """
 
-import unicodedata
 from collections.abc import Collection, Mapping
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -267,27 +265,3 @@ def _consent(
 
 def _one_of(names: Collection[str]) -> str:
     return f"one of {', '.join(sorted(names))}"
-
-
-_KEYWORDS: dict[str, Literal["stop", "start", "help"]] = {
-    **dict.fromkeys(("td", "t", "n", "r", "退订", "拒收", "取消订阅"), "stop"),
-    **dict.fromkeys(("stop", "stopall", "unsubscribe", "cancel", "end", "quit"), "stop"),
-    **dict.fromkeys(("revoke", "optout"), "stop"),
-    **dict.fromkeys(("start", "yes", "unstop", "恢复订阅"), "start"),
-    **dict.fromkeys(("help", "info", "帮助"), "help"),
-}
-
-
-def keyword(text: str) -> Literal["stop", "start", "help", ""]:
-    """What a reply asks for when it is nothing but one word: "stop", "start", "help", else "".
-
-    Full-width letters, letter case, and spaces and punctuation around the word do not matter.
-    """
-    if len(text) > 40:  # a question to be read by somebody, not a word
-        return ""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = [c.isalnum() for c in folded]
-    if True not in kept:
-        return ""
-    word = folded[kept.index(True) : len(kept) - kept[::-1].index(True)]
-    return _KEYWORDS.get(word, "")

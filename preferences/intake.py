@@ -22,6 +22,7 @@ from preferences.recipient import (
     RecipientKind,
 )
 from preferences.rules import CHINA
+from preferences.subscriptions import own_contacts, with_own
 
 REF_MAX = 64
 
@@ -65,6 +66,7 @@ class RecipientRegistered(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     phones: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     push: tuple[str, ...] = ()
+    wechat: tuple[str, ...] = ()
     persons: tuple[Person, ...] = ()
     aliases: tuple[str, ...] = ()
     region: str = ""
@@ -80,6 +82,7 @@ class ContactChanged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phones: tuple[str, ...] | None = None
     emails: tuple[str, ...] | None = None
     push: tuple[str, ...] | None = None
+    wechat: tuple[str, ...] | None = None
 
 
 class RecipientRemoved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,8 +96,9 @@ def profile_from(
 ) -> Profile | tuple[Fault, ...]:
     """The profile that a registration describes, or everything that is wrong with it.
 
-    What was learned of a contact point is kept from the profile ``before``: upstream does not know
-    it. Everybody has an inbox, whose address is the reference.
+    What was learned of a contact point is kept from the profile ``before``, and so are those that
+    their owner added: upstream does not know it. Everybody has an inbox, whose address is the
+    reference.
     """
     contacts, faults = _contacts(data, read_phone, before)
     faults = [*_identity_faults(data), *faults, *_relation_faults(data), *_detail_faults(data)]
@@ -104,7 +108,10 @@ def profile_from(
         ref=data.ref,
         kind=data.kind,
         name=data.name.strip(),
-        contacts=(*contacts, ContactPoint("inbox", data.ref)),
+        contacts=with_own(
+            (*contacts, ContactPoint("inbox", data.ref)),
+            own_contacts(before.contacts) if before else (),
+        ),
         persons=tuple(ContactPerson(person.role, person.ref) for person in data.persons),
         aliases=tuple(dict.fromkeys(data.aliases)),
         region=data.region,
@@ -121,11 +128,13 @@ def with_contacts(
     contacts, faults = _contacts(data, read_phone, profile)
     if faults:
         return tuple(faults)
-    given = {"phone": data.phones, "email": data.emails, "push": data.push}
+    given = {
+        "phone": data.phones, "email": data.emails, "push": data.push, "wechat": data.wechat,
+    }  # fmt: skip
     stay = [contact for contact in profile.contacts if given.get(contact.kind) is None]
-    rank = {"phone": 0, "email": 1, "push": 2, "inbox": 3}
+    rank = {"phone": 0, "email": 1, "push": 2, "wechat": 3, "inbox": 4}
     merged = sorted([*contacts, *stay], key=lambda contact: rank[contact.kind])
-    return replace(profile, contacts=tuple(merged))
+    return replace(profile, contacts=with_own(tuple(merged), own_contacts(profile.contacts)))
 
 
 def _contacts(
@@ -141,6 +150,7 @@ def _contacts(
         ("phones", data.phones, lambda text: _phone(text, read_phone), "a telephone number"),
         ("emails", data.emails, _email, "an e-mail address, as name@example.cn"),
         ("push", data.push, _push, f"a push token of 1 to {PUSH_MAX} characters, without spaces"),
+        ("wechat", data.wechat, _openid, "an openid: letters, digits, - and _, at most 128"),
     ):
         if len(given or ()) > CONTACTS_MAX:
             faults.append(Fault(field, f"at most {CONTACTS_MAX}"))
@@ -172,6 +182,11 @@ def _email(text: str) -> ContactPoint | None:
     if match is None or len(match[0]) > EMAIL_MAX:
         return None
     return ContactPoint("email", f"{match[1]}@{match[2].lower()}")
+
+
+def _openid(text: str) -> ContactPoint | None:
+    """What an official account calls one of its followers by; others call them otherwise."""
+    return ContactPoint("wechat", text) if re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text) else None
 
 
 def _push(text: str) -> ContactPoint | None:

@@ -173,6 +173,7 @@ class Unsubscribe(NamedTuple):
 
 
 _UNSUBSCRIBE = "unsubscribe"
+_PUSHED = "push"
 
 
 def unsubscribe_token(signer: Signer, what: Unsubscribe, expires_ms: int) -> str:
@@ -184,3 +185,21 @@ def check_unsubscribe(signer: Signer, token: str, now_ms: int) -> Unsubscribe | 
     """What the token switches off; None when it is forged or expired."""
     values = signer.check(_UNSUBSCRIBE, token, now_ms)
     return Unsubscribe(*values) if values else None
+
+
+class Pushed(NamedTuple):
+    """What a browser tells the end of: a push by ``lane``, and which ``attempt`` it was."""
+
+    lane: str
+    attempt: str
+
+
+def pushed_token(signer: Signer, what: Pushed, expires_ms: int) -> str:
+    """The end of the address at which a browser says that it showed a push."""
+    return signer.sign(_PUSHED, what, expires_ms)
+
+
+def check_pushed(signer: Signer, token: str, now_ms: int) -> Pushed | None:
+    """Which push the token is of; None when it is forged or expired."""
+    values = signer.check(_PUSHED, token, now_ms)
+    return Pushed(*values) if values else None

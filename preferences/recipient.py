@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 RecipientKind = Literal["person", "enterprise", "officer"]
-ContactKind = Literal["phone", "email", "push", "inbox"]
+ContactKind = Literal["phone", "email", "push", "wechat", "inbox"]
 
 
 class ContactPoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

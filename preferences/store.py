@@ -35,6 +35,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress, mark
 from preferences.recipient import ContactPoint, Preferences, Profile, Recipient
+from preferences.subscriptions import (
+    Subscribe,
+    Subscription,
+    own_contacts,
+    with_own,
+    with_subscription,
+)
 from preferences.vault import KeyErased, SealBroken, SubjectKey, Vault
 
 BATCH_MAX = 1_000
@@ -225,6 +232,28 @@ def save_preferences(
     sealed = key.seal(_encode(preferences), _PREFERENCES)
     _update(connection, ref, preferences=sealed, preferences_version=preferences.version)
     _count_change(connection)
+    return True
+
+
+def save_subscription(
+    connection: Connection, vault: Vault, ref: str, change: Subscription, preferences: Preferences
+) -> bool:
+    """Add or take away what a registered recipient added to their own contact points, and keep
+    ``preferences``, whose version counts it. One added anew is in use again, whatever was learned
+    of it. False as :func:`save_preferences`, and when there is no profile."""
+    row = _locked(connection, vault, [ref])[ref]
+    key = _key(vault, row)
+    if key is None or not row.profile:
+        return False
+    if not save_preferences(connection, vault, ref, preferences):
+        return False
+    before = _decode_profile(key.open(row.profile, _PROFILE))
+    after = with_subscription(before, change)
+    _update(connection, ref, profile=key.seal(_encode(after), _PROFILE))
+    _unindex(connection, [ref])
+    _index(connection, vault, [after])
+    if isinstance(change, Subscribe):
+        learn(connection, vault, UnsuppressAddress(vault.blind("push", change.address).hex()))
     return True
 
 
@@ -426,6 +455,7 @@ def _save_profiles(
     rows = _locked(connection, vault, newest)
     learned = _learned(connection, vault, [profile for profile, _ in newest.values()])
     kept: dict[str, dict[str, object]] = {}
+    saved: list[Profile] = []
     for ref, (profile, at_ms) in newest.items():
         row = rows[ref]
         if at_ms < row.profile_ms or at_ms <= row.erased_ms:
@@ -434,15 +464,25 @@ def _save_profiles(
         if wrapped is None:
             wrapped, key = vault.new_key(ref)
         if key is not None:
-            contacts = tuple(learned.get(contact, contact) for contact in profile.contacts)
-            sealed = key.seal(_encode(replace(profile, contacts=contacts)), _PROFILE)
+            contacts = with_own(profile.contacts, _own(key, row.profile))
+            contacts = tuple(learned.get(contact, contact) for contact in contacts)
+            saved.append(replace(profile, contacts=contacts))
+            sealed = key.seal(_encode(saved[-1]), _PROFILE)
             kept[ref] = {"of": ref, "wrapped_key": wrapped, "profile": sealed, "profile_ms": at_ms}
     if kept:
         connection.execute(_SAVE_PROFILE, list(kept.values()))
         _count_change(connection)
         _unindex(connection, [ref for ref in kept if rows[ref].profile])
-        _index(connection, vault, [newest[ref][0] for ref in kept])
+        _index(connection, vault, saved)
     return [ref for ref in newest if ref not in kept]
+
+
+def _own(key: SubjectKey, profile: bytes | None) -> tuple[ContactPoint, ...]:
+    """What the owner of a stored profile added to it: whoever registers them anew may have read it
+    before that."""
+    if not profile:
+        return ()
+    return own_contacts(_decode_profile(key.open(profile, _PROFILE)).contacts)
 
 
 def _index(connection: Connection, vault: Vault, profiles: Sequence[Profile]) -> None:

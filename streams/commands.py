@@ -6,33 +6,22 @@ audits will read it (``citizen``, ``staff:zhang``, ``sms:stop``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection
 
 from channels.base import LateAnswer, Receipt, Reply
 from channels.inbox import InboxStore
 from channels.lanes_file import WEIGHT_MAX
-from preferences import store as preference_store
-from preferences.changes import (
-    Choice,
-    GiveConsent,
-    Offer,
-    SwitchCategory,
-    WithdrawConsent,
-    apply,
-)
+from preferences.changes import Choice, GiveConsent, Offer, WithdrawConsent
 from preferences.fault import Fault
-from preferences.recipient import Preferences
+from preferences.recipient import Preferences, Profile
+from preferences.subscriptions import Subscription
 from streams.admission import Admission
 from streams.admission import Received as Received
 from streams.core import events as e
 from streams.core import policy as policies
 from streams.core.codec import decode
-from streams.core.identity import named_stream
 from streams.core.policy import Policy
 from streams.core.standings import LANE, LaneStory, lane_stream
 from streams.documents import (
@@ -45,16 +34,17 @@ from streams.documents import (
     with_wordings,
     wording_stream,
 )
-from streams.journal.base import Group, Lookup, Reader, Unit
+from streams.journal.base import Group, Lookup, Unit
 from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.choosing import choose, offer_of, subscribe
 from streams.pipeline.receive import receive, receive_replies
-from streams.pipeline.river import Effect, River, entry, state_of
-from streams.pipeline.stopping import redecide_open
+from streams.pipeline.replies import UNKNOWN, is_known
+from streams.pipeline.river import River, entry, state_of
+from streams.topics import INBOUND
 from templates.errors import CatalogRefused
 from templates.lint import Finding, lint
-from templates.notice import LANGUAGES
 from templates.render import Wording
 from templates.wording_versions import SEED_VERSION, canonical, content_hash
 
@@ -62,8 +52,6 @@ REASON_MAX = 500
 """Characters of a reason: a sentence or two for the audit."""
 
 Steering = Literal["pause", "resume", "weight", "allow"]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Commands:
@@ -94,59 +82,20 @@ class Commands:
     # Recipients
 
     def offer(self) -> Offer:
-        """What there is to choose from, by the catalog and the policy in force. ``kept`` are the
-        categories sent by law or in an emergency."""
-        categories: dict[str, dict[str, None]] = {}
-        kept: set[str] = set()
-        documents = self._river.documents
-        classes = documents.policy.classes
-        for notice in documents.catalog.notices.values():
-            later = notice.escalation.to if notice.escalation else ()
-            known = categories.setdefault(notice.category, {})
-            known.update(dict.fromkeys((*notice.channels, *later)))
-            if not classes[notice.cls].opt_out:
-                kept.add(notice.category)
-        return Offer(
-            categories={name: tuple(channels) for name, channels in sorted(categories.items())},
-            kept=frozenset(kept),
-            capped=frozenset(name for name, rule in classes.items() if rule.cap),
-            languages=LANGUAGES,
-        )
+        """What there is to choose from, by the catalog and the policy in force."""
+        return offer_of(self._river.documents)
 
     async def change_preferences(self, ref: str, choice: Choice, by: str) -> Preferences | Fault:
-        """Apply one choice, and have what is still open decided again by it. A category that is
-        sent by law cannot be switched off: the fault says so. Nothing is journalled when the choice
-        changes nothing."""
-        while True:
-            known = (await self._river.people.load([ref])).get(ref)
-            if known is None or known.recipient is None:
-                return Fault("ref", "a registered recipient")
-            stream = named_stream("preferences", known.ref)
-            version = await self._next(stream)
-            # read after the version: whoever changes them meanwhile takes it
-            known = (await self._river.people.load([ref])).get(ref)
-            if known is None or known.recipient is None:
-                continue
-            before = known.recipient.preferences
-            after = self._apply(before, choice)
-            if isinstance(after, Fault) or after is before:
-                return after
-            changed = e.PreferenceChanged(
-                recipient=known.ref,
-                kind=_tag(choice),
-                by=by,
-                sealed=known.key.seal(_encode(choice), stream),
-            )
-            save = partial(_save, self._river, known.ref, after)
-            with suppress(_Erased):
-                if await self._append(stream, version, changed, effects=(save,), again=known.ref):
-                    return after
+        """As :func:`streams.pipeline.choosing.choose`."""
+        answer = await choose(self._river, ref, choice, by)
+        self._ring()
+        return answer
 
-    def _apply(self, before: Preferences, choice: Choice) -> Preferences | Fault:
-        offer = self.offer()
-        if isinstance(choice, SwitchCategory) and not choice.on and choice.category in offer.kept:
-            return Fault("category", f"one that may be refused; {choice.category} is sent by law")
-        return apply(before, choice, offer, self._river.clock.now_ms())
+    async def change_subscription(self, ref: str, change: Subscription, by: str) -> Profile | Fault:
+        """As :func:`streams.pipeline.choosing.subscribe`."""
+        answer = await subscribe(self._river, ref, change, by)
+        self._ring()
+        return answer
 
     async def record_consent(
         self, ref: str, category: str, given: bool, proof: str, by: str
@@ -292,6 +241,10 @@ class Commands:
 
     # Quarantine
 
+    async def take_reply(self, reply: Reply) -> None:
+        """What somebody wrote to a provider that calls back, durable when this returns."""
+        await receive_replies(self._river, [reply])
+
     async def replay_quarantined(self, item: str, raw: bytes | None, by: str) -> Received | Fault:
         """Bring an item in again, its original bytes or mended ones; the original is kept. What
         would be refused again stays open: the answer says why."""
@@ -300,7 +253,8 @@ class Commands:
             return found
         stream = bytes.fromhex(item)
         original = self._river.hub_key.open(found.sealed, stream)
-        answer = await self._admission.accept_again(original if raw is None else raw)
+        again = self._reply_again if found.where == INBOUND else self._admission.accept_again
+        answer = await again(original if raw is None else raw)
         if answer.status == "refused":
             return answer
         # published first: a crash between the two leaves it open, and coming twice is harmless
@@ -308,6 +262,17 @@ class Commands:
         if not await self._append(stream, 2, closed):
             return Fault("item", "an open item; somebody closed it just now")
         return answer
+
+    async def _reply_again(self, raw: bytes) -> Received:
+        """Bring in what somebody wrote who was not known then."""
+        try:
+            reply = msgspec.json.decode(raw, type=Reply)
+        except msgspec.MsgspecError as error:
+            return Received("refused", "", "reply", "a reply as it was kept", str(error))
+        if not await is_known(self._river, reply):
+            return Received("refused", "", *UNKNOWN)
+        await receive_replies(self._river, [reply])
+        return Received("accepted")
 
     async def drop_quarantined(self, item: str, by: str, reason: str) -> Fault | None:
         """Close an item without bringing it in."""
@@ -342,27 +307,13 @@ class Commands:
         version: int,
         event: e.Base,
         lookups: tuple[Lookup, ...] = (),
-        effects: tuple[Effect, ...] = (),
-        again: str = "",
     ) -> bool:
-        """One event at the version it was decided at, with its effects, and with the open legs of
-        recipient ``again`` decided again. False when another came before: nothing is written."""
-        river = self._river
-        now_ms = river.clock.now_ms()
-
-        def look(reader: Reader) -> Sequence[Unit]:
-            return redecide_open(river, reader, [again], now_ms)
-
-        unit = Unit((entry(stream, version, event),), lookups, effects=effects)
-        committed = await river.journal.append(Group([unit], look=look if again else None))
+        """One event at the version it was decided at. False when another came before: nothing is
+        written."""
+        unit = Unit((entry(stream, version, event),), lookups)
+        committed = await self._river.journal.append(Group([unit]))
         self._ring()
         return committed.won[0]
-
-
-def _save(river: River, ref: str, after: Preferences, connection: Connection) -> None:
-    """Inside the journal's transaction, and only when its row won."""
-    if not preference_store.save_preferences(connection, river.vault, ref, after):
-        raise _Erased
 
 
 def _idle(story: LaneStory, said: e.LaneSteered) -> Fault | None:
@@ -376,11 +327,3 @@ def _idle(story: LaneStory, said: e.LaneSteered) -> Fault | None:
             return Fault("notice", "one whose wording was stopped on this lane")
         case _:
             return None
-
-
-class _Erased(Exception):  # noqa: N818 - named for what happened
-    """The recipient was erased while they chose: nothing was written."""
-
-
-def _tag(choice: Choice) -> str:
-    return str(type(choice).__struct_config__.tag)

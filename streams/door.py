@@ -33,7 +33,7 @@ NEWEST_MS = 2 * DAY_MS
 """An event from further back or ahead carries a wrong clock, not a fact: it would live in the
 wrong month and outlive every expiry."""
 
-RULES = 1
+RULES = 2
 """Counted up with every change of what is checked here, or of what an event is read as."""
 
 INLINE = "recipient"

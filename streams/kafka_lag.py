@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from streams.topics import EVENTS, PARKED, dispatch_topic
+from streams.topics import EVENTS, INBOUND, PARKED, dispatch_topic
 
-GROUPS = {"hub-router": EVENTS, "hub-dispatcher": dispatch_topic(""), "hub-receiver": PARKED}
+GROUPS = {
+    "hub-router": (EVENTS,),
+    "hub-dispatcher": (dispatch_topic(""),),
+    "hub-receiver": (PARKED, INBOUND),
+}
 """What each group serves: topics whose names begin so."""
 
 LOOK_S = 2.0

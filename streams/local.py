@@ -19,15 +19,20 @@ from streams.journal.base import JournalStore
 from streams.lane_owner import LaneLost, Ownership
 from streams.pipeline.dispatch import LaneWork, dispatch
 from streams.pipeline.receive import receive, receive_parked, receive_replies
+from streams.pipeline.replies import serve_replies
 from streams.pipeline.river import River
-from streams.pipeline.shifting import tend
+from streams.pipeline.shifting import heed, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
 from streams.pipeline.turns import Precedence, route_in_turns
 from streams.sweeps import Page
-from streams.topics import EVENTS_URGENT, PARKED, ROUTED, Record, Topics
+from streams.topics import EVENTS_URGENT, INBOUND, PARKED, ROUTED, Record, Topics
 
 ROUTE_BATCH = 500
+REPLY_BATCH = 50
+"""Each is judged on what the one before it changed, so that a batch saves nothing but
+acknowledgements."""
+
 SLICE_S = 5
 """A dispatch slice holds at most so many seconds of its lane's rate: it is acknowledged whole."""
 
@@ -157,6 +162,7 @@ class LocalBed:
         workers = [self._reading(f"router {name}", name, self._routing(name)) for name in ROUTED]
         workers += [
             self._reading("parked", PARKED, self._parked),
+            self._reading("replies", INBOUND, self._replies),
             Worker("ticker", self._tick, timers),
             Worker("sweeper", self._sweep, asyncio.Event()),
             Worker("projector", self._project, self._journal_bell),
@@ -296,6 +302,15 @@ class LocalBed:
         self._bells.of[PARKED].clear()
         return max(next_ms - self._clock.now_ms(), 1)
 
+    async def _replies(self) -> int:
+        records = await self._bells.poll(INBOUND, REPLY_BATCH)
+        if not records:
+            return self._pace.rest_ms
+        await serve_replies(self.river, records)
+        await self._bells.acknowledge(INBOUND, records[-1].offset)
+        self.ring()
+        return 0
+
     async def _tick(self) -> int:
         if await tick(self.river):
             self._journal_bell.set()
@@ -327,6 +342,10 @@ class LocalBed:
 
     async def _look(self) -> int:
         self._refresh()
+        lanes, now_ms = self.river.documents.lanes, self._clock.now_ms()
+        for name, breaker in self.breakers.items():
+            if heed(self._channels[lanes[name].via], name, breaker, now_ms):
+                self._trouble.set()
         return self._pace.look_ms
 
     async def _tend(self) -> int:

@@ -40,6 +40,8 @@ RECORD_MAX = 100
 what brokers take."""
 
 TYPE = "hub.outcomes.v1"
+REPLIES = "hub.replies.v1"
+"""Types of the records: a record tells of either."""
 
 OutcomeState = Literal[
     "delivered", "undelivered", "suppressed", "unconfirmed", "expired", "cancelled", "refused"
@@ -64,6 +66,35 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     occasion: str = ""
     reason: str = ""
 
+
+class Replied(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recipient wrote back. The words are asked for by ``reply``: they are theirs, and stand on
+    no topic."""
+
+    pos: int
+    reply: str
+    at_ms: int
+    done: str
+    channel: str
+    asked: str = ""
+    event: str = ""
+    notice: str = ""
+    notification: str = ""
+
+
+REPLY_FIELDS: dict[str, str] = {
+    "pos": "its place in the journal",
+    "reply": "its name, for `GET /v1/replies/{reply}`, which has the words",
+    "at_ms": "when it was written, in ms since 1970",
+    "done": "`passed_on`; of a word, `stopped`, `kept` (sent by law), `started`, `nothing` or "
+    "`helped`",
+    "channel": "what it was written by",
+    "asked": "`stop`, `start` or `help`, where it is such a word",
+    "event": "the hub's key of the event whose message it answers; none where none was found",
+    "notice": "the kind of that notification",
+    "notification": "its id, for `GET /v1/notifications/{stream}`",
+}
+"""What each field of a reply holds, for the reference."""
 
 FIELDS: dict[str, str] = {
     "pos": "its place in the journal: the same outcome always has the same, a later one a higher",
@@ -95,6 +126,7 @@ class Told(NamedTuple):
     ``more`` whether the journal goes on behind it already."""
 
     outcomes: list[Outcome]
+    replies: list[Replied]
     pos: int
     more: bool
 
@@ -104,10 +136,10 @@ def outcomes_after(store: Store, pos: int, scan: int = SCAN) -> Told:
     head = store.head()
     end = min(pos + scan, head)
     if end <= pos:
-        return Told([], pos, False)
+        return Told([], [], pos, False)
     last = rows_of(store).alias("last")
     found = _found(store, last, and_(last.c.pos > pos, last.c.pos <= end, last.c.type.in_(_TYPES)))
-    return Told(_outcomes(store, found), end, end < head)
+    return Told(_outcomes(store, found), _replies(_written(store, pos, end)), end, end < head)
 
 
 def _outcomes(store: Store, rows: Sequence["_Found"]) -> list[Outcome]:
@@ -144,8 +176,9 @@ class Teller:
         told is durable. Raises what the journal and the topics raise; then it is told again."""
         pos = await self._aside(_standing, self._store)
         told = await self._aside(self._after, pos, scan)
-        if told.outcomes:
-            await self._topics.publish({OUTCOMES: list(self._records(told.outcomes))})
+        records = [*self._records(TYPE, told.outcomes), *self._records(REPLIES, told.replies)]
+        if records:
+            await self._topics.publish({OUTCOMES: records})
         if told.pos > pos:
             await self._aside(_move, self._store, pos, told.pos)
         return told.pos - pos
@@ -155,19 +188,23 @@ class Teller:
         rows = self._store.since(pos, scan)
         found = self._heads.found(self._store, rows)
         end = rows[-1].pos if rows else pos
-        return Told(_outcomes(self._store, found), end, len(rows) == scan)
+        written = [(row.pos, row.type, row.data) for row in rows if row.type in _REPLIES]
+        return Told(_outcomes(self._store, found), _replies(written), end, len(rows) == scan)
 
-    def _records(self, outcomes: Sequence[Outcome]) -> Iterator[Record]:
-        for start in range(0, len(outcomes), RECORD_MAX):
-            some = outcomes[start : start + RECORD_MAX]
-            yield Record(self._key, _encode(_enveloped(self._source, some)))
+    def _records(self, kind: str, told: Sequence[Outcome | Replied]) -> Iterator[Record]:
+        for start in range(0, len(told), RECORD_MAX):
+            some = told[start : start + RECORD_MAX]
+            yield Record(self._key, _encode(_enveloped(self._source, kind, some)))
 
 
 # Records of the topic -----------------------------------------------------------------------------
 
 
 class _Data(msgspec.Struct):
-    outcomes: Sequence[Outcome]
+    """Either is empty: a reader of outcomes finds none in a record of replies."""
+
+    outcomes: Sequence[Outcome | Replied] = ()
+    replies: Sequence[Outcome | Replied] = ()
 
 
 class _Envelope(msgspec.Struct):
@@ -185,10 +222,11 @@ class _Envelope(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 
 
-def _enveloped(source: str, some: Sequence[Outcome]) -> _Envelope:
+def _enveloped(source: str, kind: str, some: Sequence[Outcome | Replied]) -> _Envelope:
     time = datetime.fromtimestamp(some[-1].at_ms / 1000, UTC).isoformat()
     name = f"{some[0].pos}-{some[-1].pos}"
-    return _Envelope("1.0", name, source, TYPE, time, "application/json", _Data(some))
+    data = _Data(outcomes=some) if kind == TYPE else _Data(replies=some)
+    return _Envelope("1.0", name, source, kind, time, "application/json", data)
 
 
 # The checkpoint -----------------------------------------------------------------------------------
@@ -219,6 +257,9 @@ _ENDS: list[type[e.Base]] = [
     e.NotSent, e.Throttled, e.Refused,  # after a stop that came in mid-call
 ]  # fmt: skip
 _TYPES = [f"{kind.__name__}.{version}" for kind in _ENDS for version in range(1, kind.SCHEMA + 1)]
+_REPLIES = tuple(
+    f"{e.ReplyReceived.__name__}.{version}" for version in range(1, e.ReplyReceived.SCHEMA + 1)
+)
 _FIRST: list[type[e.Base]] = [e.Routed, e.Held]
 _ENDING = frozenset(_TYPES)
 _OPENING = frozenset(
@@ -336,6 +377,27 @@ def _found(store: Store, last: FromClause, these: ColumnElement[bool]) -> list[_
             _Found(*row[:6], _part(_first, row[6], row[7]).head)
             for row in connection.execute(query)
         ]
+
+
+def _written(store: Store, pos: int, end: int) -> list[tuple[int, str, bytes]]:
+    rows = rows_of(store).c
+    query = select(rows.pos, rows.type, rows.data).order_by(rows.pos)
+    these = and_(rows.pos > pos, rows.pos <= end, rows.type.in_(_REPLIES))
+    with store.readers.connect() as connection:
+        return [(pos, kind, data) for pos, kind, data in connection.execute(query.where(these))]
+
+
+def _replies(written: Sequence[tuple[int, str, bytes]]) -> list[Replied]:
+    """What these rows tell of what was written back: all but the words."""
+    return [_replied(pos, codec.decode(kind, data)) for pos, kind, data in written]
+
+
+def _replied(pos: int, event: e.Base) -> Replied:
+    assert isinstance(event, e.ReplyReceived)
+    return Replied(
+        pos, event.reply.hex(), event.written_ms, event.done, event.channel, event.asked,
+        event.event.hex(), event.notice, event.answers.hex(),
+    )  # fmt: skip
 
 
 def _plainly(found: _Found) -> Outcome | None:

@@ -51,6 +51,9 @@ class SqlPeople:
         await self._journal.append(Group(effects=(make,)))
         return met
 
+    async def find(self, kind: str, address: str) -> Sequence[str]:
+        return await self._aside(self._find, self._vault.blind(kind, address))
+
     def register(self, profiles: Sequence[tuple[Profile, int]]) -> Effect:
         return partial(_save, vault=self._vault, profiles=profiles)
 
@@ -79,6 +82,10 @@ class SqlPeople:
     def _load(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Loaded]]:
         with self._readers.connect() as connection:  # one transaction: both are of one moment
             return store.changes(connection), store.load_many(connection, self._vault, refs)
+
+    def _find(self, blind: bytes) -> list[str]:
+        with self._readers.connect() as connection:
+            return store.find_by_contact(connection, blind)
 
     def _keys(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Held]]:
         with self._readers.connect() as connection:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy import BigInteger, ColumnElement, RowMapping, cast, func, select
 
+from channels.inbox import LIST_MAX
 from preferences import store as preference_store
 from preferences.vault import SubjectKey, Vault
 from streams import policies, recount, stories, sweeps
@@ -19,6 +20,7 @@ from streams.core.notices import Upstream, upstream
 from streams.core.policy import MINUTE_MS
 from streams.journal.base import Archived, Row, Store
 from streams.lane_views import LaneView, lane_views
+from streams.pipeline.choosing import choices_stream
 from streams.pipeline.river import Documents
 from streams.pipeline.sweep import Swept
 from streams.projections.moves import CATEGORIES, Move, moves
@@ -32,6 +34,7 @@ from streams.views import (
     Cost,
     Delivery,
     EventStatus,
+    InboxChange,
     Leg,
     Minute,
     QuarantinedItem,
@@ -39,6 +42,7 @@ from streams.views import (
     Report,
     Timeline,
     Totals,
+    Written,
 )
 
 By = Literal["channel", "carrier", "notice", "lane", "region"]
@@ -211,9 +215,21 @@ class Reading:
         legs = (stories.leg(s, stories.folded(stories.steps(rows.get(s, [])))) for s in page)
         return [leg for leg in legs if leg is not None]
 
-    def case(self, correlation: str, unseal: bool = False) -> CaseTimeline | None:
-        """A case (``case_no=…``, as heads name it) with its events and notifications on one
-        timeline; None when nothing is known of it."""
+    def inbox_changes(self, ref: str, after: int) -> list[InboxChange]:
+        """What changed in somebody's inbox after a position of the journal, in order, among their
+        newest messages: as many as an inbox shows."""
+        key = (self._index.recipient(ref), b"")
+        streams = sorted(self._store.lookup([key]).get(key, []), reverse=True)[:LIST_MAX]
+        rows = [row for one in self._store.read(streams).values() for row in one]
+        found = [_inbox_change(row) for row in rows if row.pos > after]
+        return sorted((one for one in found if one), key=lambda one: one.pos)
+
+    def case(
+        self, correlation: str, unseal: bool = False, *, words: bool = False
+    ) -> CaseTimeline | None:
+        """A case (``case_no=…``, as heads name it) with its events, notifications and replies on
+        one timeline; None when nothing is known of it. ``words`` unseals what was written back:
+        somebody has to read it."""
         case = self._index.case(correlation)
         found = self._store.lookup([(case, b""), (self._index.stops(correlation), b"")])
         streams = sorted({s for hits in found.values() for s in hits}, reverse=True)[:CASE_MAX]
@@ -221,9 +237,23 @@ class Reading:
         if not rows:
             return None
         keys = {key for one in rows.values() for key in stories.events_of_case(stories.steps(one))}
-        entries: list[CaseEvent | Timeline] = self._case_events(keys, unseal)
+        entries: list[CaseEvent | Timeline | Written] = [*self._case_events(keys, unseal)]
         entries += self._timelines(rows, unseal)
+        entries += [x for x in self._written(rows, unseal or words) if x.correlation == correlation]
         return CaseTimeline(correlation, sorted(entries, key=_when))
+
+    def replies(self, ref: str, limit: int = 50) -> list[Written]:
+        """What a recipient (own reference or alias) wrote back, the newest first, with the words:
+        the caller has checked who asks."""
+        loaded = self._people([ref]).get(ref)
+        stream = choices_stream(loaded.ref if loaded else ref)
+        return self._written(self._store.read([stream]), unseal=True)[::-1][:limit]
+
+    def reply(self, name: str) -> Written | None:
+        """One reply with its words, by the name it was told under; None when unknown."""
+        key = (bytes.fromhex(name), b"")
+        rows = self._store.read(self._store.lookup([key]).get(key, []))
+        return next((x for x in self._written(rows, unseal=True) if x.reply == name), None)
 
     def event(self, source: str, event_id: str) -> EventStatus | None:
         """An upstream event and what it led to; None until it was decided on."""
@@ -260,7 +290,14 @@ class Reading:
             for s, head in heads.items()
         }
 
-    def _case_events(self, keys: Iterable[bytes], unseal: bool) -> list[CaseEvent | Timeline]:
+    def _written(self, rows: Mapping[bytes, Sequence[Row]], unseal: bool) -> list[Written]:
+        """What was written back, among these streams of choices."""
+        told = [x for one in rows.values() for x in stories.replies(stories.steps(one))]
+        people = self._people({x.recipient for x in told}) if unseal else {}
+        keys = {ref: loaded.key for ref, loaded in people.items()}
+        return [stories.written(event, keys.get(event.recipient)) for event in told]
+
+    def _case_events(self, keys: Iterable[bytes], unseal: bool) -> list[CaseEvent]:
         catalog = self._documents().catalog
         archived = self._store.archived(list(keys)).values()
         people = self._people({row.recipient for row in archived if row.recipient})
@@ -337,13 +374,24 @@ def _change(row: Row, move: Move) -> Change:
     )
 
 
+def _inbox_change(row: Row) -> InboxChange | None:
+    """What a row changes in an inbox; None for nothing."""
+    match codec.decode(row.type, row.data):
+        case e.Delivered(moved=e.Moved(channel="inbox")):
+            return InboxChange(row.pos, row.stream.hex(), "arrived")
+        case e.Read():
+            return InboxChange(row.pos, row.stream.hex(), "read")
+        case _:
+            return None
+
+
 def _item(row: RowMapping) -> QuarantinedItem:
     values = {name: value for name, value in row.items() if name not in ("stream", "pos")}
     return QuarantinedItem(id=row["stream"].hex(), **values)
 
 
-def _when(entry: CaseEvent | Timeline) -> tuple[int, bool]:
+def _when(entry: CaseEvent | Timeline | Written) -> tuple[int, bool]:
     """Events before the notifications they cause."""
-    if isinstance(entry, CaseEvent):
-        return entry.at_ms, False
+    if isinstance(entry, CaseEvent | Written):
+        return entry.at_ms, isinstance(entry, Written)
     return entry.leg.opened_ms, True

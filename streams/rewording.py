@@ -25,6 +25,7 @@ from streams.pipeline.river import River, open_content, state_of
 from templates.catalog_files import parse_folder
 from templates.errors import RenderRefused, WordingError
 from templates.lint import Finding, lint
+from templates.notice import signer
 from templates.values import INLINE, check_data
 from templates.wording_versions import canonical, load_wording
 
@@ -178,7 +179,7 @@ class Rewording:
             return refused
         documents, notice = self._river.documents, self._draft.notice
         values = context(leg, who, notice, event)
-        sender = documents.catalog.senders[notice.sender]
+        sender = signer(notice, documents.catalog.senders, event.data)
         try:
             said = self._wording.render(route.channel, route.language, values, sender)
         except RenderRefused as error:

@@ -15,8 +15,9 @@ from streams.core.policy import Policy
 from streams.core.routing import Number, Verdict, decide
 from streams.core.routing_facts import Facts
 from streams.journal.base import Archived, Row
+from streams.pipeline.replies import open_written
 from streams.pipeline.river import open_content
-from streams.views import CaseEvent, Content, Leg, Moment, Timeline
+from streams.views import CaseEvent, Content, Leg, Moment, Timeline, Written
 from templates.catalog_files import Catalog
 
 Decision = e.Routed | e.Released | e.Escalated | e.Held | e.Suppressed
@@ -147,6 +148,31 @@ def events_of_case(story: Sequence[Step]) -> set[bytes]:
                 if event.head is not None:
                     keys.add(event.head.event)
     return keys
+
+
+def replies(story: Sequence[Step]) -> list[e.ReplyReceived]:
+    """What somebody wrote back, of all they chose."""
+    return [event for _, event in story if isinstance(event, e.ReplyReceived)]
+
+
+def written(event: e.ReplyReceived, key: SubjectKey | None) -> Written:
+    """A reply as it is shown; ``key`` unseals the words."""
+    return Written(
+        reply=event.reply.hex(),
+        at_ms=event.written_ms,
+        recipient=event.recipient,
+        lane=event.lane,
+        channel=event.channel,
+        asked=event.asked,
+        done=event.done,
+        categories=event.categories,
+        notification=event.answers.hex(),
+        notice=event.notice,
+        event=event.event.hex(),
+        correlation=event.correlation,
+        answered=event.answered,
+        text=open_written(key, event).text if key else "",
+    )
 
 
 def case_event(row: Archived, event: Upstream | None, catalog: Catalog, unseal: bool) -> CaseEvent:

@@ -266,6 +266,9 @@ class OutcomeReader:
         self, brokers: str, group: str, *, topic: str = OUTCOMES, **connection: Any
     ) -> None:
         self._in_hand = False
+        self.replies: list[dict[str, Any]] = []
+        """What recipients wrote back, of the last :meth:`poll`: each names the message, and not the
+        words, which the API has."""
         options = {"group_id": group, "enable_auto_commit": False, "auto_offset_reset": "earliest"}
         self._consumer = _opened(KafkaConsumer, brokers, topic, **options, **connection)
 
@@ -282,7 +285,9 @@ class OutcomeReader:
         found = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
         self._in_hand = bool(found)
         values = (record.value for records in found.values() for record in records)
-        return [one for value in values for one in json.loads(value)["data"]["outcomes"]]
+        data = [json.loads(value)["data"] for value in values]
+        self.replies = [one for some in data for one in some.get("replies", ())]
+        return [one for some in data for one in some["outcomes"]]
 
     def _commit(self) -> None:
         try:

@@ -5,6 +5,7 @@ legs: one, except where a class goes out on several channels at once.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -138,6 +139,14 @@ class Leg(msgspec.Struct, frozen=True):
     too_late: bool
 
 
+class InboxChange(msgspec.Struct, frozen=True):
+    """A message arrived in an inbox, or was read there; ``pos`` is that of its journal row."""
+
+    pos: int
+    stream: str
+    what: Literal["arrived", "read"]
+
+
 class Change(msgspec.Struct, frozen=True):
     """One of the newest changes: ``type`` is the event's name (``Delivered``)."""
 
@@ -222,11 +231,35 @@ class CaseEvent(msgspec.Struct, frozen=True):
     data: dict[str, str]
 
 
+class Written(msgspec.Struct, frozen=True):
+    """What a recipient wrote back. ``asked`` is what the words ask for when they are an opt-out
+    word or its like, ``done`` what was done: passed_on, stopped, kept, started, nothing or helped,
+    of these ``categories``; ``notification`` and ``notice`` are what it answers (empty: nothing was
+    found). ``text`` is empty until unsealed, and of who was erased.
+    """
+
+    reply: str
+    at_ms: int
+    recipient: str
+    lane: str
+    channel: str
+    asked: str
+    done: str
+    categories: tuple[str, ...]
+    notification: str
+    notice: str
+    event: str
+    correlation: str
+    answered: bool
+    text: str = ""
+
+
 class CaseTimeline(msgspec.Struct, frozen=True):
-    """A case at a glance: its events and its notifications, in the order of their times."""
+    """A case at a glance: its events, its notifications and what was written back, in the order of
+    their times."""
 
     correlation: str
-    entries: list[CaseEvent | Timeline]
+    entries: list[CaseEvent | Timeline | Written]
 
 
 class EventStatus(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ CHANNEL_PARTS: dict[ChannelName, tuple[str, ...]] = {
     "voice": ("voice",),
     "email": ("email.subject", "email.txt", "email.html"),
     "push": ("push",),
+    "wechat": ("wechat",),
     "inbox": ("inbox",),
 }
 """What each channel needs; an inbox without its own body shows the mail's or the text message's."""
@@ -29,6 +30,7 @@ MAX_CHARACTERS = {
     "email.txt": 8000,
     "email.html": 20_000,
     "push": 250,  # what fits a lock screen, with its title
+    "wechat": 600,  # a template has some five places of twenty characters
     "inbox": 8000,
 }
 """Limits of a filled body, in characters."""

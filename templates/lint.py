@@ -105,7 +105,7 @@ def _open(
         notice,
         declaration.events,
         variables,
-        senders[notice.sender],
+        _longest(notice, senders),
         parse_sample(notice_id, files),
         bodies,
         trees,
@@ -113,6 +113,13 @@ def _open(
         hosts,
     )
     return folder, findings
+
+
+def _longest(notice: Notice, senders: Mapping[str, Sender]) -> Sender:
+    """Who signs at the greatest length, where an event says who does."""
+    if not notice.sender_field:
+        return senders[notice.sender]
+    return max(senders.values(), key=lambda sender: len(sender.signature))
 
 
 def missing_bodies(folder: Folder) -> Iterator[Finding]:
@@ -188,8 +195,31 @@ def shape_of_bodies(folder: Folder) -> Iterator[Finding]:
             yield Finding(file_of(key), 2, "is one line", "只能有一行")
         if part == "push" and (len(lines) != 2 or not all(line.strip() for line in lines)):
             yield Finding(file_of(key), 1, "is two lines, title and text", "须为两行：标题与内容")
+        if part == "wechat":
+            yield from _places(file_of(key), lines)
         if not source.strip():
             yield Finding(file_of(key), 1, "is empty", "内容为空")
+
+
+_PLACE = re.compile(r"([a-z][a-z_]*[0-9]*): *\S.*")
+
+
+def _places(file: str, lines: list[str]) -> Iterator[Finding]:
+    """The name of a template, then a line for each place of it, no place twice."""
+    seen: set[str] = set()
+    for number, line in enumerate(lines[1:], 2):
+        match = _PLACE.fullmatch(line.strip())
+        if match is None or match[1] in seen:
+            yield Finding(
+                file,
+                number,
+                "is a place of the template, a colon and what fills it: thing1: …",
+                "须为模板字段名、冒号和内容，例如 thing1: …，且不得重复",
+            )
+        else:
+            seen.add(match[1])
+    if len(lines) < 2:
+        yield Finding(file, 1, "fills no place of the template", "没有填写模板字段")
 
 
 _HTML_REFUSED = re.compile(

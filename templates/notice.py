@@ -5,17 +5,18 @@ declares which upstream events cause it, who is told, until when it matters and 
 :mod:`templates.catalog_files` reads the folders into these values.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
 NoticeClass = Literal["emergency", "code", "notice", "status", "reminder", "bulletin"]
-ChannelName = Literal["sms", "voice", "email", "push", "inbox"]
+ChannelName = Literal["sms", "voice", "email", "push", "wechat", "inbox"]
 VariableType = Literal[
     "text", "digits", "plate", "date", "datetime", "money", "url", "phone", "integer", "list"
 ]
 
-CHANNELS: tuple[ChannelName, ...] = ("sms", "voice", "email", "push", "inbox")
+CHANNELS: tuple[ChannelName, ...] = ("sms", "voice", "email", "push", "wechat", "inbox")
 LANGUAGES = ("zh", "en")
 
 
@@ -69,6 +70,8 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``to`` is ``subject``, ``contacts:ROLE`` (contact persons of an enterprise) or ``field:NAME``
     (a data field that names a recipient).
     ``expiry_ms`` counts from the event's time; for a reminder from the moment it falls due.
+    ``sender_field`` names a data field whose sender signs instead, where it names one: an answer
+    is signed by whoever sent what it answers.
     ``supersedes``: a newer event of the same case and ``family`` replaces an older one.
     """
 
@@ -92,6 +95,7 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     escalation: Escalation | None = None
     max_segments: int = 3
     service: str = ""
+    sender_field: str = ""
 
 
 class Sender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +106,12 @@ class Sender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: dict[str, str]
     email: str
     short_number: str
+
+
+def signer(notice: Notice, senders: Mapping[str, Sender], data: Mapping[str, Any]) -> Sender:
+    """Who signs a message with this data."""
+    named = senders.get(str(data.get(notice.sender_field, ""))) if notice.sender_field else None
+    return named or senders[notice.sender]
 
 
 class Rendered(msgspec.Struct, frozen=True, omit_defaults=True):

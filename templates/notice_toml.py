@@ -86,6 +86,7 @@ class _NoticeEntry(msgspec.Struct, forbid_unknown_fields=True, rename={"cls": "c
     at: str = "09:00"
     escalation: _EscalationEntry | None = None
     max_segments: int = 3
+    sender_field: str = ""
 
 
 class _EventEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,6 +138,7 @@ def parse_notice(notice_id: str, text: str) -> Declaration:
         escalation=_escalation(entry.escalation, file),
         max_segments=entry.max_segments,
         service=entry.service,
+        sender_field=entry.sender_field,
     )
     _check_notice(notice, file)
     _check_against_events(notice, events, file)
@@ -256,6 +258,8 @@ def _check_against_events(notice: Notice, events: Mapping[str, EventType], file:
     for name in notice.triggers:
         data = events[name].data
         _require(set(notice.when) <= set(data), file, "notice.when", f"names fields of {name}")
+        known = not notice.sender_field or notice.sender_field in data
+        _require(known, file, "notice.sender_field", f"names a field of {name}")
         if notice.due_field:
             due = data.get(notice.due_field)
             is_date = due is not None and due.required and due.type in ("date", "datetime")

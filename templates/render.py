@@ -286,6 +286,11 @@ def _push(wording: Wording, language: str, context: Context, sender: Sender) -> 
     return Rendered(text, subject=title)
 
 
+def _wechat(wording: Wording, language: str, context: Context, sender: Sender) -> Rendered:
+    """The name of a template and what fills its places, a line each; the account itself signs."""
+    return Rendered(wording.text(language, "wechat", context))
+
+
 def _inbox(wording: Wording, language: str, context: Context, sender: Sender) -> Rendered:
     """Its own body, else the mail's, else the text message's without the signature."""
     for part in INBOX_FALLBACK:
@@ -299,5 +304,6 @@ _CHANNELS: dict[ChannelName, Callable[[Wording, str, Context, Sender], Rendered]
     "voice": _voice,
     "email": _email,
     "push": _push,
+    "wechat": _wechat,
     "inbox": _inbox,
 }

@@ -90,6 +90,15 @@ def outcome_fields() -> str:
     return table(["field", "type", "holds"], rows)
 
 
+def reply_fields() -> str:
+    """What is told of a reply."""
+    rows = [
+        (code(name), kind, outcomes.REPLY_FIELDS[name])
+        for name, kind, _ in fields(outcomes.Replied)
+    ]
+    return table(["field", "type", "holds"], rows)
+
+
 def outcome_states() -> str:
     """How a notification may end."""
     return table(["state", "means"], [(code(s), text) for s, text in outcomes.STATES.items()])
@@ -343,8 +352,8 @@ def channels_speed() -> str:
     ]
     machine = found["machine"]
     how = (
-        f"{found['messages']:,} messages (a fifth of them to node-smpp, a fiftieth by HTTP), on"
-        f" {machine['cores']} cores with Python {machine['python']}."
+        f"{found['messages']:,} messages (a fifth of them to node-smpp, a twentieth as pushes, a"
+        f" fiftieth by HTTP), on {machine['cores']} cores with Python {machine['python']}."
     )
     return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
 
@@ -484,6 +493,7 @@ def routes() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "own-events": own_events,
     "outcome-fields": outcome_fields,
+    "reply-fields": reply_fields,
     "outcome-states": outcome_states,
     "catalog-events": catalog_events,
     "journal-events": journal_events,

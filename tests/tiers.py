@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.cluster import native
-from tests.peers import jsmpp, node_smpp, prism, sms_core
+from tests.peers import dovecot, jsmpp, node_smpp, postfix, prism, sms_core, web_push
 
 
 def crash_lacks() -> str | None:
@@ -34,7 +34,8 @@ def cluster_lacks() -> str | None:
 
 
 def peers_lacks() -> str | None:
-    return node_smpp.lacks() or jsmpp.lacks() or sms_core.lacks() or prism.lacks()
+    parts = (node_smpp, jsmpp, sms_core, prism, postfix, dovecot, web_push)
+    return next((lacks for part in parts if (lacks := part.lacks())), None)
 
 
 TIERS: dict[str, Callable[[], str | None]] = {

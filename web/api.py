@@ -19,9 +19,9 @@ from litestar.params import FromPath, FromQuery
 from streams.commands import Received
 from streams.core.codec import Refusal
 from streams.journal.errors import JournalError
-from streams.outcomes import Outcome, outcomes_after
+from streams.outcomes import Outcome, Replied, outcomes_after
 from streams.topics import TopicsError
-from streams.views import EventStatus, Timeline
+from streams.views import EventStatus, Timeline, Written
 from web.cloudevents import CONTENT_TYPES, mode_of, unpack
 from web.keys import Key
 from web.site import STREAM, Here, Site
@@ -170,10 +170,11 @@ async def event_status(
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """Ends of notifications in the order of the journal. Ask again with this ``after``: at once
-    where there is ``more``, else after a pause."""
+    """Ends of notifications, and what recipients wrote back, in the order of the journal. Ask again
+    with this ``after``: at once where there is ``more``, else after a pause."""
 
     outcomes: list[Outcome]
+    replies: list[Replied]
     after: int
     more: bool
 
@@ -184,7 +185,16 @@ async def told_outcomes(request: Req, site: Here, after: FromQuery[int] = 0) -> 
     Each names its event by the key that its bringer was answered with, and nobody else."""
     await _authorised(request, site)
     told = await asyncio.to_thread(outcomes_after, site.hub.store, max(after, 0))
-    return Response(Outcomes(told.outcomes, told.pos, told.more))
+    return Response(Outcomes(told.outcomes, told.replies, told.pos, told.more))
+
+
+@get("/v1/replies/{reply:str}", summary="What a recipient wrote back")
+async def reply_words(request: Req, site: Here, reply: FromPath[str]) -> Response[Written]:
+    """One reply with its words, by the name that `/v1/outcomes` or the topic told."""
+    await _authorised(request, site)
+    known = STREAM.fullmatch(reply)
+    found = await asyncio.to_thread(site.reading.reply, reply) if known else None
+    return Response(found) if found else _unknown("reply")
 
 
 def _unknown(what: str) -> Response[Any]:

@@ -23,7 +23,22 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from streams.patience import away
-from web import api, catalog, citizen, health, now, providers, quarantine, staff, stories, twilio
+from web import (
+    api,
+    catalog,
+    citizen,
+    health,
+    inbox_events,
+    now,
+    providers,
+    push,
+    quarantine,
+    staff,
+    stories,
+    twilio,
+    unsubscribe,
+    wechat,
+)
 from web.site import STATIC, YEAR_S, HubContext, Site
 
 log = logging.getLogger("fenghuo.web")
@@ -71,6 +86,7 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     api.bring_events,
     api.notification_status,
     api.told_outcomes,
+    api.reply_words,
     api.event_status,
     health.alive,
     health.ready,
@@ -83,11 +99,21 @@ _OPEN: tuple[ControllerRouterHandler, ...] = (
     citizen.set_quiet,
     citizen.set_language,
     citizen.set_consent,
+    unsubscribe.ask_to_unsubscribe,
+    unsubscribe.unsubscribe,
+    inbox_events.inbox_events,
+    push.push_worker,
+    push.subscribe,
+    push.unsubscribe,
+    push.pushed,
     twilio.twilio_text,
     twilio.twilio_call,
+    twilio.twilio_reply,
     twilio.twilio_key,
     providers.provider_reports,
     providers.provider_report,
+    wechat.wechat_server,
+    wechat.wechat_told,
 )
 """Doors that ask for a key or a link of their own, or for nothing."""
 

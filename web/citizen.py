@@ -5,6 +5,7 @@ opened. Opening it changes nothing, since mail scanners open every link: each ch
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from preferences.fault import Fault
 from preferences.links import find_link
 from preferences.recipient import Preferences, Profile
 from preferences.rules import consented, opted_out
+from preferences.subscriptions import own_contacts
 from streams.views import Content, Leg
 from templates.notice import CHANNELS
 from web.now import titles
@@ -67,7 +69,16 @@ class Switches(NamedTuple):
     on: list[tuple[str, bool | None]]
 
 
-async def _reader(site: Site, token: str) -> Reader:
+class Pushes(NamedTuple):
+    """The part of the page: our public key, the SHA-256 of each endpoint known, in use or not."""
+
+    key: str
+    known: list[str]
+    """Hexadecimal: the page compares the browser's own without being told the others'."""
+
+
+async def reader_of(site: Site, token: str) -> Reader:
+    """Whoever holds this link. Raises where it is none, or has ended."""
     found = await asyncio.to_thread(_find, site, token)
     if found is None:
         raise NotFoundException("no such link")
@@ -92,25 +103,34 @@ def _find(site: Site, token: str) -> Reader | None:
 @get("/me/{token:str}", include_in_schema=False)
 async def own_page(request: Req, site: Here, token: FromPath[str]) -> Response[str]:
     """What they were sent, and the switches."""
-    return await _page(request, site, await _reader(site, token))
+    return await _page(request, site, await reader_of(site, token))
 
 
 async def _page(request: Req, site: Site, who: Reader, fault: Fault | None = None) -> Response[str]:
     t = site.speech(request, who.language)
+    head = await asyncio.to_thread(site.hub.store.head)  # first: what comes later is told
     letters = await asyncio.to_thread(_letters, site, t, who.ref)
+    opened = request.query_params.get("opened", "")
+    if request.query_params.get("part") == "live":
+        shown = {"who": who, "letters": letters, "opened": opened}
+        return site.page(request, "me_letters.html", shown, 200, who.language)
     offer = site.commands.offer()
     columns = [channel for channel in CHANNELS if channel in offer.channels]
     chosen = who.preferences
     values = {
         "who": who,
         "letters": letters,
-        "opened": request.query_params.get("opened", ""),
+        "replies": await asyncio.to_thread(site.reading.replies, who.ref, MESSAGES),
+        "title_of": titles(site, t),
+        "head": head,
+        "opened": opened,
+        "pushes": _pushes(site, who.profile),
         "saved": "saved" in request.query_params,
         "fault": _fault_word(t, fault),
         "columns": columns,
         "switches": _switches(site, t, chosen, columns),
         "consents": [
-            (category, _label(site, t, category), consented(chosen, category, site.now_ms()))
+            (category, label_of(site, t, category), consented(chosen, category, site.now_ms()))
             for category in _asking_consent(site)
         ],
         "languages": LANGUAGES,
@@ -119,6 +139,20 @@ async def _page(request: Req, site: Site, who: Reader, fault: Fault | None = Non
         "half_hours": _half_hours,
     }
     return site.page(request, "me.html", values, 422 if fault else 200, who.language)
+
+
+def _pushes(site: Site, profile: Profile | None) -> Pushes | None:
+    """What the page says of pushes; None where there are none to be had."""
+    if not site.pushes or profile is None:
+        return None
+    endpoints = [
+        contact.address.partition("#")[0]
+        for contact in own_contacts(profile.contacts)
+        if not contact.suppressed
+    ]
+    return Pushes(
+        site.push_key, [hashlib.sha256(endpoint.encode()).hexdigest() for endpoint in endpoints]
+    )
 
 
 def _letters(site: Site, t: Speech, ref: str) -> list[Letter]:
@@ -144,7 +178,7 @@ def _switches(site: Site, t: Speech, chosen: Preferences, columns: Sequence[str]
     rows = [
         Switches(
             category,
-            _label(site, t, category),
+            label_of(site, t, category),
             category in offer.kept,
             [(c, not opted_out(chosen, category, c) if c in channels else None) for c in columns],
         )
@@ -153,7 +187,7 @@ def _switches(site: Site, t: Speech, chosen: Preferences, columns: Sequence[str]
     return sorted(rows, key=lambda row: row.category)
 
 
-def _label(site: Site, t: Speech, category: str) -> str:
+def label_of(site: Site, t: Speech, category: str) -> str:
     """What a category is called; one that only the catalog knows, by its notices."""
     named = t.named("subject", category)
     if named != category:
@@ -189,6 +223,8 @@ def _fault_word(t: Speech, fault: Fault | None) -> str:
     match fault:
         case None:
             return ""
+        case Fault(field="push"):
+            return t("me.fault_push")
         case Fault(field="from_minute" | "to_minute"):
             return t("me.fault_quiet")
         case _:
@@ -201,7 +237,7 @@ def _fault_word(t: Speech, fault: Fault | None) -> str:
 @post("/me/{token:str}/read", include_in_schema=False, status_code=200)
 async def open_letter(request: Req, site: Here, token: FromPath[str]) -> Redirect:
     """A message of the inbox is opened: from now on it has been read."""
-    who = await _reader(site, token)
+    who = await reader_of(site, token)
     stream = str((await request.form()).get("stream", ""))
     if not STREAM.fullmatch(stream):
         raise NotFoundException("no such message")
@@ -212,7 +248,7 @@ async def open_letter(request: Req, site: Here, token: FromPath[str]) -> Redirec
 @post("/me/{token:str}/switches", include_in_schema=False, status_code=200)
 async def set_switches(request: Req, site: Here, token: FromPath[str]) -> Response[Any]:
     """The ticks as they are now; what differs from before is changed."""
-    who = await _reader(site, token)
+    who = await reader_of(site, token)
     ticked = set((await request.form()).getall("on", []))
     offer = site.commands.offer()
     changes = [
@@ -229,7 +265,7 @@ async def set_switches(request: Req, site: Here, token: FromPath[str]) -> Respon
 @post("/me/{token:str}/quiet", include_in_schema=False, status_code=200)
 async def set_quiet(request: Req, site: Here, token: FromPath[str]) -> Response[Any]:
     """Quiet hours: as usual, none, or their own."""
-    who = await _reader(site, token)
+    who = await reader_of(site, token)
     form = await request.form()
     match form.get("mode"):
         case "own":
@@ -244,7 +280,7 @@ async def set_quiet(request: Req, site: Here, token: FromPath[str]) -> Response[
 @post("/me/{token:str}/language", include_in_schema=False, status_code=200)
 async def set_language(request: Req, site: Here, token: FromPath[str]) -> Response[Any]:
     """The language of what is sent from now on."""
-    who = await _reader(site, token)
+    who = await reader_of(site, token)
     language = str((await request.form()).get("language", ""))
     return await _change(request, site, who, [SetLanguage(language)])
 
@@ -252,25 +288,25 @@ async def set_language(request: Req, site: Here, token: FromPath[str]) -> Respon
 @post("/me/{token:str}/consent", include_in_schema=False, status_code=200)
 async def set_consent(request: Req, site: Here, token: FromPath[str]) -> Response[Any]:
     """Consent is given here, and this page is its proof; or it is withdrawn."""
-    who = await _reader(site, token)
+    who = await reader_of(site, token)
     form = await request.form()
     answer = await site.commands.record_consent(
         who.ref, str(form.get("category", "")), form.get("given") == "yes", "personal page", BY
     )
-    return await _done(request, site, who, answer if isinstance(answer, Fault) else None)
+    return await done(request, site, who, answer if isinstance(answer, Fault) else None)
 
 
 async def _change(req: Req, site: Site, who: Reader, choices: list[Any]) -> Response[Any]:
     for choice in choices:
         answer = await site.commands.change_preferences(who.ref, choice, BY)
         if isinstance(answer, Fault):
-            return await _done(req, site, who, answer)
-    return await _done(req, site, who, None)
+            return await done(req, site, who, answer)
+    return await done(req, site, who, None)
 
 
-async def _done(request: Req, site: Site, who: Reader, fault: Fault | None) -> Response[Any]:
+async def done(request: Req, site: Site, who: Reader, fault: Fault | None) -> Response[Any]:
     if fault:
-        return await _page(request, site, await _reader(site, who.token), fault)
+        return await _page(request, site, await reader_of(site, who.token), fault)
     return Redirect(f"/me/{who.token}?saved", status_code=303)
 
 

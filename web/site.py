@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,13 +21,18 @@ from markupsafe import Markup
 
 from channels.http_account import Http
 from channels.inbox import InboxStore
+from channels.lanes import Lanes
+from channels.push_account import WebPush
+from channels.push_tokens import public_key
 from channels.twilio_account import Account
+from channels.wechat_account import Door, Wechat, door_of
 from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
 from streams.journal.base import Store
 from streams.pipeline.river import River
 from streams.reading import Reading
+from web.inbox_streams import InboxStreams
 from web.keys import Pace
 from web.words import HTML_LANGUAGE, LANGUAGES, Language, Speech, read_words, speeches
 
@@ -37,6 +43,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 STREAM = re.compile(r"[0-9a-f]{32}")
 """What the id of a notification looks like, or of an item in quarantine."""
+
+CITIZENS = ("/me/", "/u/")
+"""Where the pages for citizens are, by a link of their own."""
 
 LANGUAGE_COOKIE = "lang"
 YEAR_S = 365 * 24 * 3600
@@ -59,6 +68,9 @@ class HubSettings(Protocol):
 
     def lane_secrets(self, http: Http) -> Mapping[str, str]:
         """Those of a declared provider, by the names that its lane gives them."""
+
+    def web_push(self) -> WebPush | None:
+        """Who sends to browsers; None where nobody does."""
 
 
 class HubContext(Protocol):
@@ -93,6 +105,13 @@ class HubContext(Protocol):
         """Kinds of workers of which none is at work, whatever waits for it."""
 
 
+def _doors(lanes: Lanes) -> dict[str, Door]:
+    """By lane, what is needed to believe what WeChat tells; connections are made once."""
+    accounts = {lane.name: lane.account for lane in lanes if isinstance(lane.account, Wechat)}
+    doors = {name: door_of(account, os.environ) for name, account in accounts.items()}
+    return {name: door for name, door in doors.items() if door is not None}
+
+
 class Site:
     """One hub's pages. ``private`` is true while nobody but this machine can reach them."""
 
@@ -108,6 +127,10 @@ class Site:
         self.link_key = settings.key("link_key")
         self.signer = Signer({0: self.link_key}, current=0)
         self.twilio = settings.twilio()
+        self.wechat = _doors(river.documents.lanes)
+        self.push = settings.web_push()
+        self.push_key = public_key(self.push.key) if self.push else ""
+        self.inbox_streams = InboxStreams(hub.clock, hub.inbox, self.reading)
         self.zone = ZoneInfo(settings.timezone)
         self.secure = settings.public_url.startswith("https://")
         # behind a proxy the hub listens on loopback and is reached from everywhere
@@ -115,6 +138,13 @@ class Site:
         self._speech: Callable[[Language], Speech] = speeches(read_words())
         self._pages = _environment()
         self._pages.globals["asset"] = _assets()
+
+    @property
+    def pushes(self) -> bool:
+        """Whether browsers can be pushed to: somebody is named as the sender, and a lane goes
+        there."""
+        lanes = self.hub.river.documents.lanes
+        return self.push is not None and any(lane.via == "push_web" for lane in lanes)
 
     def now_ms(self) -> int:
         return self.hub.clock.now_ms()
@@ -147,7 +177,7 @@ class Site:
             html_lang=HTML_LANGUAGE[t.language],
             path=request.url.path,
             other_language=_other_language(request, t.language),
-            staff=not request.url.path.startswith("/me/"),
+            staff=not request.url.path.startswith(CITIZENS),
             signed_in=not self.private,
             csrf=csrf_token({"request": request}),
             moment=self._moment,

@@ -2,13 +2,14 @@
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request, Response, get, post
 from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from channels.push_address import WEB, service_of
 from preferences import store
 from preferences.links import Link, new_reference, save_links
 from preferences.recipient import Preferences, Profile
@@ -65,7 +66,7 @@ def _told(site: Site, stream: str, language: Language) -> dict[int, Told]:
 @get("/cases/{correlation:str}", include_in_schema=False)
 async def case(request: Req, site: Here, correlation: FromPath[str]) -> Response[str]:
     """A case with its events and its notifications, in the order of their times."""
-    found = await asyncio.to_thread(site.reading.case, correlation)
+    found = await asyncio.to_thread(site.reading.case, correlation, words=True)
     if found is None:
         raise NotFoundException("no such case")
     values = {"case": found, "title_of": titles(site, site.speech(request))}
@@ -85,6 +86,7 @@ async def recipient(request: Req, site: Here, ref: FromPath[str]) -> Response[st
         "profile": profile,
         "preferences": preferences,
         "legs": legs,
+        "replies": await asyncio.to_thread(site.reading.replies, ref, HISTORY),
         "older": legs[-1].stream if len(legs) == HISTORY else "",
         "title_of": titles(site, site.speech(request)),
         "case_address": case_address,
@@ -140,6 +142,8 @@ def mask_name(name: str) -> str:
 
 
 def mask_address(address: str) -> str:
-    """A number or mail address as far as its owner recognises it."""
+    """A number or mail address as far as its owner recognises it; of a browser its service."""
+    if service_of(address) == WEB:
+        return f"{urlsplit(address).hostname}/…"
     user, at, host = address.partition("@")
     return user[:1] + "***@" + host if at else mask(address)

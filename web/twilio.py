@@ -11,8 +11,8 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import FromPath
 
 from channels.base import Receipt
-from channels.twilio_account import KEYS, Account
-from channels.twilio_callbacks import Keys, Report, fields_of, read_call, read_sms
+from channels.twilio_account import KEYS, REPLY, Account
+from channels.twilio_callbacks import Keys, Report, fields_of, read_call, read_reply, read_sms
 from channels.voice_twiml import (
     CONFIRMED,
     MUST_STAY,
@@ -38,6 +38,8 @@ TURNS_MAX = 6
 PRESSED_0 = "voice:0"
 """Who chose it, as the history of somebody's choices names it."""
 
+SAY_NOTHING = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
 Req = Request[Any, Any, Any]
 
 
@@ -54,6 +56,28 @@ async def twilio_text(
     """What became of a text message."""
     fields = await _fields(request, site, stream)
     return await _reported(site, read_sms(lane, f"{stream}:{version}", fields, site.now_ms()))
+
+
+@post(
+    f"/callbacks/twilio/{REPLY}/{{lane:str}}",
+    status_code=200,
+    opt={"exclude_from_csrf": True},
+    request_max_body_size=BODY_MAX,
+    include_in_schema=False,
+)
+async def twilio_reply(request: Req, site: Here, lane: FromPath[str]) -> Response[Any]:
+    """Somebody wrote to the number that our texts come from. The answer goes out by itself, for it
+    is a notification like any other: Twilio is told to say nothing."""
+    fields = await _signed(request, site)
+    if lane not in site.hub.river.documents.lanes:
+        raise NotFoundException("no such lane")
+    reply = read_reply(lane, fields, site.now_ms())
+    if reply is not None:
+        try:
+            await site.commands.take_reply(reply)
+        except TopicsError:
+            return Response(None, status_code=503, headers={"retry-after": "5"})
+    return _xml(SAY_NOTHING)
 
 
 @post(
@@ -120,6 +144,14 @@ def _again(site: Site, lane: str, stream: str, version: int, turn: int, words: S
 
 async def _fields(request: Req, site: Site, stream: str) -> dict[str, str]:
     """What the callback says. Raises where it is nobody's, or not Twilio's."""
+    fields = await _signed(request, site)
+    if STREAM.fullmatch(stream) is None:
+        raise NotFoundException("no such notification")
+    return fields
+
+
+async def _signed(request: Req, site: Site) -> dict[str, str]:
+    """What the callback says. Raises where it is not Twilio's."""
     account = _account(site)
     path = request.scope["raw_path"].decode()
     query = request.scope["query_string"].decode()
@@ -128,8 +160,6 @@ async def _fields(request: Req, site: Site, stream: str) -> dict[str, str]:
     fields = fields_of(url, headers, await request.body(), Keys(account.token, account.shared_key))
     if fields is None or fields.get("AccountSid", account.sid) != account.sid:
         raise PermissionDeniedException("not signed by Twilio for this address")
-    if STREAM.fullmatch(stream) is None:
-        raise NotFoundException("no such notification")
     return fields
 
 

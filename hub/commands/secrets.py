@@ -22,7 +22,7 @@ def secrets(
     """
     from hub.settings import KEYS, make_key
 
-    names = (*KEYS, "database_password")
+    names = (*KEYS, "push_key", "database_password")
     made = [name for name in names if make_key(folder / name, MODE)]
     if folder.stat().st_mode & 0o077:
         fail(f"{folder} can be entered by others: chmod 700 {folder}")

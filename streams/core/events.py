@@ -270,6 +270,18 @@ class Read(Step, frozen=True, kw_only=True):
     code: str = ""
 
 
+class Reported(Step, frozen=True, kw_only=True):
+    """Fact: a mail server says that the attempt was passed on to one that reports no more
+    (``relayed``) or is still being tried (``delayed``), or that its recipient made a ``complaint``
+    about it. It was taken; whether it reached is not said."""
+
+    FACT: ClassVar[bool] = True
+    attempt: int
+    status: Literal["relayed", "delayed", "complaint"]
+    code: str
+    at_ms: int
+
+
 class StopRecorded(Base, frozen=True, kw_only=True):
     """Fact: an event settled a case (paid, filed, withdrawn). Kept also when nothing was open."""
 
@@ -298,6 +310,33 @@ class PreferenceChanged(Base, frozen=True, kw_only=True):
     kind: str
     by: str
     sealed: bytes
+
+
+class ReplyReceived(Base, frozen=True, kw_only=True):
+    """Fact: a recipient wrote back. Lies among their own choices, so that what it changed stands
+    behind it and neither can be without the other.
+
+    ``sealed`` holds their words, and the event that asks for the answer. ``answers`` is the
+    notification they wrote about (empty: none was found), ``event`` the key of the event it came
+    from. ``asked`` is what the words ask for when they are an opt-out word or its like, and
+    ``done`` what was done: ``categories`` were stopped or started; ``kept`` is one sent by law.
+    """
+
+    FACT: ClassVar[bool] = True
+    reply: bytes
+    recipient: str
+    lane: str
+    channel: ChannelName
+    written_ms: int
+    sealed: bytes
+    asked: Literal["", "stop", "start", "help"] = ""
+    done: Literal["passed_on", "stopped", "kept", "started", "nothing", "helped"] = "passed_on"
+    categories: tuple[str, ...] = ()
+    answers: bytes = b""
+    event: bytes = b""
+    notice: str = ""
+    correlation: str = ""
+    answered: bool = False
 
 
 class WordingPublished(Base, frozen=True, kw_only=True):
@@ -420,9 +459,11 @@ JournalEvent = (
     | Delivered
     | Undelivered
     | Read
+    | Reported
     | StopRecorded
     | ReceiptUnmatched
     | PreferenceChanged
+    | ReplyReceived
     | WordingPublished
     | PolicyPublished
     | LaneSteered

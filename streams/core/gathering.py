@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from channels.carriers import carrier_of
 from channels.lanes import Lanes, Ways
+from channels.push_address import service_of
 from preferences.recipient import ContactPoint, Recipient
 from preferences.rules import consented, opted_out
 from streams.core.events import Head
@@ -19,6 +20,7 @@ CONTACT_OF: dict[ChannelName, str] = {
     "voice": "phone",
     "email": "email",
     "push": "push",
+    "wechat": "wechat",
     "inbox": "inbox",
 }
 
@@ -126,6 +128,8 @@ def _channel(
     carrier = ""
     if contact.kind == "phone":
         carrier = contact.carrier or carrier_of(contact.address)
+    elif contact.kind == "push":
+        carrier = service_of(contact.address)
     ways, barred = _ways(channel, carrier, notice, history, lanes, wording)
     return ChannelFacts(
         channel,

@@ -100,6 +100,15 @@ class Index:
         """
         return self._lane(lane) + ref.encode()[-12:].rjust(12, b"\0")
 
+    def writer(self, address: str) -> bytes:
+        """Whoever writes from a number or an address: all they write lies in one partition."""
+        return digest("writer", address, key=self._key)
+
+    def reply(self, lane: str, address: str, *told: str) -> bytes:
+        """One reply: by its provider's id, else by its words and its time. Keyed, for a number and
+        a word are soon guessed."""
+        return digest("reply", lane, address, *told, key=self._key)
+
     def cap(self, ref: str, cls: str, day: str) -> bytes:
         """What a recipient was sent of one class on one local day."""
         return digest("cap", ref, cls, day, key=self._key)

@@ -368,6 +368,12 @@ def _read(s: State, x: e.Read, row: Journalled) -> None:
     s.status = Status.READ
 
 
+def _underway(s: State, x: e.Reported, row: Journalled) -> None:
+    _reported(s, x.attempt)
+    if x.attempt == s.attempt and s.status in (Status.OPEN, Status.UNKNOWN):
+        s.status = Status.ACCEPTED
+
+
 def _reported(s: State, attempt: int) -> None:
     """A report proves that the attempt was taken."""
     s.unknown.discard(attempt)
@@ -394,6 +400,7 @@ _APPLY: dict[type[e.Base], Callable[[State, Any, Journalled], None]] = {
     e.Delivered: _delivered,
     e.Undelivered: _undelivered,
     e.Read: _read,
+    e.Reported: _underway,
 }
 
 

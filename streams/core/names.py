@@ -14,6 +14,7 @@ CHANNELS: dict[str, Two] = {
     "voice": ("语音电话", "voice call"),
     "email": ("邮件", "e-mail"),
     "push": ("推送", "push"),
+    "wechat": ("微信", "WeChat"),
     "inbox": ("站内信", "inbox"),
 }
 
@@ -32,6 +33,8 @@ CARRIERS: dict[str, Two] = {
     "ctcc": ("中国电信", "China Telecom"),
     "cbn": ("中国广电", "China Broadnet"),
     "intl": ("境外号码", "abroad"),
+    "web": ("浏览器", "browser"),
+    "apns": ("苹果设备", "Apple devices"),
     "ported": ("已携号转网", "ported to another network"),
 }
 

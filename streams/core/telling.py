@@ -9,7 +9,7 @@ from typing import Any
 
 from preferences.rules import CHINA
 from streams.core import events as e
-from streams.core import names
+from streams.core import evidence, names
 from streams.core.events import Base, Moved, Route
 from streams.core.explaining import plain_name, reason_name
 from streams.core.names import Language, Two, moment, say
@@ -44,6 +44,8 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, {scope}"
         case e.Read(code=code) if code:
             return f"{name}, acknowledged"
+        case e.Reported(status=status):
+            return f"{name}, {status}"
         case e.Unconfirmed(reason="cancelled"):
             return f"{name}, cancelled"
         case e.TransferDecided(allowed=allowed):
@@ -54,6 +56,8 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, {action}"
         case e.Shifted(reason=reason):
             return f"{name}, {reason}"
+        case e.ReplyReceived(done=done):
+            return f"{name}, {done}"
         case _:
             return name
 
@@ -105,6 +109,14 @@ def _intended(event: e.AttemptIntended, language: Language, zone: str) -> Words:
     return {"before": _to_the_second(event.call_before_ms, zone)}
 
 
+def _doubted(event: e.Unknown, language: Language, zone: str) -> Words:
+    return {"evidence": evidence.read(event.evidence, language)}
+
+
+def _not_sent(event: e.NotSent, language: Language, zone: str) -> Words:
+    return {"reason": evidence.read(event.reason, language)}
+
+
 def _cancelled(event: e.Cancelled, language: Language, zone: str) -> Words:
     by = plain_name(event.by, zone, language)
     return {
@@ -146,6 +158,19 @@ def _moving(event: e.Shifted, language: Language, zone: str) -> Words:
     return {"moving": told}
 
 
+def _replied(event: e.ReplyReceived, language: Language, zone: str) -> Words:
+    """When and by what it was written, and what of."""
+    return {
+        "at": _to_the_second(event.written_ms, zone),
+        "by": names.channel(event.channel, language),
+        "categories": say(("、", ", "), language).join(event.categories),
+        "about": say((f"（通知 {event.notice}）", f" (about {event.notice})"), language)
+        if event.notice
+        else "",
+        "answer": say(("，并已答复", "; an answer goes out"), language) if event.answered else "",
+    }
+
+
 def _stopped(event: Any, language: Language, zone: str) -> Words:
     return {"at": moment(event.event_ms, zone), "case": event.correlation}
 
@@ -168,14 +193,18 @@ _WORDS: dict[type[Base], Callable[[Any, Language, str], Words]] = {
     e.Held: _held,
     e.Suppressed: _suppressed,
     e.AttemptIntended: _intended,
+    e.Unknown: _doubted,
+    e.NotSent: _not_sent,
     e.Cancelled: _cancelled,
     e.Failed: _failed,
     e.Accepted: _accepted,
     e.Delivered: _reported,
     e.Undelivered: _reported,
     e.Read: _reported,
+    e.Reported: _reported,
     e.ReceiptUnmatched: _reported,
     e.StopRecorded: _stopped,
+    e.ReplyReceived: _replied,
     e.Shifted: _moving,
     e.CaseNoted: _stopped,
 }
@@ -321,6 +350,18 @@ SENTENCES: dict[str, Two] = {
     ),
     "Delivered": ("运营商报告：{at} 已送达{code}。", "The carrier reports that it was delivered at {at}{code}."),
     "Undelivered": ("运营商报告：{at} {status}{code}。", "The carrier reports at {at}: {status}{code}."),
+    "Reported, relayed": (
+        "邮件服务器 {at} 报告：已转交下一台服务器，对方不再回报{code}；是否送达尚不知道。",
+        "The mail server reports at {at}: passed on to a server that reports no more{code}. Whether it reached is not known.",
+    ),
+    "Reported, delayed": (
+        "邮件服务器 {at} 报告：暂未送达，仍在尝试{code}。",
+        "The mail server reports at {at}: not delivered yet, and still being tried{code}.",
+    ),
+    "Reported, complaint": (
+        "收件人于 {at} 向邮箱服务商投诉了这封邮件{code}。",
+        "The recipient complained about this mail to their provider at {at}{code}.",
+    ),
     "Read": ("收件人于 {at} 打开。", "The recipient opened it at {at}."),
     "Read, acknowledged": (
         "收件人于 {at} 按键确认收到{code}。",
@@ -337,6 +378,30 @@ SENTENCES: dict[str, Two] = {
     "PreferenceChanged": (
         "收件人的选择有变更（{kind}），操作者 {by}。",
         "The recipient's choices were changed ({kind}) by {by}.",
+    ),
+    "ReplyReceived, passed_on": (
+        "收件人于 {at} 通过{by}回复{about}，转交办理方。",
+        "The recipient wrote back by {by} at {at}{about}; it goes to whoever handles the case.",
+    ),
+    "ReplyReceived, stopped": (
+        "收件人于 {at} 通过{by}回复退订词{about}：停发类别 {categories}{answer}。",
+        "The recipient wrote a word to stop by {by} at {at}{about}, which stops {categories}{answer}.",
+    ),
+    "ReplyReceived, kept": (
+        "收件人于 {at} 通过{by}回复退订词{about}：类别 {categories} 依法送达，不能退订{answer}。",
+        "The recipient wrote a word to stop by {by} at {at}{about}, but {categories} is sent by law and stays{answer}.",
+    ),
+    "ReplyReceived, started": (
+        "收件人于 {at} 通过{by}回复恢复词：恢复类别 {categories}{answer}。",
+        "The recipient wrote a word to start by {by} at {at}, and is sent {categories} again{answer}.",
+    ),
+    "ReplyReceived, nothing": (
+        "收件人于 {at} 通过{by}回复，没有找到可以停发或恢复的类别{answer}。",
+        "The recipient wrote a word by {by} at {at}, and nothing was found to stop or start{answer}.",
+    ),
+    "ReplyReceived, helped": (
+        "收件人于 {at} 通过{by}回复询问办法{answer}。",
+        "The recipient asked for help by {by} at {at}{answer}.",
     ),
     "WordingPublished": (
         "通知 {notice} 的新文案生效，发布者 {by}。",

@@ -133,7 +133,7 @@ def _group(
 
 def _may_decide(what: Outcome | Receipt) -> bool:
     if isinstance(what, Receipt):
-        return what.status not in ("delivered", "read") or bool(what.carrier)
+        return what.status in ("undelivered", "expired", "rejected") or bool(what.carrier)
     return isinstance(what, Transient | Permanent)
 
 
@@ -174,6 +174,8 @@ def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
             return e.Delivered(attempt=attempt, code=code, at_ms=at_ms, moved=was)
         case Receipt(status="read", code=code, at_ms=at_ms):
             return e.Read(attempt=attempt, at_ms=at_ms, code=code, moved=was)
+        case Receipt(status="relayed" | "delayed" | "complaint" as status, code=code, at_ms=at_ms):
+            return e.Reported(attempt=attempt, status=status, code=code, at_ms=at_ms, moved=was)
         case Receipt(status=status, code=code, at_ms=at_ms, then=then):
             return e.Undelivered(
                 attempt=attempt, status=status, code=code, at_ms=at_ms, then=then, moved=was

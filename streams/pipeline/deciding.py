@@ -21,7 +21,7 @@ from streams.core.routing_facts import Facts
 from streams.journal.base import Archived, Lookup, Timer, Unit
 from streams.pipeline.river import Content, Documents, Known, River, entry, seal_content
 from templates.errors import RenderRefused
-from templates.notice import ChannelName, Notice, Sender
+from templates.notice import ChannelName, Notice, Sender, signer
 
 RELEASE = "release"
 """The one kind of timer whose stream is looked at as a whole when it fires."""
@@ -208,7 +208,7 @@ def _route(
     assert contact is not None
     wording = documents.wordings[notice.id]
     language = facts.language
-    sender = documents.catalog.senders[notice.sender]
+    sender = signer(notice, documents.catalog.senders, event.data)
     rendered = wording.render(channel, language, context(leg, who, notice, event), sender)
     content = Content(
         contact.address, rendered.text, rendered.subject, rendered.html,

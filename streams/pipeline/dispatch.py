@@ -8,6 +8,7 @@ meanwhile.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from streams.core.notices import URGENT
 from streams.journal.base import Entry, Group, Timer, Unit
 from streams.lane_owner import Claim, LaneLost
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.choosing import offer_of
 from streams.pipeline.deciding import REDECIDE, RELEASE
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import (
@@ -127,18 +129,19 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
         if stale:
             waiting = [r for r in waiting if not (_past(r, now_ms) or r.notice in barred)]
             await _decide_again(river, stale)
-        allowed = _allowed(river, lane, now_ms, len(waiting))
+        allowed = _allowed(river, lane, now_ms, waiting)
         if allowed < 1:
             moved = await _shift(river, lane, waiting, now_ms, fixed)
             waiting = [r for r in waiting if key_of(r) not in moved]
             if waiting and not moved:
-                next_ms = max(lane.pacer.next_ms(now_ms), lane.breaker.next_ms(now_ms))
+                permit_ms = lane.pacer.next_ms(now_ms, _calls(waiting[0]))
+                next_ms = max(permit_ms, lane.breaker.next_ms(now_ms))
                 # neither holds it up: an operator does, or answers that do not come
                 nap_ms = next_ms - now_ms if next_ms > now_ms else NAP_MS
                 await river.clock.sleep_ms(min(nap_ms, NAP_MS))
             continue
         batch, waiting = waiting[:allowed], waiting[allowed:]
-        lane.pacer.take(len(batch))
+        lane.pacer.take(sum(map(_calls, batch)))
         try:
             async with lane.turns.turn():
                 with river.attempts.handing(lane.name):
@@ -149,8 +152,13 @@ async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> b
     return not waiting
 
 
-def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
-    """How many of ``wanted`` may be handed over now: by the operators, the contract as it is now,
+def _calls(record: Dispatch) -> int:
+    """What the carrier counts a message as: each part of a long text is a call of its own."""
+    return max(record.segments, 1)
+
+
+def _allowed(river: River, lane: LaneWork, now_ms: int, waiting: Sequence[Dispatch]) -> int:
+    """How many of ``waiting`` may be handed over now: by the operators, the contract as it is now,
     what the carrier has not answered yet, and the breaker."""
     lanes = river.documents.lanes
     if lane.name in lanes:
@@ -161,9 +169,9 @@ def _allowed(river: River, lane: LaneWork, now_ms: int, wanted: int) -> int:
     was = lane.breaker.state
     if silent := river.unanswered.overdue(lane.name, now_ms):
         lane.breaker.record(now_ms, silent, silent)
-    permits, most = lane.pacer.permits(now_ms), lane.turns.most(BATCH)
-    room = river.unanswered.room(lane.name)
-    allowed = lane.breaker.allow(now_ms, min(permits, most, wanted, room))
+    most = min(lane.turns.most(BATCH), river.unanswered.room(lane.name))
+    fitting = lane.pacer.fit(now_ms, map(_calls, islice(waiting, most)))
+    allowed = lane.breaker.allow(now_ms, fitting)
     if lane.breaker.state != was:
         lane.troubled()
     return allowed
@@ -242,6 +250,7 @@ async def _intend(
     committed = await river.journal.append(Group(units, effects=owned, urgent=lane.urgent))
     lanes = river.documents.lanes
     sender = lanes[lane.name].sender if lane.name in lanes else ""
+    links = _links(river, batch)
     calls, lost = [], []
     for record, call_before_ms, won in zip(batch, deadlines, committed.won, strict=True):
         if not won:
@@ -259,9 +268,28 @@ async def _intend(
             sender=sender or content.sender,
             segments=record.segments,
             expiry_ms=record.expiry_ms,
+            unsubscribe=links(record, known.ref),
+            cls=record.cls,
         )
         calls.append(_Call(record, record.version + 1, message, known))
     return calls, lost
+
+
+def _links(river: River, batch: Sequence[Dispatch]) -> Callable[[Dispatch, str], str]:
+    """The link that ends it, for mails of a category that may be refused; "" for the others."""
+    link = river.unsubscribing
+    if link is None or all(r.channel != "email" for r in batch):
+        return lambda record, ref: ""
+    notices, kept = river.documents.catalog.notices, offer_of(river.documents).kept
+    now_ms = river.clock.now_ms()
+
+    def of(record: Dispatch, ref: str) -> str:
+        notice = notices.get(record.notice)
+        if record.channel != "email" or notice is None or notice.category in kept:
+            return ""
+        return link(ref, notice.category, record.channel, now_ms)
+
+    return of
 
 
 async def _without_erased(

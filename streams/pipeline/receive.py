@@ -16,11 +16,13 @@ import msgspec
 from msgspec.structs import replace
 
 from channels.base import LateAnswer, Receipt, Reply
+from preferences.changes import SwitchCategory
 from streams.core import events as e
 from streams.core.identity import named_stream
 from streams.core.lifecycle import CATEGORY, Status
 from streams.journal.base import Group, Lookup, Unit
 from streams.pipeline.answers import Answer, record_answers
+from streams.pipeline.choosing import choose
 from streams.pipeline.river import Attempt, River, entry, state_of
 from streams.topics import INBOUND, PARKED, Record
 
@@ -28,6 +30,9 @@ PARK_MS = 24 * 3_600_000
 """Longer than any dispatcher may be paused before its outcome is written."""
 
 RETRY_MS = 1_000
+
+COMPLAINT = "email:complaint"
+"""Who chose it, as the history of somebody's choices names it."""
 
 HOLD_MS = 5
 """How often a report that overtook its batch's outcomes looks for them."""
@@ -67,10 +72,24 @@ async def receive(
         for answer in late:
             river.unanswered.answered(answer.lane, answer.attempt)
         await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
+    for receipt in receipts:
+        if receipt.status == "complaint" and receipt.attempt:
+            await _heed(river, receipt)
     if strangers:
         now_ms = river.clock.now_ms()
         parked = [Parked(r, now_ms, now_ms + RETRY_MS, 0, whole) for r, whole in strangers]
         await _park(river, parked)
+
+
+async def _heed(river: River, complaint: Receipt) -> None:
+    """Who complains about a mail gets no more of its category by that channel. What is sent by law
+    stays on: the complaint is on its timeline."""
+    stream, attempt = _named(complaint.attempt)
+    rows = (await river.journal.read([stream])).get(stream, [])
+    state = state_of([row for row in rows if row.version <= attempt])
+    if state.head is not None and state.route is not None:
+        choice = SwitchCategory(state.head.category, state.route.channel, on=False)
+        await choose(river, state.head.recipient, choice, COMPLAINT)
 
 
 async def receive_parked(river: River, records: Sequence[Record]) -> int:
@@ -106,7 +125,7 @@ async def receive_replies(river: River, replies: Sequence[Reply]) -> None:
         return
     records = [
         Record(
-            river.index.provider_ref(reply.lane, reply.source),
+            river.index.writer(reply.source),
             river.hub_key.seal(_encode(reply), INBOUND.encode()),
         )
         for reply in replies

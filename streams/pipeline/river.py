@@ -29,6 +29,10 @@ from templates.render import Wording
 
 Effect = Callable[[Any], None]
 
+Unsubscribing = Callable[[str, str, str, int], str]
+"""The link by which a recipient (by reference) switches a category off in a channel, when it is
+sent (ms)."""
+
 
 class Known(NamedTuple):
     """Somebody the hub has a key for; ``recipient`` is None until upstream registers them,
@@ -80,6 +84,9 @@ class People(Protocol):
     def remove(self, ref: str, at_ms: int) -> Effect:
         """Forget the profile; the key stays, so that the history can still be read."""
 
+    async def find(self, kind: str, address: str) -> Sequence[str]:
+        """Who registered this contact point, by their own references, in their order."""
+
     def changed(self, seen: Mapping[str, Known | Keyed], found: set[str]) -> Effect:
         """Adds to ``found`` who is registered otherwise, or chose otherwise, than was ``seen``."""
 
@@ -123,6 +130,7 @@ class River:
         documents: Documents,
         hub_key: SubjectKey,
         finders: Mapping[str, Finder] = {},
+        unsubscribing: Unsubscribing | None = None,
     ) -> None:
         self.journal = journal
         self.topics = topics
@@ -134,6 +142,7 @@ class River:
         self.hub_key = hub_key
         self.finders = finders
         """Providers that can be asked what they have, by name as lanes give it."""
+        self.unsubscribing = unsubscribing
         self.attempts = Attempts()
         self.unanswered = Unanswered()
 

@@ -9,6 +9,8 @@ by its dispatcher, at a capped pace: only what is untouched, and never all at on
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 
+from channels.base import Channel
+from channels.binding import Binding
 from channels.breaker import OPEN_MS, Breaker
 from channels.lanes import WHOLE, Lane, Lanes
 from channels.pacer import PERMIT
@@ -78,6 +80,17 @@ class Drip:
 
 
 # What a lane carries ------------------------------------------------------------------------------
+
+
+def heed(channel: Channel, name: str, breaker: Breaker, now_ms: int) -> bool:
+    """A lane whose carrier refuses the account is left alone before a message is tried there;
+    whether that has just been found out."""
+    refused = channel.not_bound(name) if isinstance(channel, Binding) else None
+    if refused is None or not refused.lasting:
+        return False
+    known = breaker.state == "open"
+    breaker.hold_open(now_ms)
+    return not known
 
 
 async def tend(river: River, name: str, breaker: Breaker, loads: Loads) -> int | None:

@@ -32,6 +32,7 @@ AFTER: dict[type[e.Base], str] = {
     e.Delivered: "delivered",
     e.Read: "delivered",
     e.Undelivered: "undelivered",
+    e.Reported: "accepted",
     e.NotSent: "sending",
     e.Throttled: "sending",
     e.Refused: "sending",

@@ -39,7 +39,8 @@ COUNTED: dict[type[e.Base], str] = {
     e.Expired: "expired",
     e.Cancelled: "cancelled",
 }
-"""Under which name each event is counted."""
+"""Under which name each event is counted. What is only reported on the way is counted nowhere: the
+acceptance was."""
 
 NAMES = tuple(dict.fromkeys(COUNTED.values()))
 _INDEX = {kind: NAMES.index(name) for kind, name in COUNTED.items()}
@@ -63,7 +64,8 @@ def count_rates(connection: Connection, table: Table, moves: Mapping[Move, int])
     """Add a batch to its minutes, then what has become old to its hours."""
     deltas: dict[tuple[object, ...], list[int]] = defaultdict(lambda: list(_NONE))
     for move, n in moves.items():
-        deltas[move.start_ms, MINUTE_MS, *move.place][_INDEX[move.kind]] += n
+        if move.kind in _INDEX:
+            deltas[move.start_ms, MINUTE_MS, *move.place][_INDEX[move.kind]] += n
     add(connection, table, deltas)
     _add_up(connection, table)
 

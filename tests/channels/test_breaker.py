@@ -56,6 +56,17 @@ def test_probes_nobody_answered_are_replaced() -> None:
     assert breaker.allow(OPEN_MS + PROBE_MS, 3) == 3
 
 
+def test_a_carrier_that_does_not_let_us_in_is_not_tried_until_it_has() -> None:
+    breaker = Breaker()
+    for second in range(120):
+        breaker.hold_open(second * 1_000)
+        assert breaker.allow(second * 1_000, 100) == 0
+    assert (breaker.trips, breaker.why) == (1, "account")
+    assert breaker.allow(119_000 + OPEN_MS, 100) == PROBES
+    breaker.hold_open(120_000 + OPEN_MS)
+    assert (breaker.state, breaker.trips) == ("open", 2)
+
+
 def test_what_opened_it_is_kept_as_the_reason() -> None:
     breaker = Breaker()
     breaker.record(1_000, 60, ERRORS_MAX)

@@ -8,14 +8,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels import cmpp_codec
 from channels import smpp_codec as codec
 from channels.base import Accepted, LateAnswer, Message, NotSent, Outcome, Receipt, Unknown
 from channels.carrier_batch import Batch
-from channels.carrier_session import MALFORMED_MAX, Brought, Session
+from channels.carrier_session import MALFORMED_MAX, Brought, Dialect, Session
+from channels.cmpp_account import Cmpp
+from channels.cmpp_dialect import CmppDialect
 from channels.smpp_account import Smpp
 from channels.smpp_dialect import SmppDialect
 
-SMPP = Smpp(host="-", port=1, system_id="fenghuo", password_env="-", sender="12123")
+SMPP = Smpp(host="-", port=1, system_id="fenghuo", password_env="-")
+CMPP = Cmpp(host="-", port=1, source_addr="901783", password_env="-")
 TEXT = b"id:%d sub:001 dlvrd:001 submit date:1 done date:2611241210 stat:DELIVRD err:000 text:"
 
 
@@ -73,14 +77,28 @@ class Keeper:
         pass
 
 
-def fed(chunks: Iterable[bytes], keeper: Keeper, submits: int = 0) -> tuple[Wire, list[Any]]:
+def smpp() -> Dialect:
+    return SmppDialect("sms", SMPP, "", lambda a, b: "")
+
+
+def cmpp(version: cmpp_codec.Version) -> Dialect:
+    return CmppDialect("sms", version, CMPP, "", lambda a, b: "")
+
+
+DIALECTS = st.sampled_from([smpp(), cmpp(cmpp_codec.CMPP2), cmpp(cmpp_codec.CMPP3)])
+
+
+def fed(
+    chunks: Iterable[bytes], keeper: Keeper, submits: int = 0, dialect: Dialect | None = None
+) -> tuple[Wire, list[Any]]:
     """A session that has written so many submits and then hears these chunks, and is lost."""
 
     async def play() -> tuple[Wire, list[Any]]:
         late: list[LateAnswer] = []
         messages = [Message(f"{n}:1", "+8613800138000", "x", 0) for n in range(submits)]
         batch = Batch("sms", messages, [[b""]] * submits, late.append, lambda ref: None)
-        session = Session("bind", SmppDialect("sms", SMPP, "", lambda a, b: ""), Clock(), keeper)
+        spoken = dialect or smpp()
+        session = Session("bind", spoken, Clock(), keeper)
         wire = Wire()
         session.connection_made(wire)  # type: ignore[arg-type]
         for n in range(submits):
@@ -89,7 +107,7 @@ def fed(chunks: Iterable[bytes], keeper: Keeper, submits: int = 0) -> tuple[Wire
             if wire.cut:
                 break
             session.data_received(chunk)
-            assert len(session._rest) <= codec.PDU_MAX
+            assert len(session._rest) <= spoken.frame_max
         session.connection_lost(None)
         return wire, batch.close()
 
@@ -124,19 +142,48 @@ def test_pieces_of_any_size_say_the_same(places: list[int]) -> None:
     ]
 
 
-@given(st.lists(st.binary(max_size=600), max_size=20))
-def test_noise_is_survived_or_the_link_is_cut(chunks: list[bytes]) -> None:
-    _, outcomes = fed(chunks, Keeper(), submits=3)
+@given(st.lists(st.binary(max_size=600), max_size=20), DIALECTS)
+def test_noise_is_survived_or_the_link_is_cut(chunks: list[bytes], dialect: Dialect) -> None:
+    _, outcomes = fed(chunks, Keeper(), submits=3, dialect=dialect)
     assert not any(isinstance(outcome, NotSent) for outcome in outcomes)
     assert None not in outcomes
 
 
-@given(st.lists(st.tuples(st.integers(0, 0xFFFF_FFFF), st.binary(max_size=60)), max_size=30))
+def framed(header: int, length: int, command: int, body: bytes) -> bytes:
+    """A frame that says it is so long, whatever it is; both protocols begin with length and
+    command."""
+    return length.to_bytes(4, "big") + command.to_bytes(4, "big") + bytes(header - 8) + body
+
+
+COMMANDS = st.one_of(
+    st.integers(0, 0xFFFF_FFFF),
+    st.builds(int.__or__, st.integers(0, 0x21), st.sampled_from([0, 0x8000_0000])),
+)
+"""Any at all, and often one that means something."""
+
+
+@given(st.lists(st.tuples(COMMANDS, st.binary(max_size=250)), max_size=30), DIALECTS)
 def test_frames_of_any_command_are_survived_or_the_link_is_cut(
-    frames: list[tuple[int, bytes]],
+    frames: list[tuple[int, bytes]], dialect: Dialect
 ) -> None:
-    stream = b"".join(codec.frame(command, 7, body) for command, body in frames)
-    fed([stream], Keeper())
+    header = dialect.header
+    stream = b"".join(framed(header, header + len(b), command, b) for command, b in frames)
+    _, outcomes = fed([stream], Keeper(), submits=3, dialect=dialect)
+    assert None not in outcomes
+
+
+@given(st.integers(0, 0xFFFF_FFFF), COMMANDS, st.binary(max_size=100), DIALECTS)
+def test_a_frame_that_lies_about_its_length_is_waited_for_or_cut_and_never_kept(
+    length: int, command: int, body: bytes, dialect: Dialect
+) -> None:
+    """What is waited for is bounded: a longer frame than there can be is garbage at once."""
+    keeper = Keeper()
+    stream = framed(dialect.header, length, command, body) + bytes(2 * dialect.frame_max)
+    wire, outcomes = fed([stream], keeper, submits=1, dialect=dialect)
+    assert None not in outcomes
+    if not dialect.header <= length <= dialect.frame_max:
+        assert wire.cut
+        assert not keeper.brought
 
 
 def test_what_was_written_is_unknown_when_the_link_is_lost() -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from channels import smpp_account
-from channels.cmpp_account import Cmpp, fault_of
+from channels.cmpp_account import Cmpp, fault_of, sender_fault
 from channels.lanes_file import Account, LanesError, load_lanes
 from channels.smpp_account import Smpp
 
 PROTOCOLS = {
     "sandbox": None,
     "smpp": Account("smpp", Smpp, smpp_account.fault_of, "sms"),
-    **dict.fromkeys(("cmpp2", "cmpp3"), Account("cmpp", Cmpp, fault_of, "sms")),
+    **dict.fromkeys(("cmpp2", "cmpp3"), Account("cmpp", Cmpp, fault_of, "sms", sender_fault)),
 }
 
 LANE = """
@@ -60,8 +60,6 @@ def test_a_carriers_own_codes_are_read() -> None:
         ("service_id", '"烽火"', "cmpp.service_id must be ASCII"),
         ("fee_user_type", "4", "cmpp.fee_user_type: Expected `int` <= 3"),
         ("fee_code", '"1000000"', "cmpp.fee_code must be at most 6"),
-        ("sender", '"TRAFFIC"', "cmpp.sender must be digits"),
-        ("sender", '"1234567890123456789012"', "cmpp.sender and its extension"),
         ("password_env", '"HUB_KEK"', "cmpp.password_env"),
         ("codes", '{"0x75" = "content"}', "cmpp.codes: '0x75' is no result like 117"),
     ],
@@ -69,6 +67,20 @@ def test_a_carriers_own_codes_are_read() -> None:
 def test_what_is_wrong_is_named(field: str, value: str, said: str) -> None:
     with pytest.raises(LanesError, match=said):
         load_lanes(file(**{field: value}), PROTOCOLS)
+
+
+@pytest.mark.parametrize(
+    ("sender", "said"),
+    [
+        ("TRAFFIC", "sender must be digits"),
+        ("1234567890123456789012", "sender and its extension must be at most 21"),
+    ],
+)
+def test_a_sender_is_a_service_number(sender: str, said: str) -> None:
+    plain = file()
+    named = plain.replace("[lane.cmpp]", f'sender = "{sender}"\n[lane.cmpp]')
+    with pytest.raises(LanesError, match=f"lane sms-cmcc: {said}"):
+        load_lanes(named, PROTOCOLS)
 
 
 @pytest.mark.parametrize(

@@ -325,6 +325,14 @@ async def test_a_server_that_speaks_dsn_is_given_the_attempt() -> None:
     assert rcpt.endswith(" NOTIFY=FAILURE,DELAY ORCPT=rfc822;a+2Bb+3Dc@example.com")
 
 
+async def test_success_is_asked_for_only_where_it_is_wanted() -> None:
+    async with Misbehaving(DATA=GO_ON).running() as server:
+        channel = EmailChannel(RealClock(), settings(server.port, tells_success=True, **QUICK))
+        await channel.send("email-a", [message(1)], 5_000)
+        await channel.close()
+    assert " NOTIFY=SUCCESS,FAILURE,DELAY " in server.commands[2]
+
+
 async def test_starttls_that_is_not_offered_means_no_mail() -> None:
     async with Misbehaving(DATA=GO_ON).running() as server:
         channel = EmailChannel(RealClock(), settings(server.port, tls="starttls", **QUICK))

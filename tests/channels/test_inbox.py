@@ -170,3 +170,21 @@ async def test_receipts_outlive_the_process(store: FailingStore) -> None:
     assert (await second.collect()).receipts == collected.receipts
     await first.acknowledge(collected.token)
     assert (await InboxChannel(JumpingClock(), store).collect()).receipts == ()
+
+
+def test_whose_inbox_stirred(store: FailingStore) -> None:
+    def put(n: int, to: str, at_ms: int) -> str:
+        attempt = f"{n:032x}:1"
+        store.put([Delivery(attempt, to, at_ms, "s", "t")])
+        return attempt
+
+    known = [put(1, "P-1", 100), put(2, "P-2", 200), put(3, "P-3", 100)]
+    everybody = ("P-1", "P-2", "P-3")
+    assert store.stirred(everybody, 300) == {"P-1", "P-2", "P-3"}, "the hub may not know of them"
+    store.reported(known)
+    assert store.stirred(everybody, 300) == frozenset()
+    assert store.stirred(everybody, 150) == {"P-2"}
+    assert store.stirred(("P-1",), 150) == frozenset()
+    store.mark_read("P-3", f"{3:032x}", 250)
+    assert store.stirred(everybody, 200) == {"P-3"}
+    assert store.stirred((), 0) == frozenset()

@@ -33,6 +33,17 @@ class TestWays:
         assert ALL.ways("sms", PORTED) == (("rest", "a", "b"), ())
         assert Lanes([A, B]).ways("sms", PORTED).lanes == ("a", "b")
 
+    def test_what_one_push_service_gave_out_no_other_can_use(self) -> None:
+        web = Lane("web", "push", "push_web", 100, ("web",))
+        rest = Lane("app", "push", "p", 100)
+        lanes = Lanes([web, rest])
+        assert lanes.ways("push", "web").lanes == ("web",)
+        assert lanes.ways("push", "").lanes == ("app",)
+        assert lanes.ways("push", "apns").lanes == ("app",), "where none is its own, one takes all"
+        down = lanes.with_standings({"web": Standing(share=0)})
+        assert down.ways("push", "web").lanes == ("web",)
+        assert lanes.with_standings({"web": Standing(paused=True)}).ways("push", "web") == ((), ())
+
     def test_a_paused_one_gets_nothing_and_is_known_still(self) -> None:
         lanes = standing(a=Standing(paused=True))
         assert lanes.ways("sms", "cmcc").lanes == ("b", "rest")

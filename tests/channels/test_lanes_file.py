@@ -81,3 +81,25 @@ def test_one_that_cannot_be_used_says_where_and_why(toml: str, reason: str) -> N
 def test_a_protocol_reads_its_own_table() -> None:
     [lane] = load_lanes(LANE + 'protocol = "gate"\ngate = { port = 7890 }', PROTOCOLS)
     assert (lane.via, lane.account) == ("gate", Gate(7890))
+
+
+@pytest.mark.parametrize(
+    ("by", "channel", "carriers"),
+    [
+        ("push_web", "push", '["*"]'),
+        ("push_web", "push", '["web", "apns"]'),
+        ("push_web", "sms", '["web"]'),
+        ("push_apns", "push", '["web"]'),
+    ],
+)
+def test_a_push_service_carries_its_own_and_nothing_else(
+    by: str, channel: str, carriers: str
+) -> None:
+    lane = LANE.replace("sandbox", by).replace('"sms"', f'"{channel}"')
+    with pytest.raises(LanesError, match=f"lane sms-a: {by} carries channel push and carriers"):
+        load_lanes(lane + f"carriers = {carriers}")
+
+
+def test_a_lane_for_browsers() -> None:
+    lane = LANE.replace("sandbox", "push_web").replace('"sms"', '"push"')
+    assert [one.via for one in load_lanes(lane + 'carriers = ["web"]')] == ["push_web"]

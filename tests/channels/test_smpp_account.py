@@ -3,9 +3,9 @@
 import pytest
 
 from channels.lanes_file import Account, LanesError, load_lanes
-from channels.smpp_account import Smpp, fault_of
+from channels.smpp_account import Smpp, fault_of, sender_fault
 
-PROTOCOLS = {"sandbox": None, "smpp": Account("smpp", Smpp, fault_of, "sms")}
+PROTOCOLS = {"sandbox": None, "smpp": Account("smpp", Smpp, fault_of, "sms", sender_fault)}
 
 LANE = """
 [[lane]]
@@ -53,8 +53,6 @@ def test_a_carriers_own_codes_are_read() -> None:
         ("password_env", '"HUB_KEK"', "smpp.password_env"),
         ("password", '"secret"', "unknown field `password`"),
         ("system_id", '"a-name-that-is-too-long"', "sms-cmcc: smpp.system_id must be at most 15"),
-        ("sender", '"烽火"', "smpp.sender must be ASCII"),
-        ("sender", '"123456789012345678901"', "smpp.sender and its extension"),
         ("answered_id", '"octal"', "smpp.answered_id"),
         ("tls_ca", '"ca.pem"', "smpp.tls_ca is given"),
         ("codes", '{"full" = "content"}', "smpp.codes: 'full' is no status"),
@@ -66,9 +64,29 @@ def test_what_is_wrong_is_named(field: str, value: str, said: str) -> None:
         load_lanes(file(**{field: value}), PROTOCOLS)
 
 
-def test_extension_digits_need_a_sender_of_digits() -> None:
-    with pytest.raises(LanesError, match="extension_digits needs a sender of digits"):
-        load_lanes(file(sender='"Police"', extension_digits="3"), PROTOCOLS)
+def sending_as(sender: str) -> str:
+    return LANE + f'sender = "{sender}"\n'
+
+
+@pytest.mark.parametrize(
+    ("sender", "fields", "said"),
+    [
+        ("烽火", {}, "sender must be ASCII"),
+        ("123456789012345678901", {}, "sender and its extension must be at most 20"),
+        ("12345678901234567890", {"extension_digits": "1"}, "sender and its extension"),
+        ("Police", {"extension_digits": "3"}, "extension_digits needs a sender of digits"),
+    ],
+)
+def test_a_sender_that_the_protocol_has_no_room_for_is_named(
+    sender: str, fields: dict[str, str], said: str
+) -> None:
+    with pytest.raises(LanesError, match=f"lane sms-cmcc: {said}"):
+        load_lanes(file(sending_as(sender), **fields), PROTOCOLS)
+
+
+def test_letters_are_a_sender_and_so_is_a_number() -> None:
+    for sender in ("Police", "12123", "+8612123"):
+        assert load_lanes(file(sending_as(sender)), PROTOCOLS)["sms-cmcc"].sender == sender
 
 
 def test_provider_and_account_go_together() -> None:

@@ -86,7 +86,7 @@ class CmppBench(GatewayBench):
 
 class ExtendedBench(CmppBench):
     echoes = True
-    more: ClassVar[dict[str, Any]] = {"extension_digits": 4, "sender": "12123"}
+    more: ClassVar[dict[str, Any]] = {"extension_digits": 4}
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +168,8 @@ async def both_bound(gateway: CmppGateway, binds: int = 2) -> None:
 
 
 async def test_the_gateway_reads_what_the_contract_says(gateway: CmppGateway, version: str) -> None:
-    channel = open_channel(
-        gateway, version, sender="106575", fee_user_type=3, fee_type="02", fee_code="10"
-    )
-    (outcome,) = await channel.send(LANE, [message(1)], CLOSE_MS)
+    channel = open_channel(gateway, version, fee_user_type=3, fee_type="02", fee_code="10")
+    (outcome,) = await channel.send(LANE, [replace(message(1), sender="106575")], CLOSE_MS)
     (taken,) = gateway.taken()
     assert outcome == Accepted(taken["id"])
     named = ("source", "service", "payer", "fee", "from", "to", "report", "udhi")

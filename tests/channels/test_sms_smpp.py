@@ -81,7 +81,7 @@ class SmppBench(GatewayBench):
 
 class ExtendedBench(SmppBench):
     echoes = True
-    more: ClassVar[dict[str, Any]] = {"extension_digits": 4, "sender": "12123"}
+    more: ClassVar[dict[str, Any]] = {"extension_digits": 4}
 
 
 @pytest.fixture
@@ -336,6 +336,33 @@ async def test_a_silent_link_is_asked_and_then_cut(
     assert any("fell silent" in record.message for record in caplog.records)
     gateway.resume()
     await channel.close()
+
+
+async def test_who_stood_still_asks_before_it_cuts(
+    gateway: NodeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that was stopped, or a machine that slept, finds a carrier that is well."""
+    clock = Stopped()
+    channel = SmppChannel(clock, {LANE: account(gateway)}, {LANE: "secret"}, split, Random(1))
+    await channel.collect()
+    await both_bound(gateway)
+    clock.stood_ms = 600_000
+    await asyncio.sleep(1)
+    assert gateway.counts()["binds"] == 2
+    assert not caplog.records
+    before_ms = clock.now_ms() + FAR_MS
+    outcomes = await channel.send(LANE, [message(1, call_before_ms=before_ms)], CLOSE_MS)
+    assert kinds(outcomes) == [Accepted]
+    await channel.close()
+
+
+class Stopped(Real):
+    """Time as whoever stood still for a while sees it."""
+
+    stood_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.stood_ms
 
 
 async def test_by_tls_to_whom_the_authority_vouches_for(tmp_path: Path) -> None:

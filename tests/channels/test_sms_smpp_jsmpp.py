@@ -33,14 +33,17 @@ def channel_to(simulator: Jsmpp, password: str = PASSWORD, **more: Any) -> SmppC
     ids = {"answered_id": "hex", "reported_id": "decimal"}
     account = Smpp(
         host="127.0.0.1", port=simulator.port, system_id=SYSTEM_ID, password_env="PASSWORD",
-        sender="12123", binds=2, **{**ids, **more},
+        binds=2, **{**ids, **more},
     )  # fmt: skip
     return SmppChannel(Real(), {LANE: account}, {LANE: password}, split, Random(1))
 
 
 def message(n: int, text: str) -> Message:
     now_ms = Real().now_ms()
-    return Message(f"{n:032x}:1", f"+86138{n:08d}", text, now_ms + 60_000, expiry_ms=now_ms + 10**6)
+    return Message(
+        f"{n:032x}:1", f"+86138{n:08d}", text, now_ms + 60_000, sender="12123",
+        expiry_ms=now_ms + 10**6,
+    )  # fmt: skip
 
 
 async def brought(channel: SmppChannel, receipts: int) -> tuple[list[Receipt], list[Reply]]:

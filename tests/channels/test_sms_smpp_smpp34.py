@@ -77,7 +77,7 @@ async def carrier() -> AsyncIterator[Carrier]:
 @pytest.fixture
 async def channel(carrier: Carrier) -> AsyncIterator[SmppChannel]:
     account = Smpp(
-        host="127.0.0.1", port=carrier.port, system_id="fenghuo", password_env="-", sender="12123"
+        host="127.0.0.1", port=carrier.port, system_id="fenghuo", password_env="-"
     )  # fmt: skip
     channel = SmppChannel(Real(), {LANE: account}, {LANE: "secret"}, split, Random(1))
     yield channel
@@ -85,7 +85,8 @@ async def channel(carrier: Carrier) -> AsyncIterator[SmppChannel]:
 
 
 def message(n: int, last: str = "0", text: str = "【交管12123】限速") -> Message:
-    return Message(f"{n:032x}:1", f"+86138{n:07d}{last}", text, Real().now_ms() + 60_000)
+    before_ms = Real().now_ms() + 60_000
+    return Message(f"{n:032x}:1", f"+86138{n:07d}{last}", text, before_ms, sender="12123")
 
 
 async def collected(channel: SmppChannel, receipts: int) -> list[Collected]:

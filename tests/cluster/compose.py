@@ -15,6 +15,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
+CARRIERS = ROOT / "docker-compose.carriers.yml"
+"""Given after the other: what real carriers need besides."""
+
 EXAMPLE = ROOT / ".env.example"
 OWN = "fenghuo:"
 """How the hub's own image begins."""

@@ -15,7 +15,17 @@ import yaml
 from hub.__main__ import app
 from hub.settings import describe
 from tests.cluster import native_kafka
-from tests.cluster.compose import EXAMPLE, FILE, ROOT, Service, example, layers, read, variables
+from tests.cluster.compose import (
+    CARRIERS,
+    EXAMPLE,
+    FILE,
+    ROOT,
+    Service,
+    example,
+    layers,
+    read,
+    variables,
+)
 
 SERVICES = read(example())
 LASTING = [one for one in SERVICES.values() if not one.ends]
@@ -154,7 +164,7 @@ def test_the_broker_is_of_the_version_that_tests_run() -> None:
 
 
 def test_the_example_is_complete_and_says_the_defaults() -> None:
-    assert example() == variables()
+    assert example() == variables() | variables(CARRIERS)
 
 
 def test_the_example_explains_every_variable() -> None:
@@ -223,6 +233,46 @@ def test_the_image_holds_all_that_the_hub_runs_on(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+# Real carriers -----------------------------------------------------------------------------------
+
+
+def added() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(CARRIERS.read_text(encoding="utf-8"))
+    return document
+
+
+def test_everybody_who_reads_the_lanes_is_given_the_same_lanes() -> None:
+    """Topics are made for each lane, and a process that knows other lanes would not start."""
+    services = added()["services"]
+    readers = {one.name for one in OURS} - {"sandbox", "migrate"}
+    assert services.keys() == readers
+    for name, said in services.items():
+        assert said["environment"]["HUB_LANES"] == "/run/secrets/lanes", name
+        assert "lanes" in said["secrets"], name
+
+
+def test_what_is_added_are_settings_and_secrets_that_are_mounted() -> None:
+    known = {one.variable for one in describe()}
+    for name, said in added()["services"].items():
+        ours = {one for one in said["environment"] if one.startswith("HUB_")}
+        assert {one.removesuffix("_FILE") for one in ours} <= known
+        files = {Path(v).name for v in said["environment"].values() if "/run/secrets/" in v}
+        assert files == set(said["secrets"]), name
+        assert files <= added()["secrets"].keys()
+
+
+def test_only_who_sends_is_given_the_carriers_passwords() -> None:
+    holders = {
+        name
+        for name, said in added()["services"].items()
+        if any("PASSWORD" in one for one in said["environment"])
+    }
+    assert holders == {"dispatcher"}
+    for said in added()["services"].values():
+        open_ones = [one for one in said["environment"] if re.search("PASSWORD|TOKEN|KEY", one)]
+        assert all(one.endswith("_FILE") for one in open_ones)
+
+
 # How it is read ----------------------------------------------------------------------------------
 
 
@@ -244,6 +294,21 @@ def test_what_yaml_would_read_as_something_else_is_refused(tmp_path: Path) -> No
     file = compose_file(tmp_path, 'services: {x: {image: "a:1", environment: {A: yes}}}')
     with pytest.raises(AssertionError, match="must stand in quotes"):
         read({}, file)
+
+
+@pytest.mark.cluster
+def test_compose_joins_what_carriers_need_to_the_rest(tmp_path: Path) -> None:
+    files = ["--file", str(FILE), "--file", str(CARRIERS)]
+    command = ["docker-compose", "--env-file", str(EXAMPLE), *files, "config"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    judged: dict[str, Any] = yaml.safe_load(ran.stdout)["services"]
+    dispatcher = judged["dispatcher"]
+    assert dispatcher["environment"]["HUB_LANES"] == "/run/secrets/lanes"
+    assert dispatcher["environment"]["HUB_KAFKA"] == "kafka:9092"
+    mounted = {one["source"] if isinstance(one, dict) else one for one in dispatcher["secrets"]}
+    assert {"kek", "lanes", "carrier_a_password"} <= mounted
+    assert "HUB_LANES" not in judged["sandbox"]["environment"]
 
 
 @pytest.mark.cluster

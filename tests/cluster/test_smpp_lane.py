@@ -1,5 +1,7 @@
-"""A lane that goes by SMPP on a cluster: the dispatcher's binds, its death, and its successor's."""
+"""A lane that goes by SMPP on a cluster: the dispatcher's binds, its death, its successor's, and
+two of them that share it."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +14,26 @@ from tests.cluster.native import Cluster, running
 from tests.cluster.processes import until
 from tests.cluster.test_whole import SOON_S, TEN, Whole
 from tests.peers.node_smpp import NodeGateway
+from tests.peers.pace import back_after_ms, most_in_a_second
 
 pytestmark = [pytest.mark.cluster, pytest.mark.peers]
 
 PEOPLE = 6
+
+RATE = 100
+BURST = RATE // 10
+NORMAL = RATE * 80 // 100
+"""What is not kept for urgent messages, of which there are none here."""
+
+CROWD = 900
+"""Told of two parts each: more than is sent while it is measured."""
 
 LANES = """
 [[lane]]
 name = "sms-smpp"
 channel = "sms"
 provider = "smpp"
-rate_per_s = 500
+rate_per_s = {rate}
 
 [lane.smpp]
 host = "127.0.0.1"
@@ -76,7 +87,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder: Path = tmp_path_factory.mktemp("smpp")
     gateway = NodeGateway(folder / "ledger.jsonl", receiptIds="decimal")
     gateway.start()
-    (folder / "lanes.toml").write_text(LANES.format(port=gateway.port), encoding="utf-8")
+    (folder / "lanes.toml").write_text(LANES.format(port=gateway.port, rate=RATE), encoding="utf-8")
     Rehearsal.set(folder / "clock", int(TEN.timestamp() * 1000), 1.0)
     environment = {
         "HUB_CLOCK": str(folder / "clock"),
@@ -103,3 +114,29 @@ def test_a_dispatcher_killed_is_followed_by_another_and_nobody_hears_twice(town:
     parts = Counter((entry["to"], entry["part"]) for entry in town.gateway.taken())
     assert len({to for to, _ in parts}) == PEOPLE
     assert set(parts.values()) == {2}
+
+
+def test_two_dispatchers_share_the_contract_of_a_lane(town: Town) -> None:
+    """And its gateway says "too fast" for two seconds."""
+    earlier = town.gateway.counts()["binds"]
+    before = len(town.gateway.submits())
+    town.cluster.start_one("dispatcher", "second").await_ready()
+    assert until(lambda: town.gateway.counts()["bound"] == 4, SOON_S)
+    people = ["ref,kind,name,phone,region"]
+    people += [f"C{n},person,王丽,13700{n:06d},350100" for n in range(CROWD)]
+    town.hub("recipients", "import", "-", given="\n".join(people))
+    fines = [json.dumps(violation(f"C{n}", "3"), ensure_ascii=False) for n in range(CROWD)]
+    assert town.hub("publish", "-", given="\n".join([*fines, ""])).code == 0
+
+    def submits() -> list[tuple[int, bool]]:
+        return town.gateway.submits()[before:]
+
+    assert until(lambda: len(submits()) > 2 * NORMAL, SOON_S)
+    town.gateway.tell("throttle", ms=2_000)
+    assert until(lambda: sum(taken for _, taken in submits()) == 2 * CROWD, SOON_S)
+    assert most_in_a_second(submits()) <= RATE + BURST
+    assert back_after_ms(submits(), 0.9 * NORMAL) <= 20_000
+    told = town.gateway.taken()[-2 * CROWD :]
+    assert len({(entry["to"], entry["part"]) for entry in told}) == 2 * CROWD
+    binds = {entry["bind"] for entry in told}
+    assert min(binds) <= earlier < max(binds), "both took part"

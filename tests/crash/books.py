@@ -123,11 +123,7 @@ class Books:
 
     def _sent(self) -> Iterator[str]:
         """What the ledger took is what the journal says was sent, and never twice."""
-        taken: defaultdict[bytes, Counter[str]] = defaultdict(Counter)
-        for entry in read_ledger(self._ledger):
-            if entry.outcome == "taken":
-                stream, channel = entry.attempt.partition(":")[0], entry.lane.partition("-")[0]
-                taken[bytes.fromhex(stream)][channel] += 1
+        taken = self._taken()
         for stream, state in self.states.items():
             assert state.head is not None
             again = DEFAULT.classes[state.head.cls].resend_unknown
@@ -140,6 +136,15 @@ class Books:
             channel = state.route.channel if sent and state.route else "inbox"
             if channel != "inbox" and not taken[stream][channel]:
                 yield f"{stream.hex()} is {state.status}, and was never sent"
+
+    def _taken(self) -> defaultdict[bytes, Counter[str]]:
+        """How often the carrier took each leg, by channel."""
+        taken: defaultdict[bytes, Counter[str]] = defaultdict(Counter)
+        for entry in read_ledger(self._ledger):
+            if entry.outcome == "taken":
+                stream, channel = entry.attempt.partition(":")[0], entry.lane.partition("-")[0]
+                taken[bytes.fromhex(stream)][channel] += 1
+        return taken
 
     def _stopped(self) -> Iterator[str]:
         """What was settled before its intent was never intended. Of one commit, the stop sees what

@@ -1,32 +1,24 @@
-"""The one-process hub and its carrier, as a test directs them."""
+"""The one-process hub, with the sandbox carrier or another, as a test directs them."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streams.journal.sqlite import SqliteStore
 from tests.crash.upstream import FAULTS, Reported, lanes
 
 
-class OneProcess:
-    """A hub on SQLite in ``folder``. ``clock`` is the rehearsal's file."""
+class HubAtAPipe:
+    """A hub on SQLite in ``folder``, which also has its log. ``ledger`` is its carrier's,
+    ``settings`` what its environment holds besides."""
 
-    def __init__(self, folder: Path, clock: Path) -> None:
-        self.ledger = folder / "ledger.jsonl"
-        (folder / "lanes.toml").write_text(lanes(), encoding="utf-8")
-        sandbox = ["sandbox", "--port", "0", "--ledger", str(self.ledger), "--faults", FAULTS]
-        self._carrier = _started("hub", *sandbox)
-        port = _line(self._carrier).rpartition(":")[2]
+    def __init__(self, folder: Path, ledger: Path, settings: Mapping[str, str]) -> None:
+        self.ledger = ledger
         self._folder = folder
-        self._settings = {
-            "HUB_DATA_DIR": str(folder),
-            "HUB_LANES": str(folder / "lanes.toml"),
-            "HUB_CLOCK": str(clock),
-            "HUB_SANDBOX_PORT": port,
-        }
+        self._settings = {"HUB_DATA_DIR": str(folder), **settings}
         self._hub: subprocess.Popen[str] | None = None
         self._store: SqliteStore | None = None
 
@@ -73,10 +65,30 @@ class OneProcess:
 
     def close(self) -> None:
         self._bury()
-        self._carrier.kill()
-        self._carrier.communicate()
         if self._store is not None:
             self._store.close()
+
+
+class OneProcess(HubAtAPipe):
+    """With a sandbox carrier. ``clock`` is the rehearsal's file."""
+
+    def __init__(self, folder: Path, clock: Path) -> None:
+        ledger = folder / "ledger.jsonl"
+        (folder / "lanes.toml").write_text(lanes(), encoding="utf-8")
+        sandbox = ["sandbox", "--port", "0", "--ledger", str(ledger), "--faults", FAULTS]
+        self._carrier = _started("hub", *sandbox)
+        port = _line(self._carrier).rpartition(":")[2]
+        settings = {
+            "HUB_LANES": str(folder / "lanes.toml"),
+            "HUB_CLOCK": str(clock),
+            "HUB_SANDBOX_PORT": port,
+        }
+        super().__init__(folder, ledger, settings)
+
+    def close(self) -> None:
+        super().close()
+        self._carrier.kill()
+        self._carrier.communicate()
 
 
 def _started(

@@ -82,11 +82,17 @@ class Director:
 
 
 def die_and_recover(
-    hub: Hub, failpoint: str, upstream: Upstream, director: Director, size: int = CHUNK
+    hub: Hub,
+    failpoint: str,
+    upstream: Upstream,
+    director: Director,
+    size: int = CHUNK,
+    kept: type[Books] = Books,
 ) -> list[str]:
-    """What is wrong with the books afterwards. ``size`` events are reported together."""
+    """What is wrong with the books afterwards, which are ``kept`` as the carrier keeps its ledger.
+    ``size`` events are reported together."""
     hub.start(failpoint)
-    books = Books(hub.store, hub.ledger, [], hub.store.head())
+    books = kept(hub.store, hub.ledger, [], hub.store.head())
 
     def report(repeated: Sequence[Reported] = ()) -> list[Reported]:
         """The next chunk; those of it that were not acknowledged."""
@@ -99,7 +105,9 @@ def die_and_recover(
     unanswered: list[Reported] = []
     for _ in range(CHUNKS_MAX):
         unanswered = report()
-        if not unanswered:
+        if unanswered:
+            _await(lambda: hub.died is not None, "the end of a process that does not answer")
+        else:
             _await(lambda: hub.died is not None or not _missing(books), "a chunk to be routed")
         if hub.died is not None:
             break

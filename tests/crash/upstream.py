@@ -1,7 +1,7 @@
 """What upstream systems report while something dies: people they name inline, several services."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from typing import Any, NamedTuple
@@ -74,13 +74,17 @@ class Reported(NamedTuple):
 
 
 class Upstream:
-    """Reports one event after another, about somebody else each time; ``name`` makes them its own.
+    """Reports one event after another, about somebody else each time; ``name`` makes them its own,
+    and ``first`` is where the numbers of their people begin.
 
     An event is repeated, byte for byte, until it is acknowledged.
     """
 
-    def __init__(self, name: str, first: int = PAID_AFTER) -> None:
+    def __init__(
+        self, name: str, first: int = PAID_AFTER, notices: Sequence[str] = NOTICES
+    ) -> None:
         self._name = name
+        self._notices = notices
         self._numbers = count()
         self._first = first
         self._catalog = read_catalog(SEED)
@@ -92,7 +96,7 @@ class Upstream:
         at = datetime.fromtimestamp(now_ms / 1000, SHANGHAI).isoformat()
         for _ in range(many):
             i = next(self._numbers)
-            name = NOTICES[i % len(NOTICES)]
+            name = self._notices[i % len(self._notices)]
             notice = self._catalog.notices[name]
             kind = notice.triggers[0]
             data: dict[str, Any] = dict(self._catalog.samples[name].data)

@@ -41,13 +41,13 @@ name = "sms-other"
 channel = "sms"
 provider = "{other}"
 rate_per_s = 2000
+sender = "106575"
 
 [lane.cmpp]
 host = "127.0.0.1"
 port = {other_port}
 source_addr = "901783"
 password_env = "GATEWAY_SECRET"
-sender = "106575"
 
 [[lane]]
 name = "inbox"

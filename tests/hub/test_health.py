@@ -74,6 +74,16 @@ class TestThePort:
             assert (answer.status_code, answer.json()["wrong"]) == (503, ["the broker is away"])
             assert (await asking.get("/healthz")).status_code == 200
 
+    async def test_tells_what_is_to_be_looked_at_though_nothing_is_wrong(self) -> None:
+        notes = ["lane sms-cmcc is not bound: the carrier refused the bind"]
+        wrong: list[str] = []
+        port = HealthPort(0, lambda: wrong, notes=lambda: notes)
+        async with port, client(port) as asking:
+            answer = await asking.get("/readyz")
+            assert (answer.status_code, answer.json()) == (200, {"status": "ok", "wrong": notes})
+            wrong.append("the broker is away")
+            assert (await asking.get("/readyz")).json()["wrong"] == wrong
+
     async def test_knows_no_other_page(self) -> None:
         async with HealthPort(0, list) as port, client(port) as asking:
             assert (await asking.get("/")).status_code == 404

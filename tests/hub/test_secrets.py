@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from hub.__main__ import app
 from hub.settings import KEYS, load
 
-NAMES = {*KEYS, "database_password"}
+NAMES = {*KEYS, "push_key", "database_password"}
 
 
 def run(folder: Path) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from hub.settings import KEYS, Secret, Settings, SettingsError, describe, load
+from hub.settings import KEYS, Secret, Settings, SettingsError, describe, load, secret_of
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 PRODUCTION = {
@@ -203,3 +203,24 @@ def test_every_setting_is_described() -> None:
     assert [s.name for s in settings] == list(Settings.__struct_fields__)
     assert all(s.doc.endswith(".") for s in settings)
     assert settings[0][:3] == ("env", "HUB_ENV", "development")
+
+
+class TestSecretsOfLanes:
+    def test_from_the_environment_or_a_file_that_it_names(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CARRIER_A_PASSWORD", raising=False)
+        assert secret_of("CARRIER_A_PASSWORD") == ""
+        (tmp_path / "a").write_text("from a file\n", encoding="utf-8")
+        monkeypatch.setenv("CARRIER_A_PASSWORD_FILE", str(tmp_path / "a"))
+        assert secret_of("CARRIER_A_PASSWORD") == "from a file"
+        monkeypatch.setenv("CARRIER_A_PASSWORD", "at once")
+        assert secret_of("CARRIER_A_PASSWORD") == "at once"
+
+    def test_a_file_that_is_not_there_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CARRIER_A_PASSWORD", raising=False)
+        monkeypatch.setenv("CARRIER_A_PASSWORD_FILE", str(tmp_path / "none"))
+        with pytest.raises(SettingsError, match="CARRIER_A_PASSWORD_FILE"):
+            secret_of("CARRIER_A_PASSWORD")

@@ -4,10 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from channels.base import Reply
 from hub.bootstrap import open_hub
 from hub.clock import Scaled
 from hub.lanes_file import read_lanes
@@ -154,29 +152,30 @@ async def test_a_throttled_lane_loses_nothing(
     assert set(taken.values()) == {1}
 
 
-async def test_a_reply_is_kept_sealed_for_who_serves_it(
+async def test_a_reply_is_answered_once_and_is_in_the_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """This number writes back to everything it gets, also to our answer."""
     monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
     gateway = NodeGateway(tmp_path / "ledger.jsonl", receiptIds="decimal")
     gateway.start()
     hub = open_hub(settings_of(tmp_path, gateway.port), Scaled(1, MORNING))
     running = asyncio.create_task(hub.bed.run())
     await fine(hub, ["P"], ["20"])
-    await until(hub, type_name(Delivered), 1)
+    await until(hub, type_name(Delivered), 2)
     for _ in range(100):
-        if gateway.counts()["owed"] == 0:
+        if gateway.counts()["owed"] == 0 and not hub.backlog().get(INBOUND):
             break
         await asyncio.sleep(0.05)
     hub.bed.stop()
     await running
-    records = await hub.topics.poll(INBOUND, 10)
-    plain = [hub.river.hub_key.open(record.value, INBOUND.encode()) for record in records]
+    [reply] = hub.reading.replies("P")
+    legs = {leg.notice: leg.status for leg in hub.reading.history("P")}
     await hub.close()
     gateway.kill()
-    replies = [msgspec.msgpack.decode(one, type=Reply) for one in plain]
-    assert {(reply.source, reply.text) for reply in replies} == {("+8613820000000", "TD 退订")}
-    assert "退订".encode() not in b"".join(record.value for record in records)
+    assert (reply.text, reply.asked, reply.done) == ("TD 退订", "stop", "kept")
+    assert legs == {"violation-recorded": "delivered", "reply-answered": "delivered"}
+    assert len(gateway.taken()) == 3, "the fine, in two parts, and one answer to it"
 
 
 async def test_without_its_password_nothing_starts(

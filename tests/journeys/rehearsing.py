@@ -28,7 +28,7 @@ from streams.journal.tables import rows_of
 from streams.kafka_lag import GROUPS
 from streams.pipeline.sweep import LOOKED_AT, waits
 from streams.sweeps import SqlSweeps
-from streams.topics import PARKED, ROUTED
+from streams.topics import INBOUND, PARKED, ROUTED
 
 FACTOR = 1.0
 """While something is under way time passes as it always does; in between it leaps."""
@@ -75,7 +75,11 @@ def _group(topic: str) -> str:
     """Who serves it; nobody here serves what is told to upstream systems."""
     if topic.startswith("dispatch."):
         return "hub-dispatcher"
-    return {**dict.fromkeys(ROUTED, "hub-router"), PARKED: "hub-receiver"}.get(topic, "")
+    return {
+        **dict.fromkeys(ROUTED, "hub-router"),
+        PARKED: "hub-receiver",
+        INBOUND: "hub-receiver",
+    }.get(topic, "")
 
 
 class Owing:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import text
 
+from channels.base import Reply
 from channels.sandbox import SandboxChannel, serve
 from channels.sandbox_model import Faults
 from hub import bootstrap
@@ -31,9 +32,11 @@ from preferences.store import load_many
 from streams.core.events import Head, Route
 from streams.core.lifecycle import State
 from streams.local import Pace
+from streams.pipeline.receive import receive_replies
 from streams.pipeline.river import open_content, state_of
 from streams.projections.following import Follower
 from streams.recount import charged, counted, recount, report
+from streams.views import Written
 from templates.catalog_files import Catalog
 
 SHANGHAI = timezone(timedelta(hours=8))
@@ -122,6 +125,12 @@ class Town:
         assert not isinstance(done, Fault), done
         await self._director.settle()
 
+    async def write_back(self, phone: str, text: str, lane: str = "sms-cmcc") -> None:
+        """Somebody answers a text message; their carrier brings it on this lane."""
+        reply = Reply(lane, f"+86{phone}", "12123", text, self.hub.clock.now_ms())
+        await receive_replies(self.hub.river, [reply])
+        await self._director.settle()
+
     # Time
 
     def now(self) -> datetime:
@@ -149,6 +158,10 @@ class Town:
             if notice in ("", state.head.notice):
                 legs.append((rows[0].pos, self._told(stream, state, state.head, rows)))
         return [leg for _, leg in sorted(legs, key=lambda pair: pair[0])]
+
+    def written(self, ref: str) -> list[Written]:
+        """What a recipient wrote back, the newest first, as their history shows it."""
+        return self.hub.reading.replies(ref)
 
     def _told(self, stream: bytes, state: State, head: Head, rows: list[Any]) -> Told:
         def times(*kinds: str) -> list[datetime]:

@@ -4,8 +4,9 @@
 //
 // One port speaks CMPP 2.0, the other 3.0. What happens to a message is in the two digits of its
 // destination after the first five (86138 NN ......), see KINDS. Every part that is taken is a line
-// of the ledger, written before it is answered. Commands come as lines of words on the standard
-// input, each is answered by a line of what was counted; when the input ends, so does the process.
+// of the ledger, written before it is answered, and so is one that is refused, which says by what
+// result. Commands come as lines of words on the standard input, each is answered by a line of what
+// was counted; when the input ends, so does the process.
 
 import com.chinamobile.cmos.sms.SmsTextMessage;
 import com.fasterxml.jackson.core.JsonFactory;
@@ -229,6 +230,7 @@ public class CmppGateway extends AbstractBusinessHandler {
       refusal = 8;
     }
     if (refusal != null) {
+      if (ledger != null) refused(refusal, to);
       session.writeAndFlush(answer(submit, new MsgId(), refusal));
       return;
     }
@@ -257,6 +259,14 @@ public class CmppGateway extends AbstractBusinessHandler {
     answer.setMsgId(id);
     answer.setResult(result);
     return answer;
+  }
+
+  void refused(int result, String to) throws IOException {
+    ledger.write(line(generator -> {
+      generator.writeNumberField("refused", result);
+      generator.writeStringField("to", to);
+      generator.writeNumberField("at", System.currentTimeMillis());
+    }).getBytes(StandardCharsets.UTF_8));
   }
 
   /** A line for the part; that of the last to come also has the text the library makes of all. */

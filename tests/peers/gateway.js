@@ -4,7 +4,7 @@
 //
 // What happens to a message is in the two digits of its destination after the first five
 // (86138 NN ......), see KINDS. Every part that is taken is a line of the ledger, written before
-// it is answered. Commands come as lines of JSON on the standard input; when that ends, so does it.
+// it is answered, and so is one that is refused, which says by what status. Commands come as lines of JSON on the standard input; when that ends, so does it.
 
 'use strict';
 const fs = require('fs');
@@ -22,6 +22,7 @@ const KINDS = {
   '09': 'undelivered', 10: 'receipt_lost', 11: 'receipt_repeated', 12: 'conflicting',
   13: 'receipt_early', 14: 'receipt_late', 15: 'other_bind', 16: 'odd_spelling',
   17: 'part_throttled', 18: 'part_lost', 19: 'bad_account_sender', 20: 'replied',
+  21: 'cut_untaken',
 };
 const REFUSED = {
   throttled: 0x58, transient: 0x08, bad_recipient: 0x0b, bad_content: 0x401, bad_account: 0x01,
@@ -133,15 +134,19 @@ function partOf(pdu) {
 function submit(session, pdu) {
   counts.submits += 1;
   const kind = KINDS[pdu.destination_addr.slice(5, 7)];
-  const refuse = (status) => session.send(pdu.response({ command_status: status }));
-  if (REFUSED[kind]) { refuse(REFUSED[kind]); return; }
   const now = Date.now();
+  const refuse = (status) => {
+    write({ refused: status, to: pdu.destination_addr, at: now });
+    session.send(pdu.response({ command_status: status }));
+  };
+  if (REFUSED[kind]) { refuse(REFUSED[kind]); return; }
   if (now < throttledUntilMs || overRate(now)) { refuse(0x58); return; }
   if (kind === 'part_throttled' && partOf(pdu) === 2 && !seenParts.has(pdu.destination_addr)) {
     seenParts.add(pdu.destination_addr);
     refuse(0x58);
     return;
   }
+  if (kind === 'cut_untaken') { session.destroy(); return; }
   const id = nextId++;
   counts.taken += 1;
   const body = pdu.short_message || {};
@@ -149,6 +154,7 @@ function submit(session, pdu) {
     id, to: pdu.destination_addr, from: pdu.source_addr, coding: pdu.data_coding,
     part: partOf(pdu), udh: Boolean(pdu.esm_class & 0x40), validity: pdu.validity_period,
     text: typeof body === 'string' ? body : String(body.message || ''), at: now,
+    bind: session.number,
   });
   const answer = () => session.send(pdu.response({ message_id: inBase(id, options.ids) }));
   if (kind === 'cut') { session.destroy(); return; }
@@ -178,6 +184,7 @@ function bound(session, pdu) {
   if (pdu.password !== options.password) { refuse(0x0e); return; }
   if (sessions.size >= options.binds) { refuse(0x05); return; }
   session.send(pdu.response());
+  session.number = counts.binds;
   sessions.add(session);
   for (const number of owed.keys()) offer(number, session);
 }

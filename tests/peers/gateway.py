@@ -23,6 +23,13 @@ class Gateway:
 
     def taken(self) -> list[dict[str, Any]]:
         """Every part it took, in order; also after its death."""
+        return [line for line in self._lines() if "refused" not in line]
+
+    def submits(self) -> list[tuple[int, bool]]:
+        """When each part came, in Unix ms, and whether it was taken."""
+        return [(line["at"], "refused" not in line) for line in self._lines()]
+
+    def _lines(self) -> list[dict[str, Any]]:
         if not self.ledger.exists():
             return []
         return [json.loads(line) for line in self.ledger.read_bytes().splitlines()]

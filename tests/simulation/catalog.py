@@ -75,6 +75,39 @@ _NOTICES = {
     "tip": ("bulletin", ["sms", "push"], "72h", "", ["tip"], []),
 }  # fmt: skip
 
+ANSWER = "answer"
+"""The notice that answers a word."""
+
+_ANSWER = {
+    "notice.toml": """
+[notice]
+class = "status"
+category = "answer"
+service = "traffic"
+title = { zh = "答复", en = "Answer" }
+sender = "sim"
+sender_field = "sender"
+channels = ["sms"]
+expiry = "24h"
+quiet = false
+
+[[event]]
+type = "hub.reply.answered.v1"
+role = "trigger"
+doc = "simulated"
+
+[event.data]
+channel = { type = "text", max = 8, doc = "by what" }
+done = { type = "text", max = 8, doc = "what was done" }
+sender = { type = "text", max = 20, required = false, doc = "who signs" }
+subject_zh = { type = "text", max = 60, doc = "of what" }
+subject_en = { type = "text", max = 60, doc = "of what" }
+""",
+    "zh.sms.j2": "{{ done }}：{{ subject_zh }}",
+    "sample.json": '{"name": "王丽", "data": {"channel": "sms", "done": "stopped",'
+    ' "subject_zh": "通知", "subject_en": "notices"}}',
+}
+
 LEGS = {"warning": ("sms", "voice", "push")}
 """Notices that go out on several channels at once, a leg each."""
 
@@ -102,6 +135,7 @@ def catalog() -> Catalog:
         texts += [_EVENT.format(type=t, role="trigger", due=due) for t in triggers]
         texts += [_EVENT.format(type=t, role="stop", due="false") for t in stops]
         folders[name] = {"notice.toml": "\n".join(texts), **_BODIES}
+    folders[ANSWER] = _ANSWER
     return build_catalog(folders, SENDERS)
 
 

@@ -5,22 +5,27 @@ in one sentence. The carrier's ledger, the scenario and the journal's rows are t
 hub's own view of itself is believed only where another witness can contradict it.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from channels.base import Collected, Message
 from channels.sandbox_model import Entry
 from preferences import store as preference_store
+from preferences.keywords import keyword
 from streams.core import events as e
 from streams.core.identity import event_key
 from streams.core.lifecycle import CATEGORY, NOT_SENT, TERMINAL, Status
 from streams.pipeline.receive import _decode as decode_parked
+from streams.pipeline.replies import BY
+from streams.pipeline.replies import _decode as decode_reply
 from streams.pipeline.river import decode_dispatch, open_content
 from streams.pipeline.shifting import SHIFTED
-from streams.topics import PARKED, ROUTED, Record
+from streams.topics import INBOUND, PARKED, ROUTED, Record
 from tests.simulation.book import Line
-from tests.simulation.catalog import ASKED, CLASS, LEGS, OCCASIONS, POLICY, STOPS
+from tests.simulation.catalog import ANSWER, ASKED, CLASS, LEGS, OCCASIONS, POLICY, STOPS
 from tests.simulation.provider import Provider
+from tests.simulation.replies import Words
 from tests.simulation.topics import PARTITIONS, Partition
 from tests.simulation.world import World
 
@@ -57,6 +62,7 @@ class Watch:
         self.standing: Counter[tuple[str, str]] = Counter()
         self.opened: Counter[str] = Counter()
         self._keys: dict[str, object] = {}
+        self.words = Words(self)
         world.on_commit = self.on_commit
         world.on_receipts = self.on_receipts
         world.topics.on_acknowledge = self.on_acknowledge
@@ -77,8 +83,9 @@ class Watch:
             elif isinstance(event, e.Shifted):
                 self.hits["lanes given up" if event.share == 0 else "lanes given back"] += 1
             elif isinstance(event, e.PreferenceChanged):
-                chosen = self.world.chosen[line.row.stream, line.row.version]
-                self.choices[event.recipient].append((line.commit, chosen))
+                self.choices[event.recipient].append((line.commit, self._chosen(line, event)))
+            elif isinstance(event, e.ReplyReceived):
+                self.words.on_reply(line, event)
             head = self.book.heads.get(line.row.stream)
             if head is None:
                 continue
@@ -89,10 +96,21 @@ class Watch:
             if isinstance(event, e.Held | e.Suppressed):
                 self._capped(line, head, event)
                 self._unknown(line, event)
+            if isinstance(event, e.Suppressed):
+                self.words.on_suppressed(head, event)
             if isinstance(event, e.AttemptIntended):
                 self._intended(line, head)
             if isinstance(event, e.Released) and event.reason == SHIFTED:
                 self._shifted(line, event)
+
+    def _chosen(self, line: Line, event: e.PreferenceChanged) -> object:
+        """What somebody ticked, or what their word made of what they had ticked before."""
+        if event.by != BY:
+            self.words.on_choice(event.recipient)
+            return self.world.chosen[line.row.stream, line.row.version]
+        with self.world.store.engine.connect() as connection:
+            loaded = preference_store.load_many(connection, self.world.vault, [event.recipient])
+        return loaded[event.recipient].preferences
 
     def _account(self, line: Line, head: e.Head) -> None:
         """I14, row by row: a read model that only adds and subtracts what rows say of themselves;
@@ -173,6 +191,7 @@ class Watch:
             if stop.commit < line.commit and settles(stop.event, head):
                 self.wrong("I9", f"{name_of(line)} an intent although {stop.event.type} came first")
         self._not_refused(line, head, state.route.channel)
+        self.words.on_intent(line, head)
         if head.family:
             self.hits["I12"] += 1
             past = self.intents[head.recipient, head.correlation, head.family]
@@ -264,7 +283,7 @@ class Watch:
         if now_ms >= head.expiry_ms:
             self.wrong("I10", f"{name} is called past its expiry")
         rule = POLICY.classes[head.cls]
-        if rule.quiet_from < 0:
+        if rule.quiet_from < 0 or head.notice == ANSWER:  # whoever writes is awake
             return
         self.hits["I10 quiet"] += 1
         start, end = rule.quiet_from, rule.quiet_to
@@ -323,16 +342,29 @@ class Watch:
             for record in records:
                 self.hits["I3 events"] += 1
                 self._kept(record)
+        elif partition.topic == INBOUND:
+            for record in records:
+                self.hits["I3 replies"] += 1
+                self._on_record(record)
         elif partition.topic != PARKED:
             for record in records:
                 self.hits["I3 dispatch"] += 1
                 self._moved_on(record)
 
+    def _on_record(self, record: Record) -> None:
+        """I3: a reply is journalled before its record is let go."""
+        reply = decode_reply(self.world.vault.hub.open(record.value, INBOUND.encode()))
+        if not any(
+            isinstance(x.event, e.Quarantined) or keyword(reply.text) == x.event.asked
+            for x in self.book.lines
+            if isinstance(x.event, e.Quarantined | e.ReplyReceived)
+        ):
+            self.wrong("I3", f"{reply.text!r} is acknowledged and nowhere")
+
     def _kept(self, record: Record) -> None:
-        raw = self.world.vault.hub.open(record.value, b"events")
-        said = raw.split(b'"source": "', 1)[1].split(b'"', 1)[0].decode()
-        name = raw.split(b'"id": "', 1)[1].split(b'"', 1)[0].decode()
-        archived = self.world.store.archived([event_key(said, name)])
+        raw = json.loads(self.world.vault.hub.open(record.value, b"events"))
+        name = raw["id"]
+        archived = self.world.store.archived([event_key(raw["source"], name)])
         if not archived:
             self.wrong("I3", f"event {name} is acknowledged and not archived")
 

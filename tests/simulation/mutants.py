@@ -96,6 +96,26 @@ MUTANTS: tuple[Mutant, ...] = (
         "            wait_until_ms = await step(records)\n",
     ),
     _one(
+        "a word is acted on after it was acknowledged",
+        _BED,
+        "                await serve_replies(river, records)\n                return 0\n",
+        "                topics, generation = self.world.topics, partition.generation\n"
+        "                topics.acknowledge(partition, generation, records)\n"
+        "                await serve_replies(river, records)\n                return 0\n",
+    ),
+    _one(
+        "a word leaves what is queued",
+        _PIPELINE + "replies",
+        "Group([unit], look=look if done.after else None)",
+        "Group([unit])",
+    ),
+    _one(
+        "the answer is not asked for again",
+        _PIPELINE + "replies",
+        "            return _asking(river, ref, open_written(known.key, again))\n",
+        "            return None\n",
+    ),
+    _one(
         "acknowledge receipts first",
         _BED,
         "            if told.receipts or told.late:\n"
@@ -300,6 +320,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "                attempt=state.attempt, moved=moved(state))),))\n"
         "            continue\n"
         "        if _silent(river, state, now_ms):\n            assert",
+    ),
+    _one(
+        "escalates whatever is under way",
+        _PIPELINE + "sweep",
+        "    if not may_escalate(state):\n        return False\n",
+        "",
     ),
     _one(
         "shift moves an open intent",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from channels.base import Collected, LateAnswer, Message, NotSent, Outcome
 from channels.sandbox_model import Entry, Faults, Sandbox
 from tests.simulation.lanes import Dark
+from tests.simulation.replies import Mouth
 from tests.simulation.scheduler import Scheduler, point, rest
 
 BELL = "provider"
@@ -32,6 +33,7 @@ class Provider:
         self.on_call: Callable[[str, Message, int | None, str], None] = (
             lambda lane, message, pos, owner: None
         )
+        self.mouth = Mouth()
         self.dark: list[Dark] = []
         self.dark_calls = 0
         self.on_entry: Callable[[Entry], None] = lambda entry: None
@@ -115,13 +117,15 @@ class SimChannel:
             self._tokens.add(told.token)
         due = [ms for ms in (told.next_ms, *(ms for ms, _ in self._late)) if ms]
         receipts = tuple(r if _echoes(r.lane) else replace(r, attempt="") for r in told.receipts)
-        told = Collected(receipts, late, told.token, min(due, default=0))
+        token, replies = self._provider.mouth.take(self._owner, told.token, now_ms)
+        told = Collected(receipts, late, token, min(due, default=0), replies)
         await point("channel.collect after")
         return told
 
     async def acknowledge(self, token: int) -> None:
         await point("channel.acknowledge before")
         self._tokens.discard(token)
+        self._provider.mouth.acknowledge(token)
         self._provider.acknowledged += self._provider.sandbox.acknowledge(token)
         await point("channel.acknowledge after")
 
@@ -134,6 +138,7 @@ class SimChannel:
     def drop(self) -> None:
         """The connection is gone."""
         self._provider.sandbox.disconnect(self._tokens)
+        self._provider.mouth.drop(self._owner)
         self._tokens.clear()
         self._late.clear()
         self._provider.scheduler.ring(BELL)

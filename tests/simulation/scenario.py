@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from preferences.recipient import Preferences
+from tests.simulation.replies import SECRET, Writing, writings
 from tests.simulation.scheduler import Rates
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -54,6 +55,7 @@ class Scenario(NamedTuple):
     """The contact persons of each enterprise."""
     secrets: list[str]
     end_ms: int
+    writings: list[Writing]
 
 
 class _Writer:
@@ -110,11 +112,13 @@ def generate(seed: int) -> Scenario:
     persons = {"e1": ("r2", "r3")}
     secrets = [*NAMES, "闽A12345", "闽B99999"]
     refs = [f"r{i}" for i in range(4)]
+    phones: dict[str, str] = {}
     late = rng.choice(refs) if rng.random() < 0.4 else ""
     for i, ref in enumerate((*refs, "e1")):
         prefix = "139" if crowd else rng.choice(("139", "139", "130"))
         phone = f"{prefix}{rng.randrange(10**7, 9 * 10**7)}"
         secrets += [phone, f"{ref}@example.cn"]
+        phones[ref] = phone
         data: dict[str, Any] = {
             "ref": ref, "kind": "person", "name": NAMES[i],
             "phones": [phone], "emails": [f"{ref}@example.cn"], "push": [f"token-{ref}"],
@@ -134,7 +138,13 @@ def generate(seed: int) -> Scenario:
     choices = [_choice(rng, writer) for _ in range(rng.randrange(5))]
     writer.said.sort(key=lambda said: said.at_ms)
     end_ms = max(said.at_ms for said in writer.said)
-    return Scenario(start_ms, writer.said, writer.asked, choices, persons, secrets, end_ms)
+    rng = random.Random(seed * 7 + 5)
+    written: list[Writing] = []
+    if seed % 5 in (1, 3):  # in the others nobody answers
+        told = [(said.at_ms, said.key) for said in writer.said]
+        written = writings(rng, told, phones, start_ms)
+        secrets.append(SECRET)
+    return Scenario(start_ms, writer.said, writer.asked, choices, persons, secrets, end_ms, written)
 
 
 def rates(seed: int, scenario: Scenario) -> Rates:

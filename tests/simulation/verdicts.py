@@ -11,6 +11,7 @@ from streams.projections import following
 from tests.simulation.book import Line
 from tests.simulation.catalog import ASKED, LEGS, OCCASIONS, POLICY
 from tests.simulation.invariants import CHINA_MS, DAY_MS, Watch, channel_of, settles
+from tests.simulation.replies import nothing_said_in_vain
 from tests.simulation.scenario import Asked
 from tests.simulation.topics import PARTITIONS
 
@@ -30,7 +31,7 @@ def judge_all(watch: Watch, *, quiet: bool) -> None:
     for check in (
         one_each, no_silent_loss, too_late_is_said, emergencies, caps, paced, reports_joined,
         reports_commute, standing_is_replay, read_models_are_replay, told_back, chain,
-        nothing_personal, not_by_the_sweep, escalated_in_time,
+        nothing_said_in_vain, nothing_personal, not_by_the_sweep, escalated_in_time, one_at_a_time,
     ):  # fmt: skip
         check(watch)
 
@@ -48,6 +49,7 @@ def one_each(watch: Watch) -> None:
     for asked in watch.world.scenario.asked:
         if asked.type in ASKED:
             expected |= _expected(watch, asked, found)
+    expected |= watch.words.answers_due()
     for place in expected - found.keys():
         watch.wrong("I1", f"no notification for {place[1:]}")
     for place in found.keys() - expected:
@@ -326,7 +328,8 @@ def nothing_personal(watch: Watch) -> None:
     secrets = [secret.encode() for secret in world.scenario.secrets]
     places = [x.row.data for x in watch.book.lines]
     places += [row[0] for row in world.store.execute("SELECT data FROM archive")]
-    places += [r.value for p in world.topics.partitions.values() for r in p.records]
+    records = [r for p in world.topics.partitions.values() for r in p.records]
+    places += [part for record in records for part in (record.key, record.value)]
     everything = b"\0".join(places)
     watch.hits["I18"] += len(places)
     for secret in secrets:
@@ -352,6 +355,22 @@ def escalated_in_time(watch: Watch) -> None:
         before = lines[: escalations[-1].row.version]
         if any(isinstance(x.event, e.NoReceipt) for x in before):
             watch.wrong("I19", f"{stream[10:].hex()} was closed before it was escalated")
+
+
+def one_at_a_time(watch: Watch) -> None:
+    """I5: nobody is told by two channels at once: whatever is intended, the attempt before it has
+    come to an end, or to nothing that is waited for."""
+    for stream, _, _ in watch.book.legs():
+        open_attempt = 0
+        for line in watch.book.streams[stream]:
+            if isinstance(line.event, e.AttemptIntended):
+                watch.hits["I5 one at a time"] += 1
+                if open_attempt:
+                    name = stream[10:].hex()
+                    watch.wrong("I5", f"{name} is intended while {open_attempt} is under way")
+                open_attempt = line.row.version
+            elif getattr(line.event, "attempt", 0) == open_attempt:
+                open_attempt = 0
 
 
 __all__ = ["PARTITIONS", "channel_of", "judge_all"]

@@ -16,18 +16,20 @@ from streams.documents import Refresher
 from streams.lane_owner import Claim, Ownership
 from streams.people import SqlPeople
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.receive import receive, receive_parked
+from streams.pipeline.receive import receive, receive_parked, receive_replies
+from streams.pipeline.replies import serve_replies
 from streams.pipeline.river import River
 from streams.pipeline.route import route
 from streams.pipeline.shifting import TEND_MS, tend
 from streams.pipeline.sweep import Swept, sweep, waits
 from streams.pipeline.tick import tick
-from streams.topics import EVENTS, EVENTS_URGENT, PARKED, ROUTED, Record, dispatch_topic
+from streams.topics import EVENTS, EVENTS_URGENT, INBOUND, PARKED, ROUTED, Record, dispatch_topic
 from tests.simulation.book import Book
 from tests.simulation.catalog import documents
 from tests.simulation.choices import Chosen, choose
 from tests.simulation.lanes import Fate, Nervous, Steered, fate_of, reloaded, steer
 from tests.simulation.provider import BELL, Provider, SimChannel
+from tests.simulation.replies import Writing
 from tests.simulation.scenario import Choice, Scenario
 from tests.simulation.scheduler import Process, Rates, Scheduler, point, rest
 from tests.simulation.store import TIMERS, MemoryStore, SimJournal
@@ -153,6 +155,13 @@ class Worker:
                 return await receive_parked(river, records)
 
             return 50, parked
+        if topic == INBOUND:
+
+            async def replies(records: Sequence[Record]) -> int:
+                await serve_replies(river, records)
+                return 0
+
+            return 5, replies
         lane_name, urgent = world.lanes[topic]
         lane = river.documents.lanes[lane_name]
         pacer = Pacer(lane.rate_per_s, urgent, PARTITIONS, world.scheduler.now_ms)
@@ -250,12 +259,14 @@ class Worker:
         while True:
             seen = scheduler.rings[BELL]
             told = await self.channel.collect()
+            if told.replies:
+                await receive_replies(self.river, told.replies)
             if told.receipts or told.late:
                 await receive(self.river, told.receipts, told.late)
             if told.token:
                 self.world.on_receipts(told)
                 await self.channel.acknowledge(told.token)
-            if told.receipts or told.late:
+            if told.receipts or told.late or told.replies:
                 continue
             if told.next_ms == 0:
                 await rest(bell=BELL, seen=seen)
@@ -287,7 +298,7 @@ class World:
             for urgent in (True, False)
         }
         self.urgent = [name.encode() for name in urgent_types(self.documents.catalog)]
-        names = [*ROUTED, PARKED, *self.lanes]
+        names = [*ROUTED, PARKED, *self.lanes, *((INBOUND,) if scenario.writings else ())]
         self.topics = SimTopics(self.scheduler, self.rng, names)
         self.provider = Provider(self.scheduler, seed, _carrier(self.rng))
         self.fate = fate_of(seed, scenario, self.documents.lanes)
@@ -340,6 +351,8 @@ class World:
             self.scheduler.at(said.at_ms, self._publishing(said.raw, sealed, said.key))
         for choice in self.scenario.choices:
             self.scheduler.at(choice.at_ms, self._choosing(choice))
+        for writing in self.scenario.writings:
+            self.scheduler.at(writing.at_ms, self._writing(writing))
         self._befall(self.fate)
         quiet = self.scheduler.run(limit)
         self.scheduler.stop_all([self.outside, *(w.process for w in self.workers)])
@@ -378,6 +391,14 @@ class World:
             self.scheduler.spawn(self.outside, f"choice of {choice.ref}", coro)
 
         return start
+
+    def _writing(self, writing: Writing) -> Callable[[], None]:
+        def say() -> None:
+            self.steered["written back"] += 1
+            self.provider.mouth.say(writing)
+            self.scheduler.ring(BELL)
+
+        return say
 
     def _committed(self, groups: object) -> None:
         self.book.take(self.store, self.scheduler.now_ms)

@@ -17,6 +17,7 @@ LANES = {"sms": ("sms-cmcc", "cmcc"), "email": ("email-a", ""), "inbox": ("inbox
 FACTS = Facts(notice="n", cls="notice", category="c", event_ms=0, expiry_ms=1)
 _OF_ATTEMPTS = (
     e.Accepted, e.NotSent, e.Throttled, e.Refused, e.Unknown, e.Delivered, e.Undelivered, e.Read,
+    e.Reported,
 )  # fmt: skip
 REASONS = ("expired", "opted_out", "no_contact")
 
@@ -124,6 +125,11 @@ def _facts(rng: random.Random, state: State) -> Iterator[tuple[Make, ...]]:
     yield (lambda s: e.Delivered(attempt=attempt, code="", at_ms=1, moved=moved(s)),)
     yield (lambda s: e.Delivered(attempt=attempt, code="", at_ms=1, moved=moved(s)),)
     yield (lambda s: e.Read(attempt=attempt, at_ms=1, moved=moved(s)),)
+    yield (
+        lambda s: e.Reported(
+            attempt=attempt, status="relayed", code="2.0.0", at_ms=1, moved=moved(s)
+        ),
+    )
     yield (lambda s: e.NotSent(attempt=attempt, reason="dns", moved=moved(s)),)
     yield (lambda s: e.Unknown(attempt=attempt, evidence="reset", moved=moved(s)),)
     refused: Make = lambda s: e.Refused(attempt=attempt, code="x", moved=moved(s))  # noqa: E731

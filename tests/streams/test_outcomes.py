@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
+from channels.base import Reply
 from streams.core.identity import event_key
 from streams.core.lifecycle import BUCKETS, CATEGORY
 from streams.journal.base import Store
@@ -15,12 +16,15 @@ from streams.journal.group import at_once
 from streams.outcomes import (
     FIELDS,
     RECORD_MAX,
+    REPLY_FIELDS,
     STATES,
     Outcome,
+    Replied,
     Teller,
     Told,
     outcomes_after,
 )
+from streams.pipeline.receive import receive_replies
 from streams.pipeline.river import state_of
 from streams.topics import EVENTS, OUTCOMES, Record
 from tests.streams.histories import write_lives
@@ -28,7 +32,7 @@ from tests.streams.small_hub import SmallHub, small_hub
 
 
 def all_told(store: Store, scan: int = 5_000) -> list[Outcome]:
-    told = Told([], 0, True)
+    told = Told([], [], 0, True)
     outcomes: list[Outcome] = []
     while told.more:
         told = outcomes_after(store, told.pos, scan)
@@ -64,9 +68,9 @@ def test_it_does_not_matter_where_a_stretch_ends(store: Store, scan: int) -> Non
 
 
 def test_behind_the_journal_there_is_nothing_yet(store: Store) -> None:
-    assert outcomes_after(store, 0) == Told([], 0, False)
+    assert outcomes_after(store, 0) == Told([], [], 0, False)
     write_lives(store, 1, legs=range(3))
-    assert outcomes_after(store, store.head() + 5) == Told([], store.head() + 5, False)
+    assert outcomes_after(store, store.head() + 5) == Told([], [], store.head() + 5, False)
 
 
 # On a whole hub ----------------------------------------------------------------------------------
@@ -194,5 +198,37 @@ async def test_of_two_tellers_at_once_neither_passes_over_anything(store: Store)
 
 def test_every_field_and_state_is_described() -> None:
     assert list(FIELDS) == [field.name for field in msgspec.structs.fields(Outcome)]
+    assert list(REPLY_FIELDS) == [field.name for field in msgspec.structs.fields(Replied)]
     assert list(STATES) == list(get_args(get_type_hints(Outcome)["state"]))
     assert {*BUCKETS.values(), "refused"} == set(STATES)
+
+
+# What was written back ---------------------------------------------------------------------------
+
+
+async def test_a_reply_is_told_once_by_name_and_without_its_words(small: SmallHub) -> None:
+    await small.register("P1")
+    await small.violation("P1")
+    await small.pass_time()
+    at_ms = small.hub.clock.now_ms()
+    text = "那天不是我开的车"
+    reply = Reply("sms-cmcc", "+8613800001234", "12123", text, at_ms)
+    await receive_replies(small.hub.river, [reply])
+    await small.pass_time()
+    [told] = outcomes_after(small.hub.store, 0).replies
+    [leg] = small.reading.history("P1")
+    assert (told.notification, told.notice, told.at_ms) == (leg.stream, leg.notice, at_ms)
+    assert told.event == all_told(small.hub.store)[0].event
+    assert (told.done, told.asked, told.channel) == ("passed_on", "", "sms")
+    known = small.reading.reply(told.reply)
+    assert known is not None
+    assert known.text == text
+    topics = Taken()
+    teller = Teller(small.hub.store, topics, at_once)
+    while await teller.tell(scan=3):
+        pass
+    said = [json.loads(record.value) for record in topics.records]
+    assert topics.outcomes == all_told(small.hub.store), "they are read as before"
+    [mine] = [one for one in said if one["type"] == "hub.replies.v1"]
+    assert msgspec.convert(mine["data"]["replies"], list[Replied]) == [told]
+    assert not any(secret in r.value for r in topics.records for secret in (b"138", text.encode()))

@@ -248,7 +248,7 @@ class TestOutcomes:
         after = answer.json()["after"]
         assert after >= told["pos"]
         again = await self.ask(there, after)
-        assert again.json() == {"outcomes": [], "after": after, "more": False}
+        assert again.json() == {"outcomes": [], "replies": [], "after": after, "more": False}
         assert (await self.ask(there, told["pos"] - 1)).json()["outcomes"] == [told]
 
     async def test_what_is_no_position(self, still):

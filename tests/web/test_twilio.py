@@ -233,3 +233,46 @@ class TestKeys:
         async with world(tmp_path) as plain:
             answer = await plain.client.post(f"/callbacks/twilio/sms/a/{'0' * 32}/2")
         assert answer.status_code == 404
+
+
+# What people write back --------------------------------------------------------------------------
+
+
+async def writes(
+    hub: Abroad, text: str, sid: str = "SM1", token: str = TOKEN, lane: str = "sms-abroad"
+) -> httpx.Response:
+    """Twilio brings what somebody wrote to our number."""
+    account = hub.world.app.state.site.twilio
+    url = account.for_replies(lane)
+    fields = {
+        "AccountSid": SID, "MessageSid": sid, "From": LISTENER, "To": account.sender, "Body": text,
+    }  # fmt: skip
+    signature = RequestValidator(token).compute_signature(url, fields)
+    headers = {"content-type": FORM, "x-twilio-signature": signature}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.post(url, content=urlencode(fields).encode(), headers=headers)
+
+
+async def test_a_reply_is_taken_once_and_twilio_is_told_to_say_nothing(hub: Abroad) -> None:
+    await hub.tell("a", LISTENER)
+    await hub.ends("a", "delivered")
+    for _ in range(3):
+        answer = await writes(hub, "stop")
+        assert answer.status_code == 200
+        assert answer.text.endswith("<Response/>")
+    reading = hub.world.hub.reading
+    await hub.world.until(lambda: reading.replies("a"))
+    await writes(hub, "为什么罚我？", "SM2")
+    await hub.world.until(lambda: len(reading.replies("a")) > 1)
+    last, first = reading.replies("a")
+    assert (first.text, first.done) == ("stop", "kept"), "a fine is told by law"
+    assert (last.text, last.done) == ("为什么罚我？", "passed_on")
+    await hub.world.until(lambda: len(hub.twilio.entries) == 2)
+
+
+async def test_a_reply_that_is_forged_or_on_no_lane_is_refused(hub: Abroad) -> None:
+    await hub.tell("a", LISTENER)
+    await hub.ends("a", "delivered")
+    assert (await writes(hub, "stop", token="wrong")).status_code == 403
+    assert (await writes(hub, "stop", lane="nowhere")).status_code == 404
+    assert hub.world.hub.reading.replies("a") == []

@@ -81,10 +81,14 @@ class World:
 
 @asynccontextmanager
 async def world(
-    folder: Path, faults: Faults = HEALTHY, running: bool = True, **settings: object
+    folder: Path,
+    faults: Faults = HEALTHY,
+    running: bool = True,
+    start_ms: int = START_MS,
+    **settings: object,
 ) -> AsyncIterator[World]:
     """``running`` false leaves the bed still: what comes in stays where it is."""
-    clock = Scaled(1, START_MS)
+    clock = Scaled(1, start_ms)
     async with _carrier(folder / "ledger.jsonl", faults) as port:
         told = Settings(data_dir=folder, sandbox_port=port, **settings)
         hub = open_hub(told, clock, synced=False)  # nobody pulls the plug of a test

@@ -19,6 +19,7 @@ from tests.streams.core.legs import (
     read,
     refused,
     released,
+    reported,
     routed,
     suppressed,
     throttled,
@@ -43,6 +44,16 @@ def shifted(share: int, reason: Any) -> e.Shifted:
         lane="sms-cmcc", share=share, reason=reason, calls=52, errors=50, per_s=125,
         urgent_per_s=100, to=("sms-any",),
     )  # fmt: skip
+
+
+def replied(asked: Any = "", done: Any = "passed_on", **more: Any) -> e.ReplyReceived:
+    said: dict[str, Any] = {
+        "reply": bytes(range(16)), "recipient": "r-1", "lane": "sms-cmcc", "channel": "sms",
+        "written_ms": NOON, "sealed": b"sealed", "notice": "fire-safety-tip",
+        "answers": bytes(range(16, 32)), "event": bytes(range(32, 48)), "answered": bool(asked),
+        "correlation": "tip_no=1",
+    }  # fmt: skip
+    return e.ReplyReceived(asked=asked, done=done, **said | more)
 
 
 EVERY_EVENT: dict[str, JournalEvent] = {
@@ -98,6 +109,9 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     ),
     "Read": read(),
     "Read, acknowledged": replace(read(), code="1"),
+    "Reported, relayed": reported("relayed"),
+    "Reported, delayed": replace(reported("delayed"), code="4.4.1"),
+    "Reported, complaint": replace(reported("complaint"), code="abuse"),
     "StopRecorded": e.StopRecorded(
         type="gov.traffic.licence.renewed.v1", event=b"stop", event_ms=NOON,
         correlation="licence_no=350100001",
@@ -108,6 +122,12 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "PreferenceChanged": e.PreferenceChanged(
         recipient="r-1", kind="SwitchOff", by="citizen", sealed=b"sealed"
     ),
+    "ReplyReceived, passed_on": replied(),
+    "ReplyReceived, stopped": replied("stop", "stopped", categories=("fire-safety",)),
+    "ReplyReceived, kept": replied("stop", "kept", categories=("traffic-violation",)),
+    "ReplyReceived, started": replied("start", "started", categories=("fire-safety", "survey")),
+    "ReplyReceived, nothing": replied("start", "nothing", notice="", answers=b"", event=b""),
+    "ReplyReceived, helped": replied("help", "helped", notice="", answers=b"", event=b""),
     "WordingPublished": e.WordingPublished(
         notice="licence-renewal-due", hash="5e1f", by="staff:li", files={"zh.sms.j2": "…"}
     ),

@@ -99,6 +99,10 @@ def read(attempt: int = 2) -> e.Read:
     return e.Read(attempt=attempt, at_ms=NOON + 9_000)
 
 
+def reported(status: Any, attempt: int = 2) -> e.Reported:
+    return e.Reported(attempt=attempt, status=status, code="2.0.0", at_ms=NOON + 5_000)
+
+
 def cancelled() -> e.Cancelled:
     return e.Cancelled(reason="case_settled", by="gov.traffic.licence.renewed.v1")
 

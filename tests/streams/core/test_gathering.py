@@ -160,3 +160,14 @@ class TestFacts:
         written = msgspec.json.encode(gathered(who)).decode()
         secrets = [who.profile.name, *(c.address for c in who.profile.contacts)]
         assert not [secret for secret in secrets if secret.strip("+") in written]
+
+
+def test_a_push_goes_by_who_gave_its_address_out() -> None:
+    point = "B" + "A" * 86
+    for address, service in (
+        (f"https://push.example/1#{point}.{'A' * 22}", "web"),
+        ("apns:00ff", "apns"),
+        ("a-token", ""),
+    ):
+        facts = gathered(person(ContactPoint("push", address)))
+        assert channel("push", facts).carrier == service

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from channels.carriers import CARRIERS, INTL, PORTED
+from channels.push_address import SERVICES
 from preferences.rules import CHINA
 from streams.core import names
 from streams.core.lifecycle import Status
@@ -14,7 +15,7 @@ from tests.streams.core.samples import NOON
 TABLES = {
     "CHANNELS": CHANNELS,
     "CLASSES": get_args(NoticeClass),
-    "CARRIERS": (*CARRIERS, INTL, PORTED),
+    "CARRIERS": (*CARRIERS, INTL, PORTED, *SERVICES),
     "STATUSES": tuple(Status),
     "_LANGUAGES": LANGUAGES,
 }

@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
-from channels.base import Accepted, Message, Outcome
+from channels.base import Accepted, Message, NotSent, Outcome
+from channels.binding import Refused
 from channels.lanes import WHOLE, Lane, Lanes, Standing
 from streams.core import codec
 from streams.core import events as e
+from streams.core.policy import HOUR_MS
 from streams.core.standings import lane_stream
 from streams.journal.base import Row
 from streams.lane_views import LaneView, lane_views
@@ -29,17 +31,21 @@ MINUTE_MS = 60_000
 
 
 class Carrier(Direct):
-    """Takes everything, but says nothing on lanes that are dark."""
+    """Takes everything, but says nothing on lanes that are dark, and nothing is sent on those whose
+    account is refused."""
 
     def __init__(self, clock: Any) -> None:
         super().__init__(clock, NO_FAULTS)
         self.clock = clock
         self.dark: set[str] = set()
+        self.refused: dict[str, Refused] = {}
         self.taken: list[tuple[int, str, str]] = []
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:
+        if refused := self.refused.get(lane):
+            return [NotSent(refused.reason)] * len(messages)
         if lane in self.dark:
             return [None] * len(messages)
         outcomes = await super().send(lane, messages, close_ms)
@@ -49,6 +55,9 @@ class Carrier(Direct):
             if isinstance(outcome, Accepted)
         ]
         return outcomes
+
+    def not_bound(self, lane: str) -> Refused | None:
+        return self.refused.get(lane)
 
 
 class Town:
@@ -112,14 +121,14 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path) -> AsyncIterator[Town]:
+async def town(folder: Path, look_ms: int = HOUR_MS) -> AsyncIterator[Town]:
     made: list[Carrier] = []
 
     def carrier(clock: Any) -> Carrier:
         made.append(Carrier(clock))
         return made[0]
 
-    async with small_hub(folder, lanes=LANES, carrier=carrier) as here:
+    async with small_hub(folder, lanes=LANES, carrier=carrier, look_ms=look_ms) as here:
         yield Town(here, made[0])
 
 
@@ -191,6 +200,36 @@ def here_waits(here: Town, asked: dict[str, int]) -> list[int]:
         ]  # fmt: skip
         waits += [taken[leg.stream] - asked_ms for leg in legs if leg.stream in taken]
     return waits
+
+
+async def test_a_refused_account_is_one_alert_until_the_carrier_lets_us_in(
+    tmp_path: Path,
+) -> None:
+    async with town(tmp_path, look_ms=SECOND_MS) as here:
+        await here.people(50)
+        here.carrier.refused["sms-a"] = Refused("the carrier refused the bind", lasting=True)
+        await here.run(5)  # nobody is told of anything, and yet it is found out
+        assert here.view("sms-a").state == "left_alone"
+        await here.run(200, fines_per_s=2)
+        assert [(s.share, s.reason) for _, s in here.shifts("sms-a")] == [(0, "account")]
+        assert {lane for _, lane, _ in here.carrier.taken} == {"sms-b"}
+        assert len(here.carrier.taken) > 380
+        here.carrier.refused.clear()
+        await here.run(180, fines_per_s=4)
+        assert here.view("sms-a").state == "well"
+        assert [s.share for _, s in here.shifts("sms-a")] == [0, TRIAL_SHARE, *BACK]
+        await here.run(20)
+        taken = Counter(stream for _, _, stream in here.carrier.taken)
+        assert len(taken) == here.told
+        assert set(taken.values()) == {1}
+
+
+async def test_a_carrier_that_is_away_for_a_moment_is_no_refused_account(tmp_path: Path) -> None:
+    async with town(tmp_path, look_ms=SECOND_MS) as here:
+        await here.people(50)
+        here.carrier.refused["sms-a"] = Refused("connection refused", lasting=False)
+        await here.run(5)
+        assert here.shifts("sms-a") == []
 
 
 async def test_a_dead_carrier_costs_one_batch_and_none_of_it_is_moved(tmp_path: Path) -> None:

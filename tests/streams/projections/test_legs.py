@@ -149,7 +149,8 @@ def events_of(rows: Sequence[Row]) -> Counter[tuple[object, ...]]:
             route = routes.get(getattr(event, "attempt", 0), route)
             through = (route.channel, route.lane, route.carrier) if route else ("", "", "")
             place = Place(head.notice, head.cls, *through, head.region)
-        counts[minute, COUNTED[type(event)], place] += 1
+        if type(event) in COUNTED:
+            counts[minute, COUNTED[type(event)], place] += 1
     return counts
 
 
@@ -184,12 +185,15 @@ def test_old_minutes_become_hours(opened: Opened) -> None:
         assert max(hours) < min(minutes)
         assert max(minutes) - min(hours) > 10 * DAY_MS, "or nothing was old"
         events = sum(row[name] for row in rows for name in NAMES)
-        assert events == len(store.since(0, 100_000))
+        counted_rows = [
+            row for row in store.since(0, 100_000) if not row.type.startswith("Reported")
+        ]
+        assert events == len(counted_rows)
 
 
 def test_every_event_of_a_leg_has_its_category() -> None:
     moving = set(COUNTED) - {e.AttemptIntended}
-    assert set(AFTER) == moving
+    assert set(AFTER) == moving | {e.Reported}, "what is only reported is counted nowhere"
     assert set(AFTER.values()) == set(CATEGORIES) == set(CATEGORY.values()) - {""}
 
 

@@ -1,6 +1,7 @@
 """A hub that is served over a real socket, and the system's Chromium to look at it."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from channels.lanes import DEFAULT_LANES
 from tests.web.world import World, world
 
 CHROMIUM = "/usr/bin/chromium"
@@ -24,6 +26,21 @@ QUIET = [  # a browser that calls nobody
 ]
 
 
+CONTACT = "mailto:push@authority.example"
+PUSH_SERVICE = "http://127.0.0.1:9"
+"""Where nobody is: this Chromium has no push service, and pages are what is looked at."""
+
+
+PUSH_LANE = """
+[[lane]]
+name = "push-web"
+channel = "push"
+provider = "push_web"
+carriers = ["web"]
+rate_per_s = 100
+"""
+
+
 class Served:
     """The hub runs in a thread with a loop of its own; ``do`` runs something there."""
 
@@ -31,6 +48,11 @@ class Served:
         self.world = there
         self.address = address
         self._loop = loop
+        self._numbers = itertools.count(1_000)
+
+    def number(self) -> int:
+        """One that no other event has."""
+        return next(self._numbers)
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
@@ -38,7 +60,10 @@ class Served:
 
 def serve(folder: Path, ready: Callable[[Served], None], end: threading.Event) -> None:
     async def run() -> None:
-        async with world(folder) as there:
+        lanes = folder / "lanes.toml"
+        lanes.write_text(DEFAULT_LANES.read_text(encoding="utf-8") + PUSH_LANE, encoding="utf-8")
+        told = {"lanes": lanes, "push_contact": CONTACT, "push_hosts": (PUSH_SERVICE,)}
+        async with world(folder, **told) as there:
             config = uvicorn.Config(there.app, port=0, log_level="error", lifespan="off")
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve())
