@@ -25,6 +25,15 @@ from tests.web.world import START_MS, World, world
 LISTENER = "+8613812340001"
 """Somebody whom nothing befalls; called, they press 1."""
 
+PUSH = (
+    SMS.replace("sms-example", "push-example")
+    .replace('channel = "sms"', 'channel = "push"')
+    .replace("sms_http", "push_http")
+    .replace("/v1/messages", "/v1/pushes")
+    .replace("segments_max = 10\n", "")
+)
+"""The same provider, of push messages."""
+
 INBOX = """
 [[lane]]
 name = "inbox"
@@ -57,7 +66,7 @@ async def declared(folder: Path) -> AsyncIterator[Declared]:
     provider = HttpSandbox(clock, account, ledger, faults=replace(QUICK, late_ms=400))
     await provider.start()
     lanes = folder / "lanes.toml"
-    lanes.write_text((SMS + VOICE + INBOX).replace("http://127.0.0.1:8125", provider.url))
+    lanes.write_text((SMS + VOICE + PUSH + INBOX).replace("http://127.0.0.1:8125", provider.url))
     secrets = {"EXAMPLE_KEY": SECRETS["key"]}
     (folder / "callback_key").write_text(SECRETS["callback"] + "\n")
     secrets["EXAMPLE_CALLBACK_KEY_FILE"] = str(folder / "callback_key")

@@ -16,6 +16,7 @@ from channels.base import Reply
 from channels.http_request import token_of
 from streams.topics import INBOUND
 from tests.web.declared_world import LISTENER, NUMBER_OF, SECRETS, Declared, declared
+from tests.web.world import question_answered, registered
 
 
 @pytest.fixture
@@ -147,6 +148,16 @@ async def test_what_somebody_wrote_back_is_kept_sealed(hub: Declared) -> None:
     plain = hub.world.hub.river.hub_key.open(record.value, INBOUND.encode())
     reply = msgspec.msgpack.decode(plain, type=Reply)
     assert (reply.source, reply.to, reply.text) == ("+8613800138000", "12123", "TD 退订")
+
+
+async def test_a_push_message_goes_to_the_token_that_upstream_knows(hub: Declared) -> None:
+    await hub.world.bring(registered("a", phones=[], emails=[], push=["token-1"]))
+    await hub.registered("a")
+    await hub.world.bring(question_answered("a", 1))
+    await hub.ends("a", "delivered")
+    (leg,) = hub.world.hub.reading.history("a")
+    assert (leg.channel, leg.lane) == ("push", "push-example")
+    assert len(hub.taken()) == 1
 
 
 class TestCalls:
