@@ -17,7 +17,7 @@ import uvicorn
 from hub import sampling
 from hub.bootstrap import Hub, open_hub, settle
 from hub.carrier import Carrier
-from hub.clock import Real
+from hub.clock import clock_of
 from hub.folder import LEDGER, Folder, held
 from hub.settings import Settings
 from streams.core.policy import DAY_MS
@@ -50,7 +50,7 @@ async def serve(settings: Settings, per_s: float | None, own_sandbox: bool, say:
     with held(settings.data_dir) as folder, listening(settings) as listener:
         settings = _located(settings, listener)
         async with _carrier(settings, own_sandbox, rough=per_s is not None) as settings:
-            hub = open_hub(settings, Real())
+            hub = open_hub(settings, clock_of(settings.clock))
             settle()
             try:
                 await _Service(hub, folder, listener, say).run(per_s)

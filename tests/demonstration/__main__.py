@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.demonstration import gateways, providers
+from tests.demonstration import gateways, others, providers
 from tests.demonstration.lane import DemoLane
 from tests.demonstration.running import Counts, run
 
@@ -26,7 +26,8 @@ DEMOS: dict[str, tuple[int, tuple[type[DemoLane], ...]]] = {
         5_000,
         (
             gateways.SmppA, gateways.Cmpp2C, gateways.Cmpp3D, providers.TwilioText,
-            providers.TwilioCall, providers.DeclaredText, providers.InboxLane,
+            providers.TwilioCall, providers.DeclaredText, providers.InboxLane, others.Mail,
+            others.Push,
         ),
     ),
 }  # fmt: skip

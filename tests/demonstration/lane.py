@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-HUB = "hub"
+from hub.bootstrap import Hub
+
+HUB_FOLDER = "hub"
 """The hub's own folder, beside those of the lanes."""
 
 DOCUMENT = "gov.traffic.document.posted.v1"
@@ -56,8 +58,11 @@ class DemoLane(ABC):
     def person(self, n: int) -> Mapping[str, Any]:
         """How the ``n``-th person is reached: this lane, and no other, leads to them."""
 
-    order: tuple[str, ...] = ()
-    """The channels that they would rather be reached by."""
+    reports: ClassVar[bool] = True
+    """Whether its provider says what became of a message."""
+
+    async def prepare(self, hub: Hub, ref: str) -> None:  # noqa: B027 - most do nothing
+        """What somebody does before anything happens to them, once they are registered."""
 
     def case(self, n: int) -> tuple[str, Mapping[str, Any]]:
         """What happens to the ``n``-th person: every second time in more words than one part of a

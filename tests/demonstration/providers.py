@@ -14,10 +14,13 @@ import msgspec
 
 from channels.sandbox import read_ledger
 from channels.twilio_sandbox_model import Entry
+from hub.bootstrap import Hub
 from hub.folder import JOURNAL
 from hub.settings import Settings
+from preferences.changes import SetOrder
+from preferences.fault import Fault
 from tests.channels.http_bench import SMS
-from tests.demonstration.lane import HUB, DemoLane, Taken, violation
+from tests.demonstration.lane import HUB_FOLDER, DemoLane, Taken, violation
 
 END_S = 10
 
@@ -108,13 +111,17 @@ class TwilioCall(DemoLane):
     apart."""
 
     name = "voice-twilio"
-    order = ("voice", "sms", "inbox")
 
     def start(self, clock: Path, door: str) -> None:
         """The texts' sandbox is there."""
 
     def stop(self) -> None:
         """And ends with them."""
+
+    async def prepare(self, hub: Hub, ref: str) -> None:
+        order = SetOrder(("voice", "sms", "inbox"))
+        chosen = await hub.commands.change_preferences(ref, order, "citizen")
+        assert not isinstance(chosen, Fault), chosen
 
     def toml(self) -> str:
         return _abroad(self.name, "voice", "voice_twilio")
@@ -156,7 +163,7 @@ rate_per_s = 2000
         return violation(n)
 
     def taken(self) -> Taken:
-        with closing(sqlite3.connect(self.folder.parent / HUB / JOURNAL)) as database:
+        with closing(sqlite3.connect(self.folder.parent / HUB_FOLDER / JOURNAL)) as database:
             ((taken,),) = database.execute("SELECT count(*) FROM inbox_message")
         return Taken(taken)
 
