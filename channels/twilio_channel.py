@@ -67,6 +67,8 @@ class TwilioChannel(ABC):
         self._pool = open_pool(account)
         couriers = [_Courier(self, clock, account, allowed) for _ in range(account.connections)]
         self._couriers = Couriers(clock, couriers)
+        client, _ = self.client()
+        _ = client.messages, client.calls  # loads modules for most of a second: not at a deadline
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int

@@ -11,6 +11,7 @@ from hub.sample_cases import DAYS, MINUTES
 from hub.sample_people import People
 from streams.core.notices import matching
 from streams.door import Incoming, examine
+from streams.pipeline.answered import ANSWER
 from templates.catalog_files import Catalog, read_catalog
 from templates.links import OFFICIAL
 
@@ -68,7 +69,8 @@ def test_events_meet_every_notice(people: People, catalog: Catalog) -> None:
         for raw in sample.take(now_ms, 12):
             event = _known(raw, catalog, now_ms).event
             met.update(notice.id for notice in matching(event, catalog))
-    assert set(met) == set(catalog.notices)
+    answers = {notice.id for notice in catalog.triggered_by(ANSWER)}  # to what people write back
+    assert set(met) == catalog.notices.keys() - answers
 
 
 def test_the_same_seed_tells_the_same_story(people: People) -> None:
