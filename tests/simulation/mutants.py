@@ -32,6 +32,7 @@ def _one(name: str, module: str, old: str, new: str, known: int = 0, test: str =
 
 
 _RACES = "tests/streams/pipeline/test_races.py::"
+_REPLIES = "tests/streams/pipeline/test_replies.py::"
 _DISPATCH = "tests/streams/pipeline/test_dispatch.py::"
 _SHIFTING = "tests/streams/pipeline/test_shifting.py::"
 _FOUND = "tests/streams/pipeline/test_found_by_seeds.py::"
@@ -108,6 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "replies",
         "Group([unit], look=look if done.after else None)",
         "Group([unit])",
+        test=_REPLIES + "test_what_waits_on_its_lane_is_not_sent_after_the_word",
     ),
     _one(
         "the answer is not asked for again",

@@ -46,7 +46,7 @@ def writings(
     written: list[Writing] = []
     for number in range(rng.randrange(1, 6)):
         at_ms, ref = rng.choice([one for one in told if one[1] in phones])
-        at_ms += rng.choice((500, 1_500, 3_000, 6_000, 30_000, 3_600_000, 26 * 3_600_000))
+        at_ms += rng.choice((1_500, 4_000, 8_000, 30_000, 3_600_000, 26 * 3_600_000))
         name = f"mo-{number}" if rng.random() < 0.5 else ""
         text = rng.choice(TEXTS)
         pressed = rng.choice((1, 1, 1, 2))
@@ -55,6 +55,10 @@ def writings(
             Writing(at_ms + n * 1_000, ref, phones[ref], lane, text, f"{name}-{n}" if name else "")
             for n in range(pressed)
         ]
+        if keyword(text) == "stop" and rng.random() < 0.4:  # and they think better of it
+            after_ms = at_ms + rng.choice((2_000, 60_000, 5 * 3_600_000))
+            again = f"{name}-start" if name else ""
+            written.append(Writing(after_ms, ref, phones[ref], lane, "START", again))
     return sorted(written)
 
 

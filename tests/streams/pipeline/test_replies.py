@@ -1,5 +1,6 @@
 """What people write back: each reply is on record once, with what it led to."""
 
+import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.journal.base import Store
 from streams.pipeline.receive import receive_replies
 from streams.pipeline.replies import ANSWERS_AN_HOUR, REPEAT_MS, serve_replies
+from streams.pipeline.route import route
 from streams.topics import INBOUND, Record
 from streams.views import Leg, Written
+from tests.streams.pipeline.test_receive import Kept
 from tests.streams.small_hub import SmallHub, small_hub
 
 PHONE = "+8613800001234"
@@ -135,6 +138,26 @@ async def test_what_is_sent_by_law_is_not_stopped_and_the_answer_says_so(small: 
     assert [one.done for one in written(small)] == ["kept"]
     [said] = answers(small)
     assert "依法送达，不能退订" in said
+
+
+async def test_what_waits_on_its_lane_is_not_sent_after_the_word(small: SmallHub) -> None:
+    await told_a_tip(small)
+    await small.pass_time(24 * HOUR_MS)
+    river, kept = copy.copy(small.hub.river), Kept()
+    river.topics = kept  # type: ignore[assignment]  # it only publishes
+    await route(river, [Record(b"P1", small.event("gov.fire.tip.published.v1", "P1", tip(2)))])
+    [(lane, queued)] = kept.records.items()
+    assert legs(small, "P1", TIP)[1].status == "ready"
+    reply = Reply(LANE, PHONE, "12123", "TD", small.hub.clock.now_ms())
+    sealed = river.hub_key.seal(msgspec.msgpack.encode(reply), INBOUND.encode())
+    await serve_replies(river, [Record(b"k", sealed)])
+    await small.hub.river.topics.publish({lane: queued})
+    await small.pass_time(MINUTE_MS)
+    leg = legs(small, "P1", TIP)[1]
+    assert (leg.status, leg.reason) == ("suppressed", "opted_out")
+    timeline = small.reading.timeline(leg.stream)
+    assert timeline is not None
+    assert timeline.attempts == 0
 
 
 async def test_start_gives_back_what_words_had_stopped_and_nothing_else(small: SmallHub) -> None:
