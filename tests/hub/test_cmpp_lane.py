@@ -120,34 +120,22 @@ async def test_who_is_not_served_by_one_lane_is_reached_by_another(
 async def test_a_link_cut_behind_a_submit_makes_nobody_hear_twice(
     tmp_path: Path, gateway: CmppGateway, version: str
 ) -> None:
-    await _cut(tmp_path, gateway, version, CUTS)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("version", PROTOCOLS)
-async def test_and_so_it_is_after_twenty_cuts(
-    tmp_path: Path, gateway: CmppGateway, version: str
-) -> None:
-    await _cut(tmp_path, gateway, version, 20)
-
-
-async def _cut(folder: Path, gateway: CmppGateway, version: str, cuts: int) -> None:
     """Of five messages a turn the second is taken and its link is cut, the third is not taken."""
-    hub = open_hub(settings_of(folder, gateway, version), Scaled(1, MORNING))
+    hub = open_hub(settings_of(tmp_path, gateway, version), Scaled(1, MORNING))
     running = asyncio.create_task(hub.bed.run())
-    for turn in range(cuts):
+    for turn in range(CUTS):
         refs = [f"P{turn}-{n}" for n in range(5)]
         await fine(hub, refs, ["00", "08", "21", "00", "00"], first=turn * 5)
     for _ in range(PATIENCE_S * 10):
         found = journalled(hub)
-        if found[type_name(Accepted)] + found[type_name(Unknown)] >= cuts * 5:
+        if found[type_name(Accepted)] + found[type_name(Unknown)] >= CUTS * 5:
             break
         await asyncio.sleep(0.1)
     await ended(hub, running)
     taken = Counter((entry["to"], entry["part"]) for entry in gateway.taken())
     assert set(taken.values()) == {1}
-    assert found[type_name(Unknown)] >= cuts * 2
-    assert found[type_name(Accepted)] + found[type_name(Unknown)] == cuts * 5
+    assert found[type_name(Unknown)] >= CUTS * 2
+    assert found[type_name(Accepted)] + found[type_name(Unknown)] == CUTS * 5
 
 
 async def test_a_throttled_lane_loses_nothing(tmp_path: Path, gateway: CmppGateway) -> None:
