@@ -155,6 +155,7 @@ class ApnsBench(Bench):
 
     lane = "push-apns"
     takes_twice = True  # it is the device that shows it once
+    many_ms = 5_000
     can = frozenset(
         (
             *("throttled", "transient", "bad_recipient", "bad_content"),

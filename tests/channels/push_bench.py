@@ -107,6 +107,7 @@ class PushBench(Bench):
 
     lane = "push-web"
     takes_twice = True  # it is the device that shows it once
+    many_ms = 5_000
     can = frozenset(
         (
             *("throttled", "transient", "bad_recipient", "bad_content"),

@@ -285,8 +285,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "drop orphan receipts",
         _PIPELINE + "receive",
-        "        await _park(river, parked)\n\n\nasync def receive_parked",
-        "\n\nasync def receive_parked",
+        "        await _park(river, parked)\n\n\nasync def _heed",
+        "\n\nasync def _heed",
     ),
     _one(
         "Cancelled terminal over an open intent",
