@@ -33,7 +33,7 @@ from templates.segments import count
 from templates.values import FORBIDDEN, is_plain
 
 OPENING = {"zh": "您好，这里是{}。", "en": "Hello, this is {}. "}
-CLOSING = {"zh": "本邮件由系统发送，请勿回复。", "en": "Please do not reply to this e-mail."}
+CLOSING = {"zh": "本邮件由系统自动发送。", "en": "This e-mail was sent automatically."}
 _HTML_LANGUAGE = {"zh": "zh-CN", "en": "en"}
 
 DEFAULT_LANGUAGE = "zh"
