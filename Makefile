@@ -31,7 +31,7 @@ check: .venv/test.stamp  ## format, lint, types, and who may import whom
 	$(BIN)/lint-imports
 
 quick: .venv/test.stamp  ## the tests that need no parts, and 200 seeds; under 3 minutes
-	$(PYTEST) -n 2 -m "not (cluster or crash or peers or browser or soak)"
+	$(PYTEST) -n 4 -m "not (whole or cluster or crash or peers or browser or soak)"
 	$(BIN)/python -m tests.simulation --seeds 200
 
 tiers: .venv/test.stamp

@@ -6,10 +6,15 @@ A version is the folder's files by name, whether read from the catalog or from a
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from templates import links
 from templates.catalog_files import bodies_of, parse_folder
 from templates.render import Wording, compile_wording
+
+COMPILED_KEPT = 256
+"""Wordings that are not compiled again: a few versions of each notice. A catalog takes a fifth of a
+second, and is read whenever a hub is opened or what was published is followed."""
 
 SEED_VERSION = 1
 """What the catalog in the checkout counts as; the first published version is the next."""
@@ -41,7 +46,15 @@ def load_wording(
 
     ``files`` hold ``notice.toml``, ``sample.json`` and the bodies by file name.
     """
-    texts = canonical(files)
+    return _compiled(notice_id, tuple(canonical(files).items()), version, hosts)
+
+
+@lru_cache(COMPILED_KEPT)
+def _compiled(
+    notice_id: str, named: tuple[tuple[str, str], ...], version: int, hosts: frozenset[str]
+) -> Wording:
+    """The same texts are always the same wording, which nobody changes."""
+    texts = dict(named)
     declaration = parse_folder(notice_id, texts)
     return compile_wording(
         declaration.notice,

@@ -27,8 +27,29 @@ DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.cluster))
 """Whatever is kept in SQL keeps the same promises on both."""
 
 
+ROOT = Path(__file__).parent
+
+WHOLE = (
+    "web/", "journeys/",
+    "cluster/test_native.py", "hub/test_abroad.py", "hub/test_carrier.py",
+    "hub/test_command_line.py", "hub/test_demo.py", "hub/test_ending.py", "hub/test_serving.py",
+    "streams/pipeline/test_shifting.py", "streams/test_replaying_demo.py",
+)  # fmt: skip
+"""Where tests start a whole hub each, its pages, its carrier, its processes, or let its days go by:
+they make the tier `whole`, so that the quick tests stay quick."""
+
+TIERS = frozenset(("browser", "cluster", "crash", "peers", "soak"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, of a contract, what an implementation's provider has no way to do."""
+    """Name the tier of whole hubs, and leave out, of a contract, what an implementation's provider
+    has no way to do."""
+    for item in items:
+        place = item.path.relative_to(ROOT).as_posix()
+        tiers = {mark.name for mark in item.iter_markers()} & TIERS
+        if not tiers and any(place.startswith(name) for name in WHOLE):
+            item.add_marker("whole")
     others = [item for item in items if not _belongs(item)]
     if others:
         items[:] = [item for item in items if item not in others]

@@ -15,6 +15,10 @@ from tests.cluster import native
 from tests.peers import dovecot, jsmpp, node_smpp, postfix, prism, sms_core, web_push
 
 
+def whole_lacks() -> str | None:
+    return None  # it runs in this Python
+
+
 def crash_lacks() -> str | None:
     return None  # it kills processes of this Python
 
@@ -39,6 +43,7 @@ def peers_lacks() -> str | None:
 
 
 TIERS: dict[str, Callable[[], str | None]] = {
+    "whole": whole_lacks,
     "crash": crash_lacks,
     "browser": browser_lacks,
     "peers": peers_lacks,
@@ -51,6 +56,10 @@ for _tier in ("crash", "peers"):
     SELECTED[_tier] += " and not cluster"
 """The tests of each tier by their marks: what needs a cluster is run with it, once. What runs for
 hours has a command of its own."""
+
+
+BESIDE = {"whole": ("-n", "3")}
+"""Tiers whose tests run side by side: they need nothing but themselves, and mostly wait."""
 
 
 def main() -> int:
@@ -66,7 +75,7 @@ def main() -> int:
 def passes(tier: str) -> bool:
     """Whether its tests pass; a tier that selects no test does not."""
     print(f"tier {tier}", flush=True)
-    command = [sys.executable, "-m", "pytest", "-m", SELECTED[tier]]
+    command = [sys.executable, "-m", "pytest", "-m", SELECTED[tier], *BESIDE.get(tier, ())]
     return subprocess.run(command, check=False).returncode == 0
 
 

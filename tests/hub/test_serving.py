@@ -13,9 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
-import pytest
-
-pytestmark = pytest.mark.crash
 
 READY_S = 30
 
