@@ -59,8 +59,8 @@ bench-cluster: .venv/test.stamp  ## the same on Kafka and PostgreSQL, and what a
 	$(BIN)/python -m bench.cluster
 	$(BIN)/python -m bench.cluster --carrier smpp --parts flow
 
-cluster: .venv/test.stamp  ## Kafka, PostgreSQL and every worker, left running here
-	@$(BIN)/python -m tests.cluster start
+cluster: .venv/test.stamp  ## Kafka, PostgreSQL and every worker, left running here; GATEWAY=1 for texts over SMPP
+	@$(BIN)/python -m tests.cluster start $(if $(GATEWAY),--gateway)
 
 cluster-stop: .venv/test.stamp  ## end that cluster
 	@$(BIN)/python -m tests.cluster stop

@@ -15,22 +15,10 @@ import msgspec
 
 from bench.smpp_peer import Counts
 from bench.world import LANES
+from tests.cluster.gateway import PASSWORD, over_smpp
 from tests.cluster.native import surroundings
 
-ACCOUNT = """
-[lane.smpp]
-host = "127.0.0.1"
-port = {port}
-system_id = "fenghuo"
-password_env = "GATEWAY_PASSWORD"
-binds = 2
-window = 32
-answered_id = "hex"
-reported_id = "hex"
-"""
-"""As a contract would have it: two binds for each lane, and a usual window on each."""
-
-ENVIRONMENT = {"GATEWAY_PASSWORD": "secret"}
+ENVIRONMENT = {"GATEWAY_PASSWORD": PASSWORD}
 
 STOP_S = 10
 
@@ -64,8 +52,7 @@ class Gateway:
 
     def lane(self, carrier: str) -> str:
         """A lane of the lanes file that goes this way, otherwise like the sandbox's."""
-        lane = LANES.format(carrier=carrier).replace('"sandbox"', '"smpp"')
-        return lane + ACCOUNT.format(port=self.port)
+        return over_smpp(LANES.format(carrier=carrier), self.port)
 
     def counts(self) -> Counts:
         """What it counts itself."""

@@ -24,7 +24,7 @@ def test_each_carriers_runs_keep_to_themselves(tmp_path: Path) -> None:
     }
 
 
-def test_latency_is_measured_at_the_rate_of_the_same_carriers_flow(tmp_path: Path) -> None:
+def test_one_carriers_rate_is_not_taken_for_anothers(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     file.write_text('{"flow": {"per_second": 2000}}')
     assert Results(file, "sandbox").rate() == 2_000
