@@ -17,6 +17,7 @@ from hub.lanes_file import PROTOCOLS
 from tests.cluster.processes import until
 
 MESSAGES = 300
+SOON_S = 5
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_every_part_is_counted_and_every_receipt(gateway: Gateway, text: str, pa
 
 
 def test_a_receipt_there_was_no_room_for_comes_again(gateway: Gateway) -> None:
-    with socket.create_connection(("127.0.0.1", gateway.port)) as link:
+    with socket.create_connection(("127.0.0.1", gateway.port), SOON_S) as link:
         head = codec.submit_head("12123")
         body = codec.submit_body(head, "8613800000000", 0, b"text", b"", udh=False)
         link.sendall(codec.frame(codec.SUBMIT_SM, 1, body))
@@ -43,7 +44,7 @@ def test_a_receipt_there_was_no_room_for_comes_again(gateway: Gateway) -> None:
         assert next_pdu(link) == receipt
         assert gateway.counts() == Counts(taken=1, acknowledged=0)
         link.sendall(codec.acknowledgement(number))
-        assert until(lambda: gateway.counts() == Counts(taken=1, acknowledged=1), 5)
+        assert until(lambda: gateway.counts() == Counts(taken=1, acknowledged=1), SOON_S)
 
 
 def next_pdu(link: socket.socket) -> bytes:
