@@ -57,9 +57,10 @@ bench-channels: .venv/test.stamp  ## what a message costs by a carrier's own pro
 
 bench-cluster: .venv/test.stamp  ## the same on Kafka and PostgreSQL, and what a cluster carries; over an hour
 	$(BIN)/python -m bench.cluster
+	$(BIN)/python -m bench.cluster --carrier smpp --parts flow
 
-cluster: .venv/test.stamp  ## Kafka, PostgreSQL and every worker, left running here
-	@$(BIN)/python -m tests.cluster start
+cluster: .venv/test.stamp  ## Kafka, PostgreSQL and every worker, left running here; GATEWAY=1 for texts over SMPP
+	@$(BIN)/python -m tests.cluster start $(if $(GATEWAY),--gateway)
 
 cluster-stop: .venv/test.stamp  ## end that cluster
 	@$(BIN)/python -m tests.cluster stop

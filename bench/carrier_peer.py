@@ -40,9 +40,11 @@ class CarrierPeer(asyncio.Protocol):
         raise NotImplementedError
 
 
-async def serve(peer: Callable[[], CarrierPeer]) -> None:
-    """Say the port, and serve until the standard input ends."""
+async def serve(peer: Callable[[], CarrierPeer], counts: Callable[[], str] = str) -> None:
+    """Say the port, and serve until the standard input ends; each line of it asks for the counts,
+    and is answered with one."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(peer, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        print(counts(), flush=True)

@@ -1,32 +1,62 @@
 """The other end of the SMPP benchmark, in a process of its own: takes all, reports all delivered.
 
-How it answers is `bench.carrier_peer`.
+How it answers is `bench.carrier_peer`. Who writes a line to it is told its :class:`Counts`.
 """
 
-from itertools import count
+import asyncio
 from time import strftime
+from typing import ClassVar
 
+import msgspec
 import uvloop
 
 from bench.carrier_peer import CarrierPeer, serve
 from channels import smpp_codec as codec
 
+AGAIN_S = 1.0
+"""A receipt that the client had no room for comes again after so long."""
+
+
+class Counts(msgspec.Struct):
+    """Over all binds: parts taken, each of which is reported, and receipts that the client has for
+    good."""
+
+    taken: int = 0
+    acknowledged: int = 0
+
 
 class Peer(CarrierPeer):
     """One bind."""
 
-    ids = count(1)
+    counts: ClassVar = Counts()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._owed: dict[int, bytes] = {}
 
     def answer(self, pdu: bytes, answers: list[bytes], reports: list[bytes]) -> None:
         head = codec.read_head(pdu)
         if head.command == codec.SUBMIT_SM:
-            name = b"%x" % next(self.ids)
+            self.counts.taken += 1
+            name = b"%x" % self.counts.taken
             body = name + b"\0"
             answers.append(codec.frame(codec.SUBMIT_SM + codec.RESPONSE, head.sequence, body))
-            reports.append(self._receipt(pdu, name))
+            report = self._receipt(pdu, name)
+            self._owed[self._sequence] = report
+            reports.append(report)
+        elif head.command == codec.DELIVER_SM + codec.RESPONSE:
+            self._heard(head.sequence, head.status)
         elif not head.command & codec.RESPONSE:
             body = b"peer\0" if head.command == codec.BIND_TRANSCEIVER else b""
             answers.append(codec.frame(head.command + codec.RESPONSE, head.sequence, body))
+
+    def _heard(self, sequence: int, status: int) -> None:
+        """What the client said to a receipt."""
+        if status == codec.TRY_LATER:
+            loop = asyncio.get_running_loop()
+            loop.call_later(AGAIN_S, self._transport.write, self._owed[sequence])
+        elif self._owed.pop(sequence, b"") and status == codec.OK:
+            self.counts.acknowledged += 1
 
     def _receipt(self, pdu: bytes, name: bytes) -> bytes:
         carried = codec.read_carried(pdu)
@@ -42,4 +72,4 @@ class Peer(CarrierPeer):
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Peer))
+    uvloop.run(serve(Peer, lambda: msgspec.json.encode(Peer.counts).decode()))

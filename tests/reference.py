@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -392,8 +392,16 @@ def _of_cluster() -> dict[str, Any]:
 
 def cluster_speed() -> str:
     """The last measurement of a cluster that was kept."""
-    found = _of_cluster()
-    if not found:
+    return _measured(_of_cluster())
+
+
+def cluster_smpp() -> str:
+    """The same, where text messages went by SMPP."""
+    return _measured(_of_cluster().get("smpp", {}))
+
+
+def _measured(found: Mapping[str, Any]) -> str:
+    if "machine" not in found:
         return "Nothing is measured yet: `make bench-cluster`, then `make docs`."
     machine, sizes = found["machine"], found["sizes"]
     how = (
@@ -517,6 +525,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "channels-speed": channels_speed,
     "cluster-speed": cluster_speed,
+    "cluster-smpp": cluster_smpp,
     "cluster-lines": cluster_lines,
     "fail-points": fail_points,
     "faults": faults,
@@ -526,7 +535,7 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
-MEASURED = frozenset({"speed", "channels-speed", "cluster-speed", "cluster-lines"})
+MEASURED = frozenset({"speed", "channels-speed", "cluster-speed", "cluster-smpp", "cluster-lines"})
 """Parts that are of a machine and not of the code: made by the same command, and not compared."""
 
 

@@ -2,9 +2,11 @@
 
     python -m bench.cluster                              # everything, over an hour
     python -m bench.cluster --parts latency --rate 2000  # one part; the others' results stay
+    python -m bench.cluster --carrier smpp               # what goes by text alone, over SMPP
     python -m bench.cluster --quick                      # whether it works
 
-Growth needs a cluster of its own; the other parts share one, in this order.
+Growth needs a cluster of its own; the other parts share one, in this order. What was found over
+SMPP is kept under ``smpp``, beside what was found with the sandbox.
 """
 
 import argparse
@@ -13,16 +15,19 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from bench.cluster import emergency, flow, growth, latency
-from bench.cluster.bed import Bed, opened, say, shown
+from bench.cluster.bed import SANDBOX, Bed, Carrier, opened, say, shown
 from bench.cluster.checks import check
 
 RESULTS = Path(__file__).parent.parent / "results" / "cluster.json"
 PARTS = ("flow", "lines", "latency", "emergency", "fan-out", "growth")
+TEXT_PARTS = ("flow", "lines")
+"""What is measured over SMPP: the others go by voice and the inbox too, or are not about carriers.
+"""
 
 HALF = 2
 """Latency is measured at a half of the rate."""
@@ -62,35 +67,57 @@ def main() -> int:
     for name in Sizes.__struct_fields__:
         if (size := getattr(chosen, name)) is not None:
             setattr(sizes, name, size)
-    found: dict[str, Any] = _kept(chosen.out)
-    found["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    found["sizes"] = msgspec.to_builtins(sizes)
+    results = Results(chosen.out, chosen.carrier)
+    results.found["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
+    results.found["sizes"] = msgspec.to_builtins(sizes)
     wrong: list[str] = []
     if shared := [part for part in PARTS if part in chosen.parts and part != "growth"]:
-        with opened(sizes.partitions, chosen.folder) as bed:
-            wrong += _measure(bed, shared, sizes, found, chosen)
+        with opened(sizes.partitions, chosen.folder, chosen.carrier) as bed:
+            wrong += _measure(bed, shared, sizes, results, chosen.rate)
     if "growth" in chosen.parts:
         with opened(sizes.partitions, chosen.folder) as bed:
             say(f"growth: {sizes.base:,} and {sizes.grown:,} journalled")
             bed.load(sizes.grown_recipients)
             grown = growth.measure(bed, sizes.base, sizes.grown, sizes.grown_events)
-            _keep(found, "growth", grown, chosen.out)
+            results.keep("growth", grown)
             say(f"growth: {grown.us_total} µs, {grown.ratio:.2f} times as much")
     for sentence in wrong:
         print(sentence, file=sys.stderr)
     return 1 if wrong else 0
 
 
-def _measure(
-    bed: Bed, parts: list[str], sizes: Sizes, found: dict[str, Any], chosen: argparse.Namespace
-) -> list[str]:
-    """The parts that share a cluster; what was wrong."""
-    out: Path = chosen.out
+class Results:
+    """The file of results, of which ``found`` is what one carrier's runs found."""
+
+    def __init__(self, file: Path, carrier: Carrier) -> None:
+        self._file = file
+        self._all = dict(msgspec.json.decode(file.read_bytes())) if file.exists() else {}
+        self.found: dict[str, Any] = (
+            self._all if carrier == SANDBOX else self._all.setdefault(carrier, {})
+        )
+
+    def keep(self, name: str, result: msgspec.Struct) -> None:
+        """Every part at once: an hour's work is not lost with the last."""
+        self.found[name] = msgspec.to_builtins(result)
+        self._file.parent.mkdir(exist_ok=True)
+        self._file.write_bytes(
+            msgspec.json.format(msgspec.json.encode(self._all), indent=1) + b"\n"
+        )
+
+    def rate(self) -> float:
+        """Of the flow, a second."""
+        if "flow" not in self.found:
+            raise SystemExit("no flow was measured yet: say --rate, or --parts flow latency")
+        return float(self.found["flow"]["per_second"])
+
+
+def _measure(bed: Bed, parts: list[str], sizes: Sizes, results: Results, rate: float) -> list[str]:
+    """The parts that share a cluster; what was wrong. ``rate`` 0: by the flow's."""
     before = bed.disk()["database"]
     seconds = bed.load(sizes.recipients)
     each = (bed.disk()["database"] - before) / sizes.recipients
     say(f"{sizes.recipients:,} recipients in {seconds:.0f} s, {each:,.0f} bytes each")
-    found["loading"] = {
+    results.found["loading"] = {
         "recipients": sizes.recipients,
         "seconds": seconds,
         "per_second": sizes.recipients / seconds,
@@ -102,35 +129,35 @@ def _measure(
         say(f"{part}: begins")
         match part:
             case "flow":
-                wrong += _flow(bed, sizes, found, out)
+                wrong += _flow(bed, sizes, results)
             case "lines":
                 lines = flow.by_line(bed, sizes.sampled)
-                _keep(found, "lines", lines, out)
+                results.keep("lines", lines)
                 say(f"lines: {lines.attributed:.1%} attributed: {shown(lines.lines)}")
             case "latency":
-                rate = chosen.rate or _rate(found) / HALF
+                rate = rate or results.rate() / HALF
                 waited = latency.measure(bed, sizes.paced, rate)
-                _keep(found, "latency", waited, out)
+                results.keep("latency", waited)
                 say(f"latency at {rate:,.0f} a second: {waited.accepted}")
             case "emergency":
                 per_second = sizes.warnings / sizes.warned_s
                 told = emergency.measure(bed, sizes.bulletins, sizes.warnings, per_second)
-                _keep(found, "emergency", told, out)
+                results.keep("emergency", told)
                 say(f"emergency: {told}")
             case "fan-out":
                 wide = emergency.fan_out(bed, sizes.fan_out)
-                _keep(found, "fan_out", wide, out)
+                results.keep("fan_out", wide)
                 say(f"fan-out: {wide}")
         say(f"{part}: took {time.monotonic() - start_s:.0f} s")
     say("checks: journal, archive and projections")
     checked = check(bed)
-    _keep(found, "checks", checked, out)
+    results.keep("checks", checked)
     return wrong + checked.wrong()
 
 
-def _flow(bed: Bed, sizes: Sizes, found: dict[str, Any], out: Path) -> list[str]:
+def _flow(bed: Bed, sizes: Sizes, results: Results) -> list[str]:
     flowed = flow.measure(bed, sizes.events)
-    _keep(found, "flow", flowed, out)
+    results.keep("flow", flowed)
     say(
         f"flow: {flowed.per_second:,.0f} a second, {flowed.delivered_share:.1%} delivered,"
         f" {flowed.us_total:.0f} µs each: {shown(flowed.us)};"
@@ -141,26 +168,10 @@ def _flow(bed: Bed, sizes: Sizes, found: dict[str, Any], out: Path) -> list[str]
     return []
 
 
-def _rate(found: dict[str, Any]) -> float:
-    if "flow" not in found:
-        raise SystemExit("no flow was measured yet: say --rate, or --parts flow latency")
-    return float(found["flow"]["per_second"])
-
-
-def _kept(out: Path) -> dict[str, Any]:
-    return dict(msgspec.json.decode(out.read_bytes())) if out.exists() else {}
-
-
-def _keep(found: dict[str, Any], name: str, result: msgspec.Struct, out: Path) -> None:
-    """Every part at once: an hour's work is not lost with the last."""
-    found[name] = msgspec.to_builtins(result)
-    out.parent.mkdir(exist_ok=True)
-    out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--carrier", choices=get_args(Carrier), default=SANDBOX)
+    parser.add_argument("--parts", nargs="+", choices=PARTS)
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
     parser.add_argument("--rate", type=float, default=0.0, help="for latency, events a second")
     parser.add_argument("--folder", type=Path, help="where the cluster's data lie meanwhile")
@@ -168,7 +179,12 @@ def _arguments() -> argparse.Namespace:
     for name in Sizes.__struct_fields__:
         kind = type(getattr(QUICK, name))
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    possible = PARTS if chosen.carrier == SANDBOX else TEXT_PARTS
+    chosen.parts = chosen.parts or possible
+    if not set(chosen.parts) <= set(possible):
+        parser.error(f"--carrier {chosen.carrier}: --parts must be of {', '.join(possible)}")
+    return chosen
 
 
 if __name__ == "__main__":

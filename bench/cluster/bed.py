@@ -5,8 +5,9 @@
         before = bed.readings()
         …
 
-Its clock starts at 10:00, its lanes have rates far above what one machine does, and its carrier
-meets ordinary trouble. Everything else is as the file says.
+Its clock starts at 10:00, its lanes have rates far above what one machine does, and the sandbox
+carrier meets ordinary trouble. Everything else is as the file says. By ``smpp`` text messages go to
+`bench.cluster.gateway`, where none does; the sandbox is left what is no text.
 """
 
 import subprocess
@@ -16,13 +17,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from kafka import KafkaAdminClient
 from sqlalchemy import text
 
 from bench.cluster import accounts
+from bench.cluster.gateway import ENVIRONMENT, Gateway
 from bench.cluster.upstream import Orders, Sent
 from bench.world import FAULTS, INBOX, LANES, START_MS, VOICE, save_recipients
 from hub.bootstrap import open_vault
@@ -35,7 +37,13 @@ from streams.kafka_lag import GROUPS, Lag
 from tests.cluster.native import HERE, START_S, Cluster, lacks, surroundings, told_by
 from tests.cluster.processes import until
 
-CARRIER = "sandbox"
+Carrier = Literal["sandbox", "smpp"]
+"""Who carries text messages."""
+
+SANDBOX = "sandbox"
+GATEWAY = "gateway"
+CARRIERS = (SANDBOX, GATEWAY)
+"""The processes that are no part of the hub: what they spend is told apart."""
 
 NEVER_MOVED_S = 60.0
 """The clock only begins at another hour. Who looked for more fifty times a second would cost a
@@ -52,8 +60,9 @@ STILL_S = 5.0
 class Bed:
     """The cluster while it runs."""
 
-    def __init__(self, cluster: Cluster, clock: Path) -> None:
+    def __init__(self, cluster: Cluster, clock: Path, gateway: Gateway | None) -> None:
         self.cluster = cluster
+        self.gateway = gateway
         self.clock_file = clock
         self.clock = Rehearsal(clock)
         self.settings = _settings(cluster)
@@ -86,6 +95,8 @@ class Bed:
         assert postgres is not None
         ours = {name: one.pid for name, one in self.cluster.workers.items() if one.alive}
         sampled = {name: one.pid for name, one in self._sampled.items() if one.poll() is None}
+        if self.gateway is not None:
+            ours[GATEWAY] = self.gateway.pid
         return {**ours, **sampled, "kafka": kafka.pid, "postgres": postgres.pid}
 
     def look_after(self) -> None:
@@ -273,7 +284,9 @@ class Upstream:
 
 
 @contextmanager
-def opened(partitions: int, folder: Path | None = None) -> Iterator[Bed]:
+def opened(
+    partitions: int, folder: Path | None = None, carrier: Carrier = SANDBOX
+) -> Iterator[Bed]:
     """A cluster in a folder of its own (in ``folder``, where there is room), gone afterwards."""
     if missing := lacks():
         raise SystemExit(f"A cluster cannot be started: {missing}.")
@@ -282,20 +295,24 @@ def opened(partitions: int, folder: Path | None = None) -> Iterator[Bed]:
         place = Path(stack.enter_context(made))
         clock, lanes = place / "clock", place / "lanes.toml"
         Rehearsal.set(clock, START_MS, 1.0, look_s=NEVER_MOVED_S)
-        carriers = ("cmcc", "cucc", "ctcc", "cbn")
-        lanes.write_text("".join(LANES.format(carrier=c) for c in carriers) + VOICE + INBOX)
+        smpp = stack.enter_context(Gateway()) if carrier == "smpp" else None
+        sms = (
+            smpp.lane(network) if smpp else LANES.format(carrier=network)
+            for network in ("cmcc", "cucc", "ctcc", "cbn")
+        )  # fmt: skip
+        lanes.write_text("".join(sms) + VOICE + INBOX)
         cluster = Cluster(
             place,
             {"HUB_PARTITIONS": str(partitions)},
-            {"HUB_CLOCK": str(clock), "HUB_LANES": str(lanes)},
+            {**ENVIRONMENT, "HUB_CLOCK": str(clock), "HUB_LANES": str(lanes)},
         )
-        carrier = cluster.services[CARRIER]
+        sandbox = cluster.services[SANDBOX]
         trouble = ("--faults", msgspec.json.encode(FAULTS).decode())
-        cluster.services[CARRIER] = carrier._replace(command=(*carrier.command, *trouble))
+        cluster.services[SANDBOX] = sandbox._replace(command=(*sandbox.command, *trouble))
         say("starting Kafka, PostgreSQL and the hub")
         cluster.start()
         stack.callback(cluster.stop)
-        bed = Bed(cluster, clock)
+        bed = Bed(cluster, clock, smpp)
         stack.callback(bed.close)
         yield bed
 

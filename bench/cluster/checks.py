@@ -5,8 +5,10 @@ from collections.abc import Callable
 from itertools import islice
 
 import msgspec
+from sqlalchemy import text
 
 from bench.cluster.bed import Bed, say
+from bench.smpp_peer import Counts
 from channels.sandbox import duplicates, read_ledger
 from hub.folder import LEDGER
 from streams.postgres import Names
@@ -21,6 +23,13 @@ _ARCHIVED = (
 )
 
 
+_ACCEPTED = text("SELECT data FROM journal WHERE shard = 0 AND type LIKE 'Accepted.%'")
+
+
+class _Accepted(msgspec.Struct):
+    ref: str
+
+
 class Checked(msgspec.Struct, kw_only=True):
     """What was found. ``faults`` are of the chain; ``seconds`` is how long each check took."""
 
@@ -31,6 +40,10 @@ class Checked(msgspec.Struct, kw_only=True):
     projections_equal: bool
     faults: list[str]
     sent_twice: int
+    parts: int = 0
+    """Of texts, that the journal holds as accepted by the gateway."""
+    gateway: Counts | None = None
+    """What it counted itself; None where the sandbox carried."""
     seconds: dict[str, float]
 
     def wrong(self) -> list[str]:
@@ -43,6 +56,16 @@ class Checked(msgspec.Struct, kw_only=True):
             f"the chain has {len(self.faults)} faults, first: {self.faults[:1]}": bool(self.faults),
             f"{self.sent_twice} messages were taken twice": self.sent_twice > 0,
         }
+        if self.gateway is not None:
+            taken, acknowledged = self.gateway.taken, self.gateway.acknowledged
+            sentences |= {
+                f"the gateway took {taken:,} parts, the journal holds {self.parts:,} as accepted": (
+                    taken != self.parts
+                ),
+                f"of {taken:,} receipts the hub acknowledged {acknowledged:,}": (
+                    acknowledged != taken
+                ),
+            }
         return [sentence for sentence, holds in sentences.items() if holds]
 
 
@@ -62,6 +85,7 @@ def check(bed: Bed) -> Checked:
     timed("verify", lambda: [*islice(bed.store.verify(), 10)])
     ledger = bed.settings.data_dir / LEDGER
     timed("ledger", lambda: len(duplicates(read_ledger(ledger))))
+    timed("parts", lambda: _accepted_parts(bed) if bed.gateway else 0)
     legs, equal = found["recount"]  # type: ignore[misc]
     quarantined = bed.rows("SELECT count(*) FROM quarantine_item")[0][0]
     return Checked(
@@ -72,6 +96,8 @@ def check(bed: Bed) -> Checked:
         projections_equal=equal,
         faults=found["verify"],  # type: ignore[arg-type]
         sent_twice=found["ledger"],  # type: ignore[arg-type]
+        parts=found["parts"],  # type: ignore[arg-type]
+        gateway=bed.gateway.counts() if bed.gateway else None,
         seconds=seconds,
     )
 
@@ -92,3 +118,11 @@ def _recounted(bed: Bed) -> tuple[int, bool]:
     legs = folded(bed.store)
     with bed.store.readers.connect() as connection:
         return legs.total(), legs == counted(connection)
+
+
+def _accepted_parts(bed: Bed) -> int:
+    """A text is accepted under the references of all its parts."""
+    decode = msgspec.json.Decoder(_Accepted).decode
+    with bed.store.readers.connect() as connection:
+        rows = connection.execution_options(yield_per=KEYS_AT_ONCE).execute(_ACCEPTED)
+        return sum(len(decode(data).ref.split()) for (data,) in rows)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from bench.cluster.accounts import spent
-from bench.cluster.bed import CARRIER, POLL_S, STILL_S, TOLD_S, Bed, Upstream, say, shown
+from bench.cluster.bed import CARRIERS, POLL_S, STILL_S, TOLD_S, Bed, Upstream, say, shown
 from bench.cluster.lines import BROKER, NOWHERE, SERVER, Samples, between, per_line
 from bench.cluster.upstream import Sent
 
@@ -86,7 +86,7 @@ def _flow(
     gained = watch.gained()
     notifications, delivered = sum(gained.values()), gained.get("delivered", 0)
     us = spent(before, watch.readings, notifications)
-    carrier_us = us.pop(CARRIER)
+    carrier_us = sum(us.pop(name, 0.0) for name in CARRIERS)
     seconds = watch.reached_s("delivered", MOST * delivered) - start_s
     now = bed.disk()
     memory = {**bed.memory_mb(), "postgres": watch.server_mb}
@@ -122,7 +122,8 @@ def by_line(bed: Bed, count: int) -> Lines:
             assert upstream.sent().lost == 0
     notifications = sum(watch.gained().values())
     us = spent(before, watch.readings, notifications)
-    us.pop(CARRIER)
+    for name in CARRIERS:
+        us.pop(name, None)
     workers = {name: between(seen[name], after) for name, after in watch.beside.items()}
     us |= {name: sum(found.values()) / notifications for name, found in workers.items()}
     found = per_line([*workers.values()], notifications)

@@ -118,13 +118,20 @@ def _checks(part: Mapping[str, Any]) -> list[Row]:
     whole = part["archived"] == part["events"] and part["projections_equal"]
     right = whole and not part["faults"] and not part["sent_twice"]
     took = sum(part["seconds"].values())
-    return [
+    made = [
         (
             f"journal, archive, projections, chain and ledger of {part['events']:,} events",
             f"{'agree' if right else 'DISAGREE'} (checked in {took:,.0f} s)",
             "agree",
         )
     ]
+    if gateway := part.get("gateway"):
+        parts = f"{gateway['taken']:,} by the gateway, {part['parts']:,} by the journal"
+        made += [
+            ("parts of texts taken", parts, "equal"),
+            ("receipts acknowledged to the gateway", f"{gateway['acknowledged']:,}", "all"),
+        ]
+    return made
 
 
 _PARTS = {

@@ -1,23 +1,31 @@
 """``make cluster`` and ``make cluster-stop``: a cluster that stays when the command has ended.
 
 What runs is in ``state.json``, by process id and the moment each process was born, so that nothing
-else is ever ended in its place.
+else is ever ended in its place. With ``--gateway`` text messages go to node-smpp beside it.
 """
 
+import argparse
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from tests.cluster.compose import ROOT
 from tests.cluster.day import write_day
+from tests.cluster.gateway import StayingGateway
 from tests.cluster.native import Cluster, ClusterFailed, lacks
 from tests.cluster.native_kafka import KafkaFailed
 from tests.cluster.processes import Process, end
+from tests.peers import node_smpp
+from tests.peers.fetching import PeerFailed
 
 FOLDER = ROOT / "var" / "cluster"
-PARTS_LOGS = {"kafka": "kafka/broker.log", "postgres": "postgres/log"}
+PARTS_LOGS = {"kafka": "kafka/broker.log", "postgres": "postgres/log", "gateway": "gateway/log"}
+
+SENDER = "dispatcher"
+"""In the command of who sends."""
 
 
 class State(msgspec.Struct):
@@ -32,29 +40,55 @@ class State(msgspec.Struct):
         return [name for layer in self.running for name, one in layer.items() if one.alive]
 
 
-def start(folder: Path) -> int:
+def start(folder: Path, with_gateway: bool = False) -> int:
     """Start it on the data that are in the folder, or on none; the exit code."""
     state = read(folder)
     if state and state.alive:
         print(f"It runs already, at {state.url}/: {', '.join(state.alive)}.")
         tell(folder, state)
         return 0
-    if missing := lacks():
+    if missing := lacks() or (node_smpp.lacks() if with_gateway else None):
         print(f"A cluster cannot be started: {missing}.", file=sys.stderr)
         return 1
     print("Starting Kafka, PostgreSQL and the hub; the first time Kafka is fetched (44 MB).")
-    cluster = Cluster(folder)
     try:
-        cluster.start()
-    except (ClusterFailed, KafkaFailed, RuntimeError) as error:
+        state = started(folder, with_gateway)
+    except (ClusterFailed, KafkaFailed, PeerFailed, RuntimeError) as error:
         print(f"The cluster did not start, and nothing of it runs: {error}", file=sys.stderr)
         return 1
-    state = State(cluster.url, cluster.processes())
-    (folder / "state.json").write_bytes(msgspec.json.encode(state))
-    write_environment(folder, cluster)
     write_day(folder / "day.jsonl")
     tell(folder, state)
     return 0
+
+
+def started(folder: Path, with_gateway: bool) -> State:
+    """Everything runs, and is written down. Raises what its parts do; nothing runs then."""
+    with ExitStack() as undo:
+        beside: dict[str, Process] = {}
+        if with_gateway:
+            gateway = StayingGateway(folder / "gateway")
+            undo.callback(gateway.stop)
+            beside["gateway"] = gateway.process
+            cluster = sending_to(gateway, Cluster(folder, environment=gateway.environment))
+        else:
+            cluster = Cluster(folder)
+        cluster.start()
+        undo.callback(cluster.stop)
+        layers = [*cluster.processes(), beside] if beside else cluster.processes()
+        state = State(cluster.url, layers)
+        (folder / "state.json").write_bytes(msgspec.json.encode(state))
+        write_environment(folder, cluster)
+        undo.pop_all()
+    return state
+
+
+def sending_to(gateway: StayingGateway, cluster: Cluster) -> Cluster:
+    """The cluster, whose senders know the password; see `docker-compose.carriers.yml`."""
+    for name, one in cluster.services.items():
+        if SENDER in one.command:
+            told = {**one.environment, **gateway.secrets}
+            cluster.services[name] = one._replace(environment=told)
+    return cluster
 
 
 def stop(folder: Path) -> int:
@@ -102,6 +136,14 @@ def shown(folder: Path) -> str:
     return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.cluster")
+    parser.add_argument("do", choices=("start", "stop"))
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    parser.add_argument("--gateway", action="store_true", help="text messages go to node-smpp")
+    chosen = parser.parse_args()
+    return stop(chosen.folder) if chosen.do == "stop" else start(chosen.folder, chosen.gateway)
+
+
 if __name__ == "__main__":
-    do = {"start": start, "stop": stop}[sys.argv[1]]
-    sys.exit(do(Path(sys.argv[2]) if sys.argv[2:] else FOLDER))
+    sys.exit(main())

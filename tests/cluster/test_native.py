@@ -40,10 +40,15 @@ services:
 """A hub of two processes, which needs no parts of the machine."""
 
 
-def cluster_of(folder: Path, text: str, given: dict[str, str] | None = None) -> Cluster:
+def cluster_of(
+    folder: Path,
+    text: str,
+    given: dict[str, str] | None = None,
+    environment: dict[str, str] | None = None,
+) -> Cluster:
     file = folder / "docker-compose.yml"
     file.write_text(text, encoding="utf-8")
-    return Cluster(folder / "cluster", given, file=file)
+    return Cluster(folder / "cluster", given, environment, file)
 
 
 @pytest.fixture(scope="module")

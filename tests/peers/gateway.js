@@ -3,7 +3,7 @@
 //   node gateway.js OPTIONS-AS-JSON      prints {"port": N} when it listens
 //
 // What happens to a message is in the two digits of its destination after the first five
-// (86138 NN ......), see KINDS. Every part that is taken is a line of the ledger, written before
+// (86138 NN ......), see KINDS, unless the option ``faults`` is false. Every part that is taken is a line of the ledger, written before
 // it is answered, and so is one that is refused, which says by what status. Commands come as lines of JSON on the standard input; when that ends, so does it.
 
 'use strict';
@@ -14,6 +14,7 @@ const smpp = require('smpp');
 const options = Object.assign({
   port: 0, ledger: '', systemId: 'fenghuo', password: 'secret', binds: 100,
   ids: 'hex', receiptIds: 'hex', textOnly: false, receiptMs: 20, window: 1e9, ratePerS: 0,
+  faults: true,
 }, JSON.parse(process.argv[2] || '{}'));
 
 const KINDS = {
@@ -28,6 +29,7 @@ const REFUSED = {
   throttled: 0x58, transient: 0x08, bad_recipient: 0x0b, bad_content: 0x401, bad_account: 0x01,
   bad_account_sender: 0x0a,
 };
+const kindOf = (pdu) => options.faults && KINDS[pdu.destination_addr.slice(5, 7)];
 const LATE_MS = 1200;           // past the end of a batch of one second
 const DISORDER_MS = 250;
 
@@ -83,7 +85,7 @@ function offer(number, preferred) {
 function receipt(pdu, id, stat, session) {
   const written = inBase(id, options.receiptIds);
   const now = stamp(new Date());
-  const kind = KINDS[pdu.destination_addr.slice(5, 7)];
+  const kind = kindOf(pdu);
   const text = kind === 'odd_spelling'
     ? `ID:${written} Stat:${stat} Done_Date:${now} Err:000`
     : `id:${written} sub:001 dlvrd:001 submit date:${now} done date:${now} stat:${stat} err:000 text:`;
@@ -133,7 +135,7 @@ function partOf(pdu) {
 
 function submit(session, pdu) {
   counts.submits += 1;
-  const kind = KINDS[pdu.destination_addr.slice(5, 7)];
+  const kind = kindOf(pdu);
   const now = Date.now();
   const refuse = (status) => {
     write({ refused: status, to: pdu.destination_addr, at: now });
@@ -221,7 +223,10 @@ const COMMANDS = {
 };
 
 readline.createInterface({ input: process.stdin })
-  .on('line', (line) => { const command = JSON.parse(line); COMMANDS[command.do](command); })
+  .on('line', (line) => {
+    try { const command = JSON.parse(line); COMMANDS[command.do](command); }
+    catch (error) { console.error(`${line}: no such command: ${error.message}`); }
+  })
   .on('close', () => process.exit(0));
 
 server.listen(options.port, '127.0.0.1', () => {

@@ -37,6 +37,12 @@ def install() -> Path:
     return fetched(f"smpp-{VERSION}", [*command, f"smpp@{VERSION}"]) / "node_modules"
 
 
+def environment() -> dict[str, str]:
+    """Of a process that runs :data:`SCRIPT`; what it lacks is fetched."""
+    path = str(Path(shutil.which("node") or "node").parent)
+    return {"NODE_PATH": str(install()), "PATH": path, "TZ": "UTC-8"}
+
+
 class NodeGateway(Gateway):
     """The process. ``options`` are those at the head of `gateway.js`; a restart keeps the port."""
 
@@ -53,7 +59,7 @@ class NodeGateway(Gateway):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"NODE_PATH": str(install()), "PATH": _path(), "TZ": "UTC-8"},
+            env=environment(),
         )
         line = self._read()
         self.port = line["port"]
@@ -65,7 +71,3 @@ class NodeGateway(Gateway):
         """How many binds and submits came, and what is owed."""
         self.tell("tell")
         return self._read()
-
-
-def _path() -> str:
-    return str(Path(shutil.which("node") or "node").parent)

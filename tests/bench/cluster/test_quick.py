@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from bench.cluster.__main__ import QUICK
+from bench.cluster.bed import Carrier
 from bench.cluster.checks import Checked
 from bench.cluster.emergency import Emergency, FanOut
 from bench.cluster.flow import Flow, Lines
@@ -15,6 +16,7 @@ from bench.cluster.growth import Growth
 from bench.cluster.latency import Latency
 from bench.cluster.lines import BROKER, LINES, SERVER
 from bench.cluster.report import rows
+from bench.smpp_peer import Counts
 
 pytestmark = pytest.mark.cluster
 
@@ -36,14 +38,17 @@ class Found(msgspec.Struct, forbid_unknown_fields=True):
     checks: Checked | None = None
 
 
-def measured(out: Path, *parts: str) -> Found:
+def measured(out: Path, *parts: str, carrier: Carrier = "sandbox") -> Found:
     command = [sys.executable, "-m", "bench.cluster", "--quick", "--out", str(out)]
-    ended = subprocess.run(
-        [*command, "--parts", *parts], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    command += ["--carrier", carrier, "--parts", *parts]
+    ended = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert rows(msgspec.json.decode(out.read_bytes()))
-    return msgspec.json.decode(out.read_bytes(), type=Found)
+    found = msgspec.json.decode(out.read_bytes())
+    if carrier != "sandbox":
+        assert found.keys() == {carrier}, "what the sandbox's runs found is left as it was"
+        found = found[carrier]
+    assert rows(found)
+    return msgspec.convert(found, Found)
 
 
 def test_flow_and_latency(tmp_path: Path) -> None:
@@ -55,6 +60,17 @@ def test_flow_and_latency(tmp_path: Path) -> None:
     assert found.latency.accepted.count >= QUICK.paced * 0.9
     assert found.checks is not None
     assert found.checks.archived == found.checks.events == QUICK.events + QUICK.paced
+
+
+def test_flow_over_smpp(tmp_path: Path) -> None:
+    found = measured(tmp_path / "found.json", "flow", carrier="smpp")
+    assert found.flow is not None
+    assert found.flow.delivered == found.flow.events == QUICK.events
+    assert found.flow.carrier_us > 0
+    assert not {"gateway", "sandbox"} & found.flow.us.keys()
+    assert found.checks is not None
+    assert found.checks.gateway == Counts(found.checks.parts, found.checks.parts)
+    assert found.checks.parts >= QUICK.events
 
 
 @pytest.mark.soak
