@@ -21,7 +21,14 @@ from random import Random
 
 import uvloop
 
-from bench import channels_email, channels_http, channels_push
+from bench import (
+    channels_apns,
+    channels_email,
+    channels_http,
+    channels_inbox,
+    channels_push,
+    channels_wechat,
+)
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
 from channels.base import Accepted, Message
@@ -164,9 +171,8 @@ def main() -> None:
     found |= uvloop.run(channels_http.measured(TEXT, MESSAGES // 50))
     if channels_email.lacks() is None:
         found |= uvloop.run(channels_email.run())
-    with fast_peer("bench.push_peer") as port, tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data_dir=Path(folder))
-        found["web push"] = uvloop.run(channels_push.sent(port, MESSAGES // 20, settings))
+    with tempfile.TemporaryDirectory() as folder:
+        found |= _by_others(Path(folder))
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")
@@ -174,6 +180,22 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine, "messages": MESSAGES, "cases": found}, indent=1)
     (RESULTS / "channels.json").write_text(text + "\n")
+
+
+def _by_others(folder: Path) -> dict[str, dict[str, float]]:
+    """Pushes, WeChat, and the inbox."""
+    found = {}
+    settings = Settings(data_dir=folder)
+    with fast_peer("bench.push_peer") as port:
+        found["web push"] = uvloop.run(channels_push.sent(port, MESSAGES // 20, settings))
+    if channels_apns.lacks() is None:
+        with fast_peer("bench.apns_peer", str(folder)) as port:
+            found["push_apns"] = uvloop.run(channels_apns.measured(port, folder, MESSAGES // 50))
+    with fast_peer("bench.wechat_peer") as port:
+        sent = channels_wechat.measured(port, MESSAGES // 50)
+        found["wechat, its simulator"] = uvloop.run(sent)
+    found["inbox"] = uvloop.run(channels_inbox.measured(settings, MESSAGES // 5))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What a message costs the hub's process where it goes by HTTP: by Twilio, and by a provider that
-its lane describes.
+"""What a message costs the hub's process where it goes by HTTP: by Twilio, and by providers that
+their lanes describe.
 
 The sandboxes are processes of their own; their callbacks go nowhere, so that only creates are
 measured.
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,34 +39,41 @@ DECLARED = {"EXAMPLE_KEY": SECRETS["key"], "EXAMPLE_CALLBACK_KEY": SECRETS["call
 
 LATER = '{"receipt_ms": 3600000}'
 
+RESOURCES = {"sms_http": "messages", "voice_http": "calls", "push_http": "pushes"}
+"""What is asked of a declared provider, by protocol."""
+
+ABROAD = "abroad"
+
 
 async def measured(text: str, messages: int) -> dict[str, dict[str, float]]:
     """For each way: microseconds of CPU a message, and messages a second."""
     found = {}
     clock = Real()
+    made = [
+        Message(f"{n:032x}:2", f"+1555{n:07d}", text, FAR_MS, subject="通知")
+        for n in range(messages)
+    ]
     with _sandbox("twilio-sandbox", "--step-ms", "3600000", **TWILIO) as url:
         account = Account(SID, TOKEN, "+15550001000", NOWHERE, api_url=url)
         for channel in (SmsTwilio(clock, account, bool), VoiceTwilio(clock, account, bool)):
-            found[f"{channel.name}, its sandbox"] = await _sent(channel, text, messages)
-    with _sandbox("http-sandbox", "--faults", LATER, **DECLARED) as url:
-        http = replace(declared(), url=f"{url}/v1/messages")
-        by_lane = HttpChannel(clock, {"abroad": http}, {"abroad": SECRETS}, NOWHERE, "sms_http")
-        found["sms_http, its sandbox"] = await _sent(by_lane, text, messages)
+            found[f"{channel.name}, its sandbox"] = await sent(channel, ABROAD, made)
+    for name, resource in RESOURCES.items():
+        with _sandbox("http-sandbox", "--faults", LATER, **DECLARED) as url:
+            http = replace(declared(), url=f"{url}/v1/{resource}")
+            by_lane = HttpChannel(clock, {ABROAD: http}, {ABROAD: SECRETS}, NOWHERE, name)
+            found[f"{name}, its sandbox"] = await sent(by_lane, ABROAD, made)
     return found
 
 
-async def _sent(channel: Channel, text: str, messages: int) -> dict[str, float]:
+async def sent(channel: Channel, lane: str, messages: Sequence[Message]) -> dict[str, float]:
+    """All of them by this lane, in batches, until the last is answered; then the channel's end."""
     began_s, cpu_s = time.perf_counter(), time.process_time()
-    for start in range(0, messages, BATCH):
-        batch = [
-            Message(f"{n:032x}:2", f"+1555{n:07d}", text, FAR_MS)
-            for n in range(start, start + BATCH)
-        ]
-        outcomes = await channel.send("abroad", batch, CLOSE_MS)
+    for start in range(0, len(messages), BATCH):
+        outcomes = await channel.send(lane, messages[start : start + BATCH], CLOSE_MS)
         assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
     cpu_s, took_s = time.process_time() - cpu_s, time.perf_counter() - began_s
     await channel.close()
-    return {"us": round(cpu_s / messages * 1e6, 2), "per_s": round(messages / took_s)}
+    return {"us": round(cpu_s / len(messages) * 1e6, 2), "per_s": round(len(messages) / took_s)}
 
 
 @contextmanager

@@ -72,8 +72,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class WechatSandbox:
-    """The server of one account. ``entries`` is what it took, in order; ``lost`` the callbacks that
-    nobody took; ``issued`` how many tokens it gave, and ``asked`` how often it was asked."""
+    """The server of one account. ``entries`` is what it took, in order; ``again`` the names of what
+    was brought once more, and not shown again; ``lost`` the callbacks that nobody took; ``issued``
+    how many tokens it gave, and ``asked`` how often it was asked."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class WechatSandbox:
         pace: Pace = Pace(),  # noqa: B008 a frozen value
     ) -> None:
         self.entries: list[Entry] = []
+        self.again: list[str] = []
         self.lost: list[str] = []
         self.issued = 0
         self.asked = 0
@@ -197,6 +199,7 @@ class WechatSandbox:
         name = said.get("client_msg_id", "")
         for entry in self.entries:
             if name and (entry.client_id, entry.to) == (name, said["touser"]):
+                self.again.append(name)
                 return entry, False
         data = {place: value["value"] for place, value in said["data"].items()}
         entry = Entry(

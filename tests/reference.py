@@ -352,8 +352,9 @@ def channels_speed() -> str:
     ]
     machine = found["machine"]
     how = (
-        f"{found['messages']:,} messages (a fifth of them to node-smpp, a twentieth as pushes, a"
-        f" fiftieth by HTTP), on {machine['cores']} cores with Python {machine['python']}."
+        f"{found['messages']:,} messages (a fifth of them to node-smpp and to the inbox, a"
+        " twentieth as pushes to browsers, a fiftieth by HTTP and to Apple's devices), on"
+        f" {machine['cores']} cores with Python {machine['python']}."
     )
     return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
 

@@ -106,9 +106,9 @@ def die_and_recover(
     for _ in range(CHUNKS_MAX):
         unanswered = report()
         if unanswered:
-            _await(lambda: hub.died is not None, "the end of a process that does not answer")
+            wait_until(lambda: hub.died is not None, "the end of a process that does not answer")
         else:
-            _await(lambda: hub.died is not None or not _missing(books), "a chunk to be routed")
+            wait_until(lambda: hub.died is not None or not _missing(books), "a chunk to be routed")
         if hub.died is not None:
             break
     assert hub.died == KILLED, f"{failpoint} was never passed"
@@ -141,7 +141,7 @@ def settle(books: Books, director: Director, but: frozenset[Status] = frozenset(
             since_s = time.monotonic()
         return False
 
-    _await(settled, "everything to settle", lambda: str(books))
+    wait_until(settled, "everything to settle", lambda: str(books))
 
 
 def _missing(books: Books) -> bool:
@@ -149,7 +149,8 @@ def _missing(books: Books) -> bool:
     return bool(books.missing())
 
 
-def _await(true: Callable[[], bool], what: str, said: Callable[[], str] = str) -> None:
+def wait_until(true: Callable[[], bool], what: str, said: Callable[[], str] = str) -> None:
+    """``said`` is what there is to say when it was in vain."""
     deadline_s = time.monotonic() + DEADLINE_S
     while not true():
         assert time.monotonic() < deadline_s, f"waited {DEADLINE_S} s for {what}: {said()}"

@@ -1,11 +1,12 @@
 """What upstream systems report while something dies: people they name inline, several services."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from typing import Any, NamedTuple
 
+from streams.core.policy import DAY_MS
 from templates.catalog_files import SEED, read_catalog
 
 SHANGHAI = timezone(timedelta(hours=8))
@@ -73,27 +74,34 @@ class Reported(NamedTuple):
     raw: bytes
 
 
+def by_phone(n: int) -> Mapping[str, Sequence[str]]:
+    """How somebody is reached: by a mobile number of some carrier."""
+    return {"phones": [f"{PREFIXES[n % len(PREFIXES)]}{n:08d}"]}
+
+
 class Upstream:
     """Reports one event after another, about somebody else each time; ``name`` makes them its own,
-    and ``first`` is where the numbers of their people begin.
+    ``first`` is where the numbers of their people begin, and ``reached`` says how they are.
 
-    An event is repeated, byte for byte, until it is acknowledged.
+    What has a day is due tomorrow. An event is repeated, byte for byte, until it is acknowledged.
     """
 
     def __init__(
-        self, name: str, first: int = PAID_AFTER, notices: Sequence[str] = NOTICES
-    ) -> None:
+        self, name: str, first: int = PAID_AFTER, notices: Sequence[str] = NOTICES,
+        reached: Callable[[int], Mapping[str, Sequence[str]]] = by_phone,
+    ) -> None:  # fmt: skip
         self._name = name
         self._notices = notices
         self._numbers = count()
         self._first = first
+        self._reached = reached
         self._catalog = read_catalog(SEED)
 
     def report(self, many: int, now_ms: int) -> list[Reported]:
         return list(self._events(many, now_ms))
 
     def _events(self, many: int, now_ms: int) -> Iterator[Reported]:
-        at = datetime.fromtimestamp(now_ms / 1000, SHANGHAI).isoformat()
+        at = _at(now_ms).isoformat()
         for _ in range(many):
             i = next(self._numbers)
             name = self._notices[i % len(self._notices)]
@@ -103,10 +111,13 @@ class Upstream:
             if field := self._catalog.event_types[kind].correlation:
                 case = i - PAID_AFTER if name == "violation-paid" else i
                 data[field] = f"{self._first + case:014d}"
+            if notice.due_field:
+                tomorrow_ms = now_ms + DAY_MS
+                data[notice.due_field] = _at(tomorrow_ms).date().isoformat()
             ref = f"{self._name}-{i}"
             data["recipient"] = {
                 "ref": ref, "kind": "person", "name": "王示例", "region": "350100",
-                "phones": [f"{PREFIXES[i % len(PREFIXES)]}{self._first + i:08d}"],
+                **self._reached(self._first + i),
             }  # fmt: skip
             event = {
                 "specversion": "1.0", "id": ref, "source": SOURCE, "type": kind, "subject": ref,
@@ -114,3 +125,7 @@ class Upstream:
             }  # fmt: skip
             raw = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
             yield Reported(ref, name, raw)
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, SHANGHAI)
