@@ -27,7 +27,7 @@ from channels.wechat_sandbox import WechatSandbox
 from hub.clock import Rehearsal
 from hub.folder import JOURNAL
 from templates.notice import ChannelName
-from tests.channels.http_bench import APP, SECRETS, SMS
+from tests.channels.http_bench import APP, SECRETS, SMS, VOICE
 from tests.channels.push_bench import CONTACT, PushService
 from tests.channels.twilio_bench import SENDER, SID, TOKEN
 from tests.channels.wechat_bench import ACCOUNT, ENVIRON, SECRET, the_door
@@ -112,6 +112,7 @@ class DeclaredText(Provider):
     """It calls back."""
 
     channel = "sms"
+    lane: ClassVar[str] = SMS
     lost: ClassVar[float] = 0.0
     """Share of the reports that never come."""
 
@@ -126,7 +127,7 @@ class DeclaredText(Provider):
         await self._sandbox.stop()
 
     def lanes(self) -> str:
-        return SMS.replace("http://127.0.0.1:8125", self._sandbox.url)
+        return self.lane.replace("http://127.0.0.1:8125", self._sandbox.url)
 
     def environment(self) -> Mapping[str, str]:
         return {"EXAMPLE_KEY": SECRETS["key"], "EXAMPLE_CALLBACK_KEY": SECRETS["callback"]}
@@ -151,7 +152,14 @@ class SilentText(DeclaredText):
     def lanes(self) -> str:
         own = 'carriers = ["cmcc"]\nrate_per_s'
         lane = super().lanes()
-        return lane.replace("rate_per_s", own) + lane.replace("sms-example", "sms-other")
+        return lane.replace("rate_per_s", own) + lane.replace("-example", "-other")
+
+
+class SilentCall(SilentText):
+    """The same, of calls."""
+
+    channel = "voice"
+    lane = VOICE.replace("rate_per_s = 20", "rate_per_s = 200")  # several in a batch
 
 
 class DeclaredPush(DeclaredText):
