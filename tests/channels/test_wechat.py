@@ -61,7 +61,7 @@ async def test_a_token_that_is_void_costs_no_message_and_is_renewed_once(
 ) -> None:
     await bench.send(bench.message(0))
     bench.sandbox.void()
-    outcomes = await bench.send(*[bench.message(n) for n in range(1, 30)])
+    outcomes = await bench.send_many(*[bench.message(n) for n in range(1, 30)])
     assert {type(outcome) for outcome in outcomes} == {Accepted}
     assert bench.sandbox.issued == 2
     (outcome,) = await bench.send(bench.message(31, "stale"))

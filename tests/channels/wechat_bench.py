@@ -30,7 +30,7 @@ ACCOUNT = Wechat(
     token_env="WECHAT_TOKEN",
     key_env="WECHAT_KEY",
     connections=20,
-    answer_s=2,
+    answer_s=4,
 )
 
 

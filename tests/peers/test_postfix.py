@@ -10,10 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from channels.base import Reply
 from hub.bootstrap import Hub, open_hub
 from hub.clock import Scaled
 from hub.mail import returns_of
@@ -22,7 +20,6 @@ from preferences import store as preference_store
 from streams.core import codec
 from streams.core import events as e
 from streams.core.events import JournalEvent
-from streams.topics import INBOUND
 from tests.cluster.native_kafka import free_ports
 from tests.hub.fining import event
 from tests.peers.postfix import DOMAIN, Postfix
@@ -202,24 +199,21 @@ async def test_nobody_can_forge_a_report(post: Post, postfix: Postfix) -> None:
     assert post.suppressed("ok") == ""
 
 
-async def test_an_answer_lands_where_answers_are_kept(post: Post, postfix: Postfix) -> None:
+async def test_an_answer_is_served_as_one_to_the_mail_it_answers(
+    post: Post, postfix: Postfix
+) -> None:
     await post.until(lambda: post.one("ok", e.Reported), "it was relayed")
     returns = returns_of(post.hub.settings)
     assert returns is not None
-    to = returns.address_of("reply", post.attempt("ok"))
+    attempt = post.attempt("ok")
+    to = returns.address_of("reply", attempt)
     text = f"From: w@ok.test\r\nTo: {to}\r\nSubject: Re\r\n\r\nTD\r\n\r\n> hello\r\n"
     await asyncio.to_thread(_send, postfix, to, text)
-    found: list[Any] = []
-    for _ in range(PATIENCE_S * 10):
-        found += await post.hub.topics.poll(INBOUND, 10)
-        if found:
-            break
-        await asyncio.sleep(0.1)
-    plain = [post.hub.river.hub_key.open(record.value, INBOUND.encode()) for record in found]
-    replies = [msgspec.msgpack.decode(one, type=Reply) for one in plain]
-    assert [(r.source, r.text, r.attempt) for r in replies] == [
-        ("w@ok.test", "TD", post.attempt("ok"))
-    ]
+    await post.until(lambda: post.hub.reading.replies("ok"), "the answer was read")
+    [reply] = post.hub.reading.replies("ok")
+    assert (reply.text, reply.asked, reply.done) == ("TD", "stop", "stopped")
+    assert reply.notification == attempt.partition(":")[0]
+    await post.until(lambda: len(post.hub.reading.history("ok")) == 2, "it was answered")
 
 
 async def test_a_bounce_waits_at_the_mail_server_while_the_hub_is_away(
