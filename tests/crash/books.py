@@ -30,6 +30,9 @@ LEGS = {"weather-warning": frozenset({"sms", "voice", "push", "inbox"})}
 SENT_AGAIN_MAX = 3
 """How often a message of a class that is repeated may be taken."""
 
+SHOWN = 3
+"""Legs whose rows are told of when they were waited for in vain."""
+
 INTENT = "AttemptIntended."
 
 TIMED = frozenset({Status.OPEN, Status.UNKNOWN, Status.BACKOFF, Status.HELD})
@@ -93,8 +96,15 @@ class Books:
 
     def __str__(self) -> str:
         """Where everything stands, for whoever waits in vain."""
-        left = Counter(str(state.status) for state in self.unsettled().values())
-        return f"{len(self.missing())} events missing, {dict(left)}, behind {self.behind()}"
+        waiting = self.unsettled()
+        left = Counter(str(state.status) for state in waiting.values())
+        first = [
+            (stream.hex(), [(row.pos, row.at_ms, row.type) for row in self.rows[stream]])
+            for stream in list(waiting)[:SHOWN]
+        ]
+        return (
+            f"{len(self.missing())} events missing, {dict(left)}, behind {self.behind()}: {first}"
+        )
 
     # What must not be
 
