@@ -18,7 +18,7 @@ import msgspec
 from twilio.request_validator import RequestValidator
 
 from channels.base import Clock
-from channels.sandbox_http import answer_json, read_request
+from channels.sandbox_http import SandboxServer, answer_json
 from channels.twilio_account import Account
 from channels.twilio_callbacks import FORM, SIGNATURE
 from channels.twilio_sandbox_model import (
@@ -49,7 +49,7 @@ class Pace(msgspec.Struct, frozen=True):
     step_ms: int = 20
 
 
-class TwilioSandbox:
+class TwilioSandbox(SandboxServer):
     """The server. ``entries`` is what it took, in order; ``lost`` the callbacks nobody took."""
 
     def __init__(
@@ -61,9 +61,9 @@ class TwilioSandbox:
         scripts: Mapping[str, Sequence[str]] | None = None,
         taken: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
+        super().__init__(CALLBACK_S)
         self.model = Model(account, scripts)
         self.lost: list[str] = []
-        self.url = ""
         self.hung = False
         """Takes connections, and answers nobody."""
         self.deaf = False
@@ -73,27 +73,10 @@ class TwilioSandbox:
         self._signer = RequestValidator(token)
         self._pace = pace
         self._taken = taken
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
     @property
     def entries(self) -> list[Entry]:
         return self.model.entries
-
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; ``url`` says where."""
-        self._client = httpx.AsyncClient(timeout=CALLBACK_S, trust_env=False)
-        self._server = await asyncio.start_server(self._talk, host, port)
-        self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        """Hang up on everybody, and call nobody back any more."""
-        if self._server is not None:
-            self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
 
     async def settled(self) -> None:
         """Until nobody is to be called back any more."""
@@ -101,22 +84,6 @@ class TwilioSandbox:
             await asyncio.wait(callbacks)
 
     # Requests
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        connection = h11.Connection(h11.SERVER)
-        try:
-            while request := await read_request(connection, reader):
-                if not await self._serve(connection, writer, *request):
-                    break
-                connection.start_next_cycle()
-        except (OSError, h11.ProtocolError, asyncio.CancelledError):
-            pass  # gone, or hung up on
-        finally:
-            self._tasks.discard(task)
-            writer.close()
 
     async def _serve(
         self,

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from channels.base import Clock
-from channels.sandbox_http import answer_json, read_request
+from channels.sandbox_http import SandboxServer, answer_json
 from channels.wechat_account import Door
 from channels.wechat_callbacks import JOB_FINISHED, encrypted, signature
 
@@ -71,7 +71,7 @@ class Entry(msgspec.Struct, frozen=True):
     client_id: str
 
 
-class WechatSandbox:
+class WechatSandbox(SandboxServer):
     """The server of one account. ``entries`` is what it took, in order; ``again`` the names of what
     was brought once more, and not shown again; ``lost`` the callbacks that nobody took; ``issued``
     how many tokens it gave, and ``asked`` how often it was asked."""
@@ -84,12 +84,12 @@ class WechatSandbox:
         callback: str = "",
         pace: Pace = Pace(),  # noqa: B008 a frozen value
     ) -> None:
+        super().__init__(CALLBACK_S)
         self.entries: list[Entry] = []
         self.again: list[str] = []
         self.lost: list[str] = []
         self.issued = 0
         self.asked = 0
-        self.url = ""
         self.callback = callback
         self._clock = clock
         self._door = door
@@ -99,45 +99,12 @@ class WechatSandbox:
         self._numbers = itertools.count(1_000_001)
         self._random = random.Random(1)
         self._stale: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; ``url`` says where."""
-        self._client = httpx.AsyncClient(timeout=CALLBACK_S, trust_env=False)
-        self._server = await asyncio.start_server(self._talk, host, port)
-        self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        """Hang up on everybody, and tell nobody any more."""
-        if self._server is not None:
-            self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
 
     def void(self) -> None:
         """The token is good no longer, as when somebody else fetched one by force."""
         self._token = ""
 
     # Requests
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        connection = h11.Connection(h11.SERVER)
-        try:
-            while request := await read_request(connection, reader):
-                if not await self._serve(connection, writer, *request):
-                    break
-                connection.start_next_cycle()
-        except (OSError, h11.ProtocolError, asyncio.CancelledError):
-            pass  # gone, or hung up on
-        finally:
-            self._tasks.discard(task)
-            writer.close()
 
     async def _serve(
         self,
