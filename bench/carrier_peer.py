@@ -7,6 +7,7 @@ measured is the client. What a real server costs it beside that is measured agai
 
 import asyncio
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from struct import Struct
 from typing import cast
@@ -14,7 +15,7 @@ from typing import cast
 _length = Struct(">I").unpack_from
 
 
-class CarrierPeer(asyncio.Protocol):
+class CarrierPeer(asyncio.Protocol, ABC):
     """One bind, of whatever protocol frames its PDUs by a length in four octets."""
 
     _transport: asyncio.WriteTransport
@@ -35,9 +36,9 @@ class CarrierPeer(asyncio.Protocol):
         self._rest = data[at:]
         self._transport.write(b"".join(answers + reports))
 
+    @abstractmethod
     def answer(self, pdu: bytes, answers: list[bytes], reports: list[bytes]) -> None:
         """Add what one PDU is answered with, and what is reported on it."""
-        raise NotImplementedError
 
 
 async def serve(peer: Callable[[], CarrierPeer], counts: Callable[[], str] = str) -> None:
