@@ -24,7 +24,11 @@ COLLECT_MAX = 2_000
 """Receipts in one collect: a few batches."""
 
 RECEIPTS_MAX = 100_000
-"""Receipts kept in memory. Those beyond stay in the table and come after the next start."""
+"""Receipts kept in memory. Those beyond stay in the table until they are recalled."""
+
+RECALL_MS = 15_000
+"""How long a message goes unreported before another process reports it: many times what that
+takes, so that only what its own process cannot report any more is reported by two."""
 
 RETRY_MS = 1_000
 """When to ask again after the database could not be used."""
@@ -89,8 +93,9 @@ class Store(Protocol):
     def put(self, deliveries: Sequence[Delivery]) -> None:
         """Insert those whose stream is not there yet."""
 
-    def unreported(self, limit: int) -> Sequence[Delivery]:
-        """Without their contents, oldest first: what the hub may not know to have arrived."""
+    def unreported(self, until_ms: int, limit: int) -> Sequence[Delivery]:
+        """Put there by then and without their contents, oldest first: what the hub may not know to
+        have arrived."""
 
     def reported(self, attempts: Sequence[str]) -> None:
         """The hub knows."""
@@ -130,11 +135,11 @@ class InboxStore:
             rows.append(row)
         self._write(self._insert, rows)
 
-    def unreported(self, limit: int) -> Sequence[Delivery]:
+    def unreported(self, until_ms: int, limit: int) -> Sequence[Delivery]:
         table = INBOX_MESSAGE.c
         query = (
             sa.select(table.stream, table.version, table.recipient, table.at_ms)
-            .where(~table.reported)
+            .where(~table.reported, table.at_ms <= until_ms)
             .order_by(table.at_ms)
             .limit(limit)
         )
@@ -209,8 +214,9 @@ class InboxChannel:
     """A :class:`~channels.base.Channel` over a store. ``Message.to`` is a recipient's reference.
 
     What is in the inbox is delivered: its receipt is at the next collect. Receipts that were not
-    acknowledged are the table's unreported rows, so they outlive the process. A batch is one
-    transaction: its answers come together, and none of them late.
+    acknowledged are the table's unreported rows, so they outlive the process: the next one has
+    them at once, one that runs beside it has them ``RECALL_MS`` later. A batch is one transaction:
+    its answers come together, and none of them late.
     """
 
     def __init__(
@@ -223,7 +229,7 @@ class InboxChannel:
         self._due: deque[Receipt] = deque()
         self._out: dict[int, list[str]] = {}
         self._token = 0
-        self._recalled = False
+        self._recalled_ms = 0
         self._news = asyncio.Event()
         self._closed = False
 
@@ -281,12 +287,15 @@ class InboxChannel:
         self._closed = True
 
     async def _recall(self) -> None:
-        """Once: what an earlier process put there and nobody acknowledged."""
-        if self._recalled:
+        """What another process put there and nobody acknowledged: of those before this one all,
+        of those beside it what they have had the time for."""
+        now_ms = self._clock.now_ms()
+        if now_ms - self._recalled_ms < RECALL_MS:
             return
-        owed = await self._call(self._store.unreported, RECEIPTS_MAX)
-        known = {receipt.attempt for receipt in self._due}
-        self._recalled = True
+        until_ms = now_ms - RECALL_MS if self._recalled_ms else now_ms
+        owed = await self._call(self._store.unreported, until_ms, RECEIPTS_MAX)
+        self._recalled_ms = now_ms
+        known = {receipt.attempt for receipt in self._due}.union(*self._out.values())
         self._expect(
             _receipt(self.name, delivery) for delivery in owed if delivery.attempt not in known
         )

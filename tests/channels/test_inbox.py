@@ -7,7 +7,15 @@ import pytest
 import sqlalchemy as sa
 
 from channels.base import Accepted, Message, Transient
-from channels.inbox import INBOX_MESSAGE, METADATA, Delivery, InboxChannel, InboxStore, StoreDown
+from channels.inbox import (
+    INBOX_MESSAGE,
+    METADATA,
+    RECALL_MS,
+    Delivery,
+    InboxChannel,
+    InboxStore,
+    StoreDown,
+)
 from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
 from tests.contracts.clocks import JumpingClock
 
@@ -142,7 +150,7 @@ async def test_a_database_that_is_away_is_a_reason_to_try_again(store: FailingSt
 def test_a_missing_table_is_a_store_that_is_down(engine: sa.Engine) -> None:
     store = InboxStore(engine, seal, open_sealed)
     with pytest.raises(StoreDown):
-        store.unreported(1)
+        store.unreported(FAR, 1)
     with pytest.raises(StoreDown):
         store.reported([f"{1:032x}:1"])
 
@@ -156,7 +164,7 @@ def test_a_connection_that_is_not_to_be_had_is_a_store_that_is_down(tmp_path: Pa
     store = InboxStore(engine, seal, open_sealed)
     with engine.connect():
         with pytest.raises(StoreDown):
-            store.unreported(1)
+            store.unreported(FAR, 1)
         with pytest.raises(StoreDown):
             store.put([Delivery(f"{1:032x}:1", "P-1", 1)])
     engine.dispose()
@@ -170,6 +178,26 @@ async def test_receipts_outlive_the_process(store: FailingStore) -> None:
     assert (await second.collect()).receipts == collected.receipts
     await first.acknowledge(collected.token)
     assert (await InboxChannel(JumpingClock(), store).collect()).receipts == ()
+
+
+async def test_receipts_of_a_process_that_died_come_to_one_that_runs_beside_it(
+    store: FailingStore,
+) -> None:
+    clock = JumpingClock()
+    beside, dying = InboxChannel(clock, store), InboxChannel(clock, store)
+    assert (await beside.collect()).receipts == ()
+    await dying.send("inbox", [message(1)], CLOSE_MS)
+    owed = await dying.collect()
+    await clock.sleep_ms(RECALL_MS - 1)
+    assert (await beside.collect()).receipts == (), "it may yet report it itself"
+    await clock.sleep_ms(1)
+    told = await beside.collect()
+    assert told.receipts == owed.receipts
+    await clock.sleep_ms(RECALL_MS)
+    assert (await beside.collect()).receipts == (), "it is known, and on its way"
+    await beside.acknowledge(told.token)
+    await clock.sleep_ms(RECALL_MS)
+    assert (await dying.collect()).receipts == ()
 
 
 def test_whose_inbox_stirred(store: FailingStore) -> None:
