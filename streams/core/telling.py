@@ -290,8 +290,8 @@ SENTENCES: dict[str, Two] = {
         "Cancelled too late: {why}{by}, but the message was on its way and cannot be taken back; it is neither tried again nor sent by another channel.",
     ),
     "Cancelled, handed_over": (
-        "联系人已经登记，改由联系人接收，这一条不再发送。",
-        "The contact persons are registered now and are told instead; this one is not sent.",
+        "改由企业现在登记的联系人接收，这一条不再发送。",
+        "The contact persons who are registered now are told instead; this one is not sent.",
     ),
     "Cancelled, erased": (
         "收件人的资料已经删除，消息不再发送。",

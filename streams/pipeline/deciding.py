@@ -60,15 +60,15 @@ class Judged(NamedTuple):
 
 
 async def background(river: River, heads: Iterable[e.Head]) -> Background:
-    """Load whom the legs are for and the archived events they come from."""
+    """Load whom the legs are for, the archived events they come from, and whom these are about."""
     heads = list(heads)
-    people = await river.people.load(sorted({h.recipient for h in heads}))
+    people = dict(await river.people.load(sorted({h.recipient for h in heads})))
     archived = await river.journal.archived(sorted({h.event for h in heads}))
-    subjects = {a.recipient for a in archived.values()} - people.keys() - {""}
-    keys = {**people, **(await river.people.load(sorted(subjects)) if subjects else {})}
+    if subjects := {a.recipient for a in archived.values()} - people.keys() - {""}:
+        people |= await river.people.load(sorted(subjects))
     events = {}
     for key, row in archived.items():
-        owner = keys.get(row.recipient)
+        owner = people.get(row.recipient)
         opened = open_event(river, row, owner)
         if opened is not None:
             events[key] = opened
@@ -86,8 +86,9 @@ def open_event(river: River, row: Archived, owner: Known | None) -> Upstream | N
     event = decoded.event
     data = codec.data_of(event)
     assert not isinstance(data, codec.Refusal)
+    subject = row.recipient or event.subject  # by its own reference, where the event has an alias
     return upstream(
-        event.source, event.id, event.type, event.subject, event.region, row.at_ms,
+        event.source, event.id, event.type, subject, event.region, row.at_ms,
         data, river.documents.catalog,
     )  # fmt: skip
 

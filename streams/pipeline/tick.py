@@ -11,7 +11,7 @@ from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.gathering import NO_HISTORY
 from streams.core.lifecycle import State, Status, moved, resume
-from streams.core.notices import Plan, matching, plan, recipients
+from streams.core.notices import plan, recipients
 from streams.journal.base import Group, Reader, Timer, Unit
 from streams.pipeline.caps import cap_key, counts_today, yield_to_others
 from streams.pipeline.deciding import (
@@ -95,7 +95,7 @@ def _opened(units: Sequence[Unit], states: Mapping[bytes, State]) -> dict[bytes,
 
 
 async def _with_contacts(river: River, ground: Background) -> Background:
-    """The contact persons of the enterprises among the recipients, too."""
+    """The contact persons of the enterprises it is about, too."""
     persons = {
         p.ref for k in ground.people.values() if k.recipient for p in k.recipient.profile.persons
     }
@@ -149,8 +149,8 @@ def _again(
             return [_lost(river, stream, state)]
         case Status.UNKNOWN:
             return [_past_horizon(river, ground, stream, state)]
-        case Status.HELD if state.held_reason == "recipient_unknown":
-            return _appeared(river, ground, stream, state, sent)
+        case Status.HELD if handed := _handed_over(river, ground, stream, state):
+            return handed
         case Status.BACKOFF:
             return [_decided(river, ground, same_leg(state, stream, "retry"))]
         case Status.READY:
@@ -211,26 +211,22 @@ def _past_horizon(river: River, ground: Background, stream: bytes, state: State)
     return Unit((entry(stream, state.version + 1, event),))
 
 
-def _appeared(
-    river: River, ground: Background, stream: bytes, state: State, sent: dict[bytes, int]
-) -> list[Unit]:
-    """Whoever was unknown is registered, or the wait is over. Where the notice goes to contact
-    persons, these are known only now: the placeholder hands over to them."""
+def _handed_over(river: River, ground: Background, stream: bytes, state: State) -> list[Unit]:
+    """Where a notice goes to an enterprise's contact persons, those of today are told: whoever the
+    leg was planned for, an enterprise not yet registered or a person who has left, hands over.
+    Nothing where the leg's recipient is still meant."""
     head = state.head
     assert head is not None
-    known = ground.people.get(head.recipient)
     event = ground.events.get(head.event)
-    if known is None or known.recipient is None or event is None:
-        return [_released(river, ground, stream, state, sent)]
-    catalog = river.documents.catalog
-    profile = known.recipient.profile
-    plans: list[Plan] = []
-    for notice in matching(event, catalog):
-        if notice.id == head.notice:
-            refs = recipients(notice, event, known.recipient)
-            plans += plan(event, notice, refs, river.documents.policy, profile)
-    if any(p.stream == stream for p in plans) or not plans:
-        return [_released(river, ground, stream, state, sent)]
+    subject = ground.people.get(event.subject) if event else None
+    if event is None or subject is None or subject.recipient is None or state.attempt:
+        return []
+    notice = river.documents.catalog.notices[head.notice]
+    refs = recipients(notice, event, subject.recipient)
+    if head.recipient in refs:
+        return []
+    profile = subject.recipient.profile
+    plans = plan(event, notice, refs, river.documents.policy, profile)
     handed = e.Cancelled(reason="handed_over", by="contact persons", moved=moved(state))
     units = [Unit((entry(stream, state.version + 1, handed),))]
     for planned in plans:
@@ -240,7 +236,7 @@ def _appeared(
         person = ground.people.get(planned.head.recipient)
         now_ms = river.clock.now_ms()
         unit = judge(river, leg, person, event, now_ms).unit
-        # the placeholder is done with after this, so the new leg sees to itself if we die now
+        # this leg is done with after this, so the new one sees to itself if we die now
         own = Timer(now_ms + 1, planned.stream, RELEASE)
         units.append(unit._replace(timers=(*unit.timers, own)))
     return units

@@ -79,6 +79,26 @@ async def test_an_enterprise_registered_late_hands_over_to_its_contact_person(
         await here.books_agree()
 
 
+async def test_reminders_go_to_whoever_files_for_the_enterprise_on_their_day(
+    town: OpenTown,
+) -> None:
+    async with town() as here:
+        await enterprise(here)
+        await here.post("gov.permit.precursor.sold.v1", "E1", SOLD)
+        await here.until(day(12, 10))
+        await here.register("P-new", name="林晓梅", phones=["13912340002"])
+        await here.register("E1", **{**ENTERPRISE, "persons": [{"role": "filing", "ref": "P-new"}]})
+        await here.until(day(12, 30))
+        assert {t.occasion: t.status for t in here.told("P-filing")} == {
+            "T-15": "delivered", "T-7": "cancelled", "T-3": "cancelled", "T-1": "cancelled",
+        }  # fmt: skip
+        assert {t.state.reason for t in here.told("P-filing")[1:]} == {"handed_over"}
+        assert {t.occasion: t.status for t in here.told("P-new")} == {
+            "T-7": "delivered", "T-3": "delivered", "T-1": "delivered",
+        }  # fmt: skip
+        await here.books_agree()
+
+
 async def test_a_newer_status_supersedes_the_older_that_still_waits(town: OpenTown) -> None:
     night = datetime(2026, 11, 24, 22, 0, tzinfo=SHANGHAI)
     async with town(night) as here:
