@@ -1,6 +1,8 @@
 """Lanes as people are shown them: what each carries, how much waits, and why it stands so."""
 
 from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil
 from typing import Literal
 
 import msgspec
@@ -9,24 +11,32 @@ from sqlalchemy import func, select
 from channels.lanes import WHOLE, Lane, Lanes
 from streams.core.identity import Index
 from streams.core.names import Language
+from streams.core.policy import DAY_MS
 from streams.core.standings import LaneStory
 from streams.core.telling import tell
 from streams.journal.base import Store
 from streams.lane_loads import per_second
 from streams.lane_stories import stories
+from streams.projections.costs import COSTS
 from streams.projections.standing import STANDING
 
 State = Literal["well", "paused", "left_alone", "coming_back"]
 
 PERCENT = 100
 
+ONE = Fraction(1)
+
+RECENT_MS = 2 * DAY_MS
+"""Today and yesterday: what a lane carries now is like what it carried then."""
+
 
 class LaneView(msgspec.Struct, frozen=True):
     """One lane. ``rate_per_s`` is its contract, ``load_per_s`` what it carries now, ``waiting``
     the messages that were routed to it and not taken yet; ``drain_s`` how long these take at the
-    contract's rate and at the ``share`` (percent of its ``weight``) that it carries, None while it
-    takes nothing. ``reasons`` say why it stands so, in a sentence each with its time (ms);
-    ``stopped`` are the notices whose wording its carrier refused. ``cost`` is of one segment."""
+    contract's rate, which counts the parts of long texts, and at the ``share`` (percent of its
+    ``weight``) that it carries, None while it takes nothing. ``reasons`` say why it stands so, in a
+    sentence each with its time (ms); ``stopped`` are the notices whose wording its carrier refused.
+    ``cost`` is of one segment."""
 
     name: str
     channel: str
@@ -51,8 +61,17 @@ def lane_views(
     told = stories(store, index, lanes)
     loads = per_second(store.readers, now_ms)
     waiting = _waiting(store)
+    parts = _parts(store, now_ms)
     return [
-        _view(lanes, lane, told.get(lane.name), loads, waiting.get(lane.name, 0), language)
+        _view(
+            lanes,
+            lane,
+            told.get(lane.name),
+            loads,
+            waiting.get(lane.name, 0),
+            parts.get(lane.name, ONE),
+            language,
+        )
         for lane in lanes
     ]
 
@@ -63,6 +82,7 @@ def _view(
     story: LaneStory | None,
     loads: Mapping[str, int],
     waiting: int,
+    parts: Fraction,
     language: Language,
 ) -> LaneView:
     story = story or LaneStory()
@@ -79,7 +99,7 @@ def _view(
         rate_per_s=lane.rate_per_s,
         load_per_s=loads.get(lane.name, 0),
         waiting=waiting,
-        drain_s=-(-waiting // max(takes, 1)) if takes or not waiting else None,
+        drain_s=ceil(waiting * parts / max(takes, 1)) if takes or not waiting else None,
         cost=lane.cost,
         reasons=_reasons(story, language),
         stopped=sorted({notice for notice, _ in story.stopped}),
@@ -110,3 +130,16 @@ def _waiting(store: Store) -> dict[str, int]:
     )
     with store.readers.connect() as connection:
         return {lane: int(count) for lane, count in connection.execute(query)}
+
+
+def _parts(store: Store, now_ms: int) -> dict[str, Fraction]:
+    """Parts to a message, of the lanes that charged for some lately."""
+    c = COSTS.c
+    query = (
+        select(c.lane, func.sum(c.segments), func.sum(c.messages))
+        .where(c.day_ms > now_ms - RECENT_MS)
+        .group_by(c.lane)
+    )
+    with store.readers.connect() as connection:
+        rows = connection.execute(query)
+        return {lane: Fraction(int(parts), int(messages)) for lane, parts, messages in rows}

@@ -58,8 +58,12 @@ for _tier in ("crash", "peers"):
 hours has a command of its own."""
 
 
-BESIDE = {"whole": ("-n", "3"), "crash": ("-n", "2", "--dist", "loadfile")}
-"""Tiers whose tests run side by side: they need nothing but themselves, and mostly wait."""
+BESIDE = {
+    "whole": ("-n", "3"),
+    "crash": ("-n", "2", "--dist", "loadfile"),
+    "peers": ("-n", "2", "--dist", "loadfile"),
+}
+"""Tiers whose tests run side by side: they mostly wait, and have their parts for themselves."""
 
 
 def main() -> int:
