@@ -3,15 +3,13 @@
 import argparse
 import asyncio
 import json
-import os
-import platform
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 
-from bench import backlog, river
+from bench import backlog, machine, river
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,6 +19,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--backlog", type=int, default=500_000)
     chosen = parser.parse_args()
+    before_us = machine.yardstick_us()
     with tempfile.TemporaryDirectory() as folder:
         result = uvloop.run(river.run(chosen.events, Path(folder), by_step=False))
     with tempfile.TemporaryDirectory() as folder:
@@ -28,7 +27,7 @@ def main() -> None:
     result = replace(result, us={**result.us, **steps.us})
     print(river.table(result))
     found: dict[str, object] = {
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine.described(before_us),
         "river": river.as_json(result),
     }
     if chosen.backlog:
@@ -36,6 +35,7 @@ def main() -> None:
             memory = uvloop.run(backlog.run(chosen.backlog, Path(folder)))
         print(f"backlog: {memory}")
         found["backlog"] = memory
+    print(f"machine: {found['machine']}")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "local.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 

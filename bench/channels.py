@@ -7,8 +7,6 @@ The other end is a process of its own.
 
 import asyncio
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from bench import (
     channels_inbox,
     channels_push,
     channels_wechat,
+    machine,
 )
 from bench.__main__ import RESULTS
 from bench.cmpp_peer import SECRET
@@ -157,6 +156,7 @@ def node_peer() -> Iterator[int]:
 
 
 def main() -> None:
+    before_us = machine.yardstick_us()
     found: dict[str, dict[str, float]] = {}
     for name, (text, window, digits) in CASES.items():
         with fast_peer() as port:
@@ -176,9 +176,10 @@ def main() -> None:
     print(f"{'client CPU a message':36}{'µs':>8}{'a second':>12}")
     for name, figures in found.items():
         print(f"{name:36}{figures['us']:8.1f}{figures['per_s']:12,.0f}")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    here = machine.described(before_us)
+    print(f"machine: {here}")
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine, "messages": MESSAGES, "cases": found}, indent=1)
+    text = json.dumps({"machine": here, "messages": MESSAGES, "cases": found}, indent=1)
     (RESULTS / "channels.json").write_text(text + "\n")
 
 

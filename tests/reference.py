@@ -354,7 +354,7 @@ def channels_speed() -> str:
     how = (
         f"{found['messages']:,} messages (a fifth of them to node-smpp and to the inbox, a"
         " twentieth as pushes to browsers, a fiftieth by HTTP and to Apple's devices), on"
-        f" {machine['cores']} cores with Python {machine['python']}."
+        f" {_cores(machine)}."
     )
     return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
 
@@ -378,9 +378,18 @@ def speed() -> str:
     machine = found["machine"]
     how = (
         f"{river['events']:,} events, {river['notifications']:,} notifications,"
-        f" on {machine['cores']} cores with Python {machine['python']}."
+        f" on {_cores(machine)}."
     )
     return f"{how}\n\n{table(['', 'measured', 'mark'], rows)}"
+
+
+def _cores(machine: Mapping[str, Any]) -> str:
+    """What it was measured on, and by which yardstick."""
+    on = f"{machine['cores']} cores with Python {machine['python']}"
+    if "yardstick_us" not in machine:
+        return on
+    low, high = sorted(machine["yardstick_us"])
+    return f"{on}, by a yardstick of {low:.1f} to {high:.1f} µs"
 
 
 CLUSTER = ROOT / "bench" / "results" / "cluster.json"
@@ -407,8 +416,7 @@ def _measured(found: Mapping[str, Any]) -> str:
     machine, sizes = found["machine"], found["sizes"]
     how = (
         f"{sizes['events']:,} events to {sizes['recipients']:,} recipients, everything on"
-        f" {machine['cores']} cores with Python {machine['python']}, {sizes['partitions']}"
-        " partitions a topic."
+        f" {_cores(machine)}; {sizes['partitions']} partitions a topic."
     )
     return f"{how}\n\n{table(['', 'measured', 'mark'], report.rows(found))}"
 

@@ -10,8 +10,6 @@ SMPP is kept under ``smpp``, beside what was found with the sandbox.
 """
 
 import argparse
-import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from bench import machine
 from bench.cluster import emergency, flow, growth, latency
 from bench.cluster.bed import SANDBOX, Bed, Carrier, opened, say, shown
 from bench.cluster.checks import check
@@ -68,7 +67,7 @@ def main() -> int:
         if (size := getattr(chosen, name)) is not None:
             setattr(sizes, name, size)
     results = Results(chosen.out, chosen.carrier)
-    results.found["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
+    results.found["machine"] = machine.described(machine.yardstick_us())
     results.found["sizes"] = msgspec.to_builtins(sizes)
     wrong: list[str] = []
     if shared := [part for part in PARTS if part in chosen.parts and part != "growth"]:
