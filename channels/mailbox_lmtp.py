@@ -8,6 +8,7 @@ that speaks to strangers: it has no TLS and asks nobody who they are.
 import asyncio
 import itertools
 import re
+import socket
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -19,6 +20,9 @@ LINE_BYTES_MAX = 64 * 1024
 
 COMMAND_S = 300
 """How long a session may be silent (RFC 5321, section 4.5.3.2.7)."""
+
+ASK_S = 5
+"""How long one of us may take to greet; it is on this machine or beside it."""
 
 SETTLE_S = 60
 """How long a mail may wait to be safe; the server asks again later (RFC 5321 lets it wait ten
@@ -34,6 +38,7 @@ WAITING_BYTES_MAX = 64_000_000
 
 _PATH = re.compile(r"TO:\s*<([^<>]*)>", re.IGNORECASE)
 
+GREETING = "220 localhost LMTP"
 OFFERS = "\r\n".join(
     (
         "250-localhost",
@@ -50,6 +55,28 @@ REFUSED = "550 5.7.1 it is no answer to a mail of ours"
 LATER = "451 4.3.0 it could not be made safe now"
 FULL = "452 4.3.1 too many wait here already"
 TOO_LONG = f"552 5.3.4 at most {MAIL_BYTES_MAX} bytes"
+
+
+def fault_of(host: str, port: int) -> str:
+    """What keeps mail from being handed over there, in words for operators; "" for nothing: it is
+    taken already, or the port is free for who will take it."""
+    try:
+        with socket.create_connection((host, port), ASK_S) as asked, asked.makefile("rb") as said:
+            greeted = said.readline(LINE_BYTES_MAX)
+    except ConnectionRefusedError:
+        return _port_fault(host, port)
+    except OSError as error:
+        return f"it cannot be reached ({type(error).__name__})"
+    return "" if greeted == f"{GREETING}\r\n".encode() else "another program has this port"
+
+
+def _port_fault(host: str, port: int) -> str:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address, family=family, reuse_port=True).close()
+    except OSError as error:
+        return f"the port cannot be had: {error.strerror}"
+    return ""
 
 
 class LmtpMailbox:
@@ -165,7 +192,7 @@ class _Session:
         self._recipients: list[str] = []
 
     async def run(self) -> None:
-        await self._say("220 localhost LMTP")
+        await self._say(GREETING)
         while True:
             line = await self._line()
             if not line:
