@@ -36,6 +36,7 @@ WAITING_MAX = 1_000
 WAITING_BYTES_MAX = 64_000_000
 """Mails that were read and are not settled, and how much of them."""
 
+_SENDER = re.compile(r"FROM:\s*(<[^<>]*>)", re.IGNORECASE)
 _PATH = re.compile(r"TO:\s*<([^<>]*)>", re.IGNORECASE)
 
 GREETING = "220 localhost LMTP"
@@ -154,7 +155,7 @@ class LmtpMailbox:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def hand_in(self, recipients: Sequence[str], data: bytes) -> list[str]:
+    async def hand_in(self, sender: str, recipients: Sequence[str], data: bytes) -> list[str]:
         """The answer for each recipient, when their mail is settled."""
         if len(self._waiting) + len(recipients) > WAITING_MAX:
             return [FULL] * len(recipients)
@@ -164,7 +165,7 @@ class LmtpMailbox:
         loop = asyncio.get_running_loop()
         asked: dict[str, asyncio.Future[str]] = {}
         for to in recipients:
-            mail = Mail(str(next(self._ids)), to, data)
+            mail = Mail(str(next(self._ids)), to, data, sender)
             asked[mail.id] = self._waiting[mail.id] = loop.create_future()
             self._fresh.append(mail)
         self._ring()
@@ -189,6 +190,7 @@ class _Session:
         self._reader = reader
         self._writer = writer
         self._begun = False
+        self._sender = ""
         self._recipients: list[str] = []
 
     async def run(self) -> None:
@@ -213,6 +215,8 @@ class _Session:
                 self._begun, self._recipients = False, []
                 return OFFERS
             case "MAIL":
+                from_whom = _SENDER.match(argument)
+                self._sender = from_whom.group(1) if from_whom else ""
                 self._begun, self._recipients = True, []
                 return OK
             case "RCPT":
@@ -246,7 +250,7 @@ class _Session:
         if data is None:
             answers = [TOO_LONG] * len(recipients)
         else:
-            answers = await self._mailbox.hand_in(recipients, data)
+            answers = await self._mailbox.hand_in(self._sender, recipients, data)
         await self._say("\r\n".join(answers))
 
     async def _content(self) -> bytes | None:
