@@ -310,7 +310,7 @@ def _answer(
     since_ms = reply.at_ms - HOUR_MS
     lately = sum(event.answered and event.written_ms > since_ms for event in earlier)
     catalog = river.documents.catalog
-    told = any(channel in notice.channels for notice in catalog.triggered_by(ANSWER))
+    told = [notice for notice in catalog.triggered_by(ANSWER) if channel in notice.channels]
     if done.name == "passed_on" or not told or lately >= ANSWERS_AN_HOUR:
         return b""
     notice = catalog.notices.get(message.head.notice) if message else None
@@ -321,6 +321,7 @@ def _answer(
     }
     if notice is not None:
         data["sender"] = notice.sender
+    data.update({one.contact_field: reply.source for one in told if one.contact_field})
     event = e.Event(
         specversion="1.0", id=name.hex(), source=SOURCE, type=ANSWER, subject=ref,
         time=datetime.fromtimestamp(reply.at_ms / 1000, UTC).isoformat(),

@@ -119,6 +119,28 @@ async def test_in_english_it_is_answered_in_english(small: SmallHub) -> None:
     assert 'Messages like "Fire safety tip" are stopped' in said
 
 
+SECOND = "+8613900139000"
+
+
+@pytest.mark.parametrize(
+    ("phones", "to"),
+    [
+        (["13800001234", "13900139000"], SECOND),
+        (["13800001234"], PHONE),  # they have changed it since
+    ],
+)
+async def test_the_answer_goes_to_the_number_that_wrote(
+    small: SmallHub, phones: list[str], to: str
+) -> None:
+    await told_a_tip(small, phones=["13900139000", "13800001234"])
+    await small.register("P1", phones=phones)
+    await writes(small, "TD", SECOND)
+    [leg] = legs(small, "P1", ANSWER)
+    timeline = small.reading.timeline(leg.stream, unseal=True)
+    assert timeline is not None
+    assert [m.content.to for m in timeline.moments if m.content] == [to]
+
+
 async def test_the_words_and_the_choice_stand_in_one_commit(small: SmallHub) -> None:
     await told_a_tip(small)
     await writes(small, "TD")
