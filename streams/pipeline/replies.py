@@ -36,8 +36,10 @@ from streams.pipeline.choosing import (
     after_choice,
     choices_stream,
     chosen,
+    is_suppressed,
     keeping,
     offer_of,
+    reach_again,
 )
 from streams.pipeline.river import Known, River, entry
 from streams.pipeline.stopping import redecide_open
@@ -146,6 +148,9 @@ async def _take(river: River, reply: Reply) -> Record | None:
             await _set_aside(river, name, raw, UNKNOWN)
             return None
         earlier = _earlier(rows)
+        kind = CONTACT_OF[channel]
+        if known.recipient and is_suppressed(known.recipient, kind, reply.source):
+            await reach_again(river, kind, reply.source, BY)  # whoever writes from it has it
         if again := _again(known, earlier, reply, name, message):
             return _asking(river, ref, open_written(known.key, again))
         try:
