@@ -2,7 +2,6 @@
 and answered. The other end is hypercorn, in a process of its own.
 """
 
-import ssl
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,8 +24,8 @@ async def measured(port: int, folder: Path, messages: int) -> dict[str, float]:
 
     key = (folder / "signer.pem").read_text(encoding="ascii")
     url = f"https://127.0.0.1:{port}"
-    account = Apns(key, "KEY4567890", "TEAM567890", "cn.gov.app", url)
-    trust = ssl.create_default_context(cafile=str(folder / "apple.pem"))
+    certificate = str(folder / "apple.pem")
+    account = Apns(key, "KEY4567890", "TEAM567890", "cn.gov.app", url, certificate)
     made = [
         Message(
             f"{n:032x}:2", f"apns:ok{n}", "您的咨询已有答复，请登录查看。", FAR_MS,
@@ -34,4 +33,4 @@ async def measured(port: int, folder: Path, messages: int) -> dict[str, float]:
         )
         for n in range(messages)
     ]  # fmt: skip
-    return await sent(PushApns(Real(), account, trust), LANE, made)
+    return await sent(PushApns(Real(), account), LANE, made)

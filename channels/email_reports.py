@@ -4,7 +4,8 @@ The address it came to decides whose it is and what may be in it (:mod:`channels
 Everything else in it was written by anybody: an ENVID that names another attempt than the address
 makes the whole a forgery, and one without a right address changes nothing.
 
-Reports are those of RFC 3464, complaints those of RFC 5965. *Relayed is not delivered*: a server
+Reports are those of RFC 3464, complaints those of RFC 5965; servers that are older than either
+write a text (:mod:`channels.email_bounces`). *Relayed is not delivered*: a server
 that passes a mail on to one that reports no more has proved only that it was taken.
 """
 
@@ -18,6 +19,7 @@ from email.utils import parseaddr
 from typing import NamedTuple
 
 from channels.base import Prospect, Receipt, Reply, ReportStatus
+from channels.email_bounces import bounce_code, is_answer
 from channels.email_codes import ENHANCED, reaches_nobody
 from channels.email_mime import is_address
 from channels.email_returns import Returns
@@ -80,6 +82,9 @@ def read(mail: Mail, returns: Returns, lane: str, now_ms: int) -> Read:
         return Refused("it is too long")
     try:
         message = BytesParser().parsebytes(mail.data)
+        if mail.sender:  # whoever delivers a mail last writes it there (RFC 5321, section 4.4)
+            del message["return-path"]
+            message["return-path"] = mail.sender
         return _read(mail.to, message, returns, lane, now_ms)
     except Exception as error:  # whatever somebody wrote must not stop the mailbox
         return Refused(f"it cannot be read ({type(error).__name__})")
@@ -102,7 +107,7 @@ def _read(to: str, message: Message, returns: Returns, lane: str, now_ms: int) -
 def _report(message: Message, attempt: str, lane: str, now_ms: int) -> Read:
     part = _part(message, STATUS_TYPES)
     if part is None:
-        return Ignored() if _is_automatic(message) else Refused("there is no report in it")
+        return _without_report(message, attempt, lane, now_ms)
     blocks = list(_blocks(part))
     named = {value for b in blocks if (value := _field(b, "original-envelope-id"))}
     if named - {attempt}:
@@ -120,6 +125,16 @@ def _report(message: Message, attempt: str, lane: str, now_ms: int) -> Read:
         "never" if status in ("undelivered", "rejected") and reaches_nobody(code) else ""
     )
     return Receipt(lane, "", status, code, now_ms, attempt, then=then)
+
+
+def _without_report(message: Message, attempt: str, lane: str, now_ms: int) -> Read:
+    """A bounce in words, or an automatic answer: those come to the envelope's sender, too."""
+    code = bounce_code(message) if _has_no_sender(message) else ""
+    if code and not is_answer(message):
+        return Receipt(lane, "", "undelivered", code, now_ms, attempt)
+    if code:
+        return Refused("it reads as a bounce, and is marked as an automatic answer")
+    return Ignored() if _is_marked(message) else Refused("there is no report in it")
 
 
 def _blocks(part: Message) -> Iterator[Message]:
@@ -209,14 +224,19 @@ def _reply(message: Message, address: str, attempt: str, lane: str, now_ms: int)
 
 def _is_automatic(message: Message) -> bool:
     """Whether a machine wrote it (RFC 3834, and what there was before)."""
+    return _is_marked(message) or _has_no_sender(message)
+
+
+def _has_no_sender(message: Message) -> bool:
+    return _field(message, "return-path") == "<>"
+
+
+def _is_marked(message: Message) -> bool:
     submitted = _field(message, "auto-submitted").partition(";")[0].strip().lower()
-    precedence = _field(message, "precedence").lower()
     return (
         message.get_content_type() == "multipart/report"
         or submitted not in ("", "no")
-        or precedence in ("bulk", "junk", "list", "auto_reply")
-        or _field(message, "return-path") == "<>"
-        or any(name in message for name in ("x-autoreply", "x-autorespond", "list-id"))
+        or is_answer(message)
     )
 
 

@@ -1,6 +1,7 @@
 """What somebody wrote in answer to a mail, without what they answered. Pure."""
 
 import re
+from collections.abc import Iterator
 from email.message import Message
 from html.parser import HTMLParser
 
@@ -23,18 +24,19 @@ def words_of(message: Message) -> str:
     """The text above what is quoted, at most :data:`WORDS_MAX` characters; "" where there is
     none."""
     lines = []
-    for line in _text(message).splitlines():
+    for line in text_of(message).splitlines():
         if _QUOTED.match(line) or _SIGNATURE.match(line):
             break
         lines.append(line.strip())
     return "\n".join(lines).strip()[:WORDS_MAX]
 
 
-def _text(message: Message) -> str:
-    """The first text that is no attachment; of HTML what it shows."""
+def text_of(message: Message) -> str:
+    """The first text that is no attachment and in no mail that is attached; of HTML what it
+    shows."""
     parts = [
         part
-        for part in message.walk()
+        for part in _own_parts(message)
         if part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
     ]
     for subtype in ("plain", "html"):
@@ -42,6 +44,16 @@ def _text(message: Message) -> str:
             if part.get_content_subtype() == subtype and (text := _decoded(part).strip()):
                 return text if subtype == "plain" else _shown(text)
     return ""
+
+
+def _own_parts(message: Message) -> Iterator[Message]:
+    payload = message.get_payload()
+    if message.get_content_maintype() == "multipart" and isinstance(payload, list):
+        for part in payload:
+            assert isinstance(part, Message)
+            yield from _own_parts(part)
+    else:
+        yield message
 
 
 def _decoded(part: Message) -> str:

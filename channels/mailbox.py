@@ -40,11 +40,13 @@ Ring = Callable[[], None]
 
 class Mail(NamedTuple):
     """One mail as it came. ``id`` names it in its mailbox; ``to`` is whom it was delivered to, as
-    text that the address stands in."""
+    text that the address stands in. ``sender`` is the envelope's in its angle brackets, ``<>`` for
+    none; "" where there is no envelope: whoever put the mail there wrote it into Return-Path."""
 
     id: str
     to: str
     data: bytes
+    sender: str = ""
 
 
 class Trouble:

@@ -42,6 +42,47 @@ class Imap(msgspec.Struct, frozen=True):
         return f"Imap({self.host}:{self.port}, {self.tls})"
 
 
+def fault_of(imap: Imap) -> str:
+    """What keeps this mailbox from being read, in words for operators; "" for nothing. Asks the
+    server, waits up to :data:`WIRE_S` for it, and changes no mail there. Nothing is repeated that
+    the server said."""
+    try:
+        wire = _connected(imap)
+    except ssl.SSLCertVerificationError:
+        return "nobody that is believed vouches for its certificate"
+    except ConnectionRefusedError:
+        return "the connection is refused: no server listens there"
+    except TimeoutError:
+        return f"no answer within {WIRE_S} s"
+    except imaplib.IMAP4.error:
+        return "it breaks off, or offers no STARTTLS"
+    except OSError as error:
+        return f"it cannot be reached ({type(error).__name__})"
+    try:
+        wire.login(imap.user, imap.password)
+    except imaplib.IMAP4.abort:
+        return "it hangs up on a login"
+    except imaplib.IMAP4.error:
+        return f"the password is wrong, or there is no user {imap.user}"
+    except OSError as error:
+        return f"it is lost at the login ({type(error).__name__})"
+    else:
+        return _folder_fault(wire, imap.folder)
+    finally:
+        with suppress(*_FAULTS):
+            wire.shutdown()
+
+
+def _folder_fault(wire: imaplib.IMAP4, folder: str) -> str:
+    try:
+        _answer(wire.select(_quoted(folder)))
+    except imaplib.IMAP4.readonly:
+        return f"the folder {folder} is read-only: what was read could not be removed"
+    except _FAULTS:
+        return f"there is no folder {folder}, or it may not be opened"
+    return ""
+
+
 class ImapMailbox:
     """A :class:`~channels.mailbox.Mailbox`."""
 
@@ -102,15 +143,7 @@ class ImapMailbox:
         if self._wire is not None:
             return self._wire
         imap = self._imap
-        context = ssl.create_default_context(cafile=imap.ca_file or None)
-        wire: imaplib.IMAP4
-        if imap.tls == "tls":
-            wire = imaplib.IMAP4_SSL(imap.host, imap.port, ssl_context=context, timeout=WIRE_S)
-        else:
-            wire = imaplib.IMAP4(imap.host, imap.port, timeout=WIRE_S)
-        self._wire = wire
-        if imap.tls == "starttls":
-            wire.starttls(context)
+        self._wire = wire = _connected(imap)
         wire.login(imap.user, imap.password)
         _answer(wire.select(_quoted(imap.folder)))
         validity = wire.response("UIDVALIDITY")[1][0]
@@ -154,6 +187,21 @@ class ImapMailbox:
         """Those that still mean the same mail: a folder that was made anew counts anew."""
         parts = (one.partition(":") for one in ids)
         return ",".join(uid for validity, _, uid in parts if validity == self._validity)
+
+
+def _connected(imap: Imap) -> imaplib.IMAP4:
+    """Before the login, and encrypted as asked for."""
+    context = ssl.create_default_context(cafile=imap.ca_file or None)
+    if imap.tls == "tls":
+        return imaplib.IMAP4_SSL(imap.host, imap.port, ssl_context=context, timeout=WIRE_S)
+    wire = imaplib.IMAP4(imap.host, imap.port, timeout=WIRE_S)
+    if imap.tls == "starttls":
+        try:
+            wire.starttls(context)
+        except _FAULTS:
+            wire.shutdown()
+            raise
+    return wire
 
 
 def _answer(said: tuple[str, list[object]] | tuple[str, object]) -> list[object]:

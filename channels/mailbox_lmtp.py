@@ -8,6 +8,7 @@ that speaks to strangers: it has no TLS and asks nobody who they are.
 import asyncio
 import itertools
 import re
+import socket
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -19,6 +20,9 @@ LINE_BYTES_MAX = 64 * 1024
 
 COMMAND_S = 300
 """How long a session may be silent (RFC 5321, section 4.5.3.2.7)."""
+
+ASK_S = 5
+"""How long one of us may take to greet; it is on this machine or beside it."""
 
 SETTLE_S = 60
 """How long a mail may wait to be safe; the server asks again later (RFC 5321 lets it wait ten
@@ -32,8 +36,10 @@ WAITING_MAX = 1_000
 WAITING_BYTES_MAX = 64_000_000
 """Mails that were read and are not settled, and how much of them."""
 
+_SENDER = re.compile(r"FROM:\s*(<[^<>]*>)", re.IGNORECASE)
 _PATH = re.compile(r"TO:\s*<([^<>]*)>", re.IGNORECASE)
 
+GREETING = "220 localhost LMTP"
 OFFERS = "\r\n".join(
     (
         "250-localhost",
@@ -50,6 +56,28 @@ REFUSED = "550 5.7.1 it is no answer to a mail of ours"
 LATER = "451 4.3.0 it could not be made safe now"
 FULL = "452 4.3.1 too many wait here already"
 TOO_LONG = f"552 5.3.4 at most {MAIL_BYTES_MAX} bytes"
+
+
+def fault_of(host: str, port: int) -> str:
+    """What keeps mail from being handed over there, in words for operators; "" for nothing: it is
+    taken already, or the port is free for who will take it."""
+    try:
+        with socket.create_connection((host, port), ASK_S) as asked, asked.makefile("rb") as said:
+            greeted = said.readline(LINE_BYTES_MAX)
+    except ConnectionRefusedError:
+        return _port_fault(host, port)
+    except OSError as error:
+        return f"it cannot be reached ({type(error).__name__})"
+    return "" if greeted == f"{GREETING}\r\n".encode() else "another program has this port"
+
+
+def _port_fault(host: str, port: int) -> str:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address, family=family, reuse_port=True).close()
+    except OSError as error:
+        return f"the port cannot be had: {error.strerror}"
+    return ""
 
 
 class LmtpMailbox:
@@ -127,7 +155,7 @@ class LmtpMailbox:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def hand_in(self, recipients: Sequence[str], data: bytes) -> list[str]:
+    async def hand_in(self, sender: str, recipients: Sequence[str], data: bytes) -> list[str]:
         """The answer for each recipient, when their mail is settled."""
         if len(self._waiting) + len(recipients) > WAITING_MAX:
             return [FULL] * len(recipients)
@@ -137,7 +165,7 @@ class LmtpMailbox:
         loop = asyncio.get_running_loop()
         asked: dict[str, asyncio.Future[str]] = {}
         for to in recipients:
-            mail = Mail(str(next(self._ids)), to, data)
+            mail = Mail(str(next(self._ids)), to, data, sender)
             asked[mail.id] = self._waiting[mail.id] = loop.create_future()
             self._fresh.append(mail)
         self._ring()
@@ -162,10 +190,11 @@ class _Session:
         self._reader = reader
         self._writer = writer
         self._begun = False
+        self._sender = ""
         self._recipients: list[str] = []
 
     async def run(self) -> None:
-        await self._say("220 localhost LMTP")
+        await self._say(GREETING)
         while True:
             line = await self._line()
             if not line:
@@ -186,6 +215,8 @@ class _Session:
                 self._begun, self._recipients = False, []
                 return OFFERS
             case "MAIL":
+                from_whom = _SENDER.match(argument)
+                self._sender = from_whom.group(1) if from_whom else ""
                 self._begun, self._recipients = True, []
                 return OK
             case "RCPT":
@@ -219,7 +250,7 @@ class _Session:
         if data is None:
             answers = [TOO_LONG] * len(recipients)
         else:
-            answers = await self._mailbox.hand_in(recipients, data)
+            answers = await self._mailbox.hand_in(self._sender, recipients, data)
         await self._say("\r\n".join(answers))
 
     async def _content(self) -> bytes | None:

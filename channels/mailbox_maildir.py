@@ -16,6 +16,18 @@ REFUSED = ".refused"
 """The folder beside, as mail readers know it, where what is none of ours is put."""
 
 
+def fault_of(folder: Path) -> str:
+    """What keeps this folder from being read, in words for operators; "" for nothing."""
+    new = folder / "new"
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    if not new.is_dir():
+        return f"{folder} is no maildir: there is no folder new in it"
+    if not os.access(new, os.R_OK | os.W_OK | os.X_OK):
+        return f"{new} may not be read and emptied by this user"
+    return ""
+
+
 class MaildirMailbox:
     """A :class:`~channels.mailbox.Mailbox`."""
 

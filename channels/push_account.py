@@ -40,6 +40,8 @@ class Apns(NamedTuple):
     topic: str
     """The app's bundle identifier."""
     url: str = APNS_URL
+    ca_file: str = ""
+    """Certificates (PEM) to believe instead of the system's."""
     connect_s: float = 5
     answer_s: float = 10
 

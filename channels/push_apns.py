@@ -5,8 +5,8 @@ and never what became of it. Sending again is harmless: the collapse id replaces
 """
 
 import asyncio
+import ssl
 from collections.abc import Sequence
-from ssl import SSLContext
 
 import httpx
 import jwt
@@ -59,11 +59,12 @@ class PushApns:
     """A :class:`~channels.base.Channel`. ``Message.to`` is ``apns:`` and a device's token. Its
     collect holds late answers only."""
 
-    def __init__(self, clock: Clock, account: Apns, trust: SSLContext | bool = True) -> None:
+    def __init__(self, clock: Clock, account: Apns) -> None:
         self.name = "push_apns"
         self._clock = clock
         self._account = account
         self._tokens = Tokens(clock, TOKEN_S, self._signed)
+        trust = ssl.create_default_context(cafile=account.ca_file or None)
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         self._client = httpx.AsyncClient(
             http1=False, http2=True, limits=limits, verify=trust, follow_redirects=False,

@@ -18,6 +18,8 @@ from channels.base import Prospect, Receipt, Reply
 from channels.wechat_account import Door
 
 JOB_FINISHED = "TEMPLATESENDJOBFINISH"
+FOLLOWS = "subscribe"
+"""They follow the account, perhaps once more, or block it no longer."""
 
 BLOCK = 32
 """Bytes that the plain text is filled up to, by WeChat's own reading of PKCS #7."""
@@ -108,3 +110,9 @@ def read_reply(lane: str, fields: Mapping[str, str], now_ms: int) -> Reply | Non
         return None
     source, to = fields["FromUserName"], fields.get("ToUserName", "")
     return Reply(lane, source, to, fields.get("Content", ""), now_ms, ref=fields.get("MsgId", ""))
+
+
+def read_follower(fields: Mapping[str, str]) -> str:
+    """The openid of who follows the account from now on; "" when this is about something else."""
+    follows = (fields.get("MsgType"), fields.get("Event")) == ("event", FOLLOWS)
+    return fields.get("FromUserName", "") if follows else ""

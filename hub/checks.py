@@ -53,6 +53,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     """Every check, in the order in which they build on each other."""
     for check in OF_A_CLUSTER if settings.database else OF_A_FOLDER:
         yield check(settings)
+    if settings.mail_inbox:
+        yield _mailbox(settings)
 
 
 def _python(settings: Settings) -> Check:
@@ -198,6 +200,15 @@ async def ask_sandbox(settings: Settings) -> None:
             await channel.tally()
     finally:
         await channel.close()
+
+
+def _mailbox(settings: Settings) -> Check:
+    """Where bounces and replies come to."""
+    from hub.mail import inbox_fault
+
+    if fault := inbox_fault(settings):
+        return Check("mailbox", "bad", f"{settings.mail_inbox}: {fault}")
+    return Check("mailbox", "good", f"{settings.mail_inbox} can be read")
 
 
 def _fonts(settings: Settings) -> Check:

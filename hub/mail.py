@@ -5,6 +5,7 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
+from channels import mailbox_imap, mailbox_lmtp, mailbox_maildir
 from channels.base import Channel
 from channels.email_returns import KEY_BYTES, Returns
 from channels.email_smtp import EmailChannel, OpenMailbox, Smtp
@@ -44,6 +45,18 @@ def wrong_of(channels: Mapping[str, Channel]) -> list[str]:
     return [channel.wrong for channel in mail if channel.wrong]
 
 
+def inbox_fault(settings: Settings) -> str:
+    """What keeps ``mail_inbox`` from being read, found out by asking; "" for nothing."""
+    place = read_place(settings.mail_inbox)
+    match place.kind:
+        case "lmtp":
+            return mailbox_lmtp.fault_of(place.host, place.port)
+        case "maildir":
+            return mailbox_maildir.fault_of(Path(place.path))
+        case "imaps" | "imap":
+            return mailbox_imap.fault_of(_imap(settings, place))
+
+
 def returns_of(settings: Settings) -> Returns | None:
     """The addresses that mail comes back to; None where none is set."""
     if not settings.mail_return:
@@ -74,12 +87,12 @@ def _mailbox(settings: Settings, clock: Clock, place: Place, ring: Ring) -> Mail
         case "maildir":
             return MaildirMailbox(clock, Path(place.path))
         case "imaps" | "imap":
-            secret = settings.mail_inbox_password
-            return ImapMailbox(
-                clock,
-                Imap(
-                    place.host, place.user, secret.reveal() if secret else "", place.port,
-                    place.path, "tls" if place.kind == "imaps" else "starttls",
-                    str(settings.mail_inbox_ca or ""),
-                ),
-            )  # fmt: skip
+            return ImapMailbox(clock, _imap(settings, place))
+
+
+def _imap(settings: Settings, place: Place) -> Imap:
+    secret = settings.mail_inbox_password
+    return Imap(
+        place.host, place.user, secret.reveal() if secret else "", place.port, place.path,
+        "tls" if place.kind == "imaps" else "starttls", str(settings.mail_inbox_ca or ""),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import difflib
 import os
+import ssl
 import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -264,6 +265,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Where Apple is; another address is its sandbox's."),
     ] = APNS_URL
+    apns_ca: Annotated[
+        Path | None,
+        Meta(description="Certificates (PEM) to believe there instead of the system's."),
+    ] = None
 
     sandbox_host: Annotated[
         str,
@@ -308,7 +313,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def _check_smtp(self) -> None:
         if self.smtp_user and self.smtp_tls == "none" and self.smtp_host not in LOOPBACK:
             raise SettingsError("smtp_tls must not be none where smtp_user is: all would read it")
-        _check_file("smtp_ca", self.smtp_ca)
+        _check_certificates("smtp_ca", self.smtp_ca)
 
     def _check_mail(self) -> None:
         if fault := return_fault(self.mail_return):
@@ -325,7 +330,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"mail_inbox must be {error}") from error
         if place.kind in ("imaps", "imap") and self.mail_inbox_password is None:
             raise SettingsError("mail_inbox_password must be set where mail_inbox is by IMAP")
-        _check_file("mail_inbox_ca", self.mail_inbox_ca)
+        _check_certificates("mail_inbox_ca", self.mail_inbox_ca)
 
     def _check_twilio(self) -> None:
         if self.twilio_token is None:
@@ -350,6 +355,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("apns_key_id, apns_team, apns_topic must be set where apns_key is")
         if self.env == "production" and not self.apns_url.startswith("https://"):
             raise SettingsError("apns_url must begin with https:// in production")
+        _check_certificates("apns_ca", self.apns_ca)
 
     def _check_failpoint(self) -> None:
         from hub.failpoints import FailPoint  # only then: it knows parts of the river
@@ -407,8 +413,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.apns_key is None:
             return None
         return Apns(
-            self.apns_key.reveal(), self.apns_key_id, self.apns_team, self.apns_topic, self.apns_url
-        )
+            self.apns_key.reveal(), self.apns_key_id, self.apns_team, self.apns_topic,
+            self.apns_url, str(self.apns_ca or ""),
+        )  # fmt: skip
 
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""
@@ -420,9 +427,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return secret
 
 
-def _check_file(name: str, file: Path | None) -> None:
-    if file is not None and not file.is_file():
+def _check_certificates(name: str, file: Path | None) -> None:
+    if file is None:
+        return
+    if not file.is_file():
         raise SettingsError(f"{name}: there is no file {file}")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except OSError as error:  # of which SSLError is one
+        raise SettingsError(f"{name}: {file} holds no certificates in PEM") from error
 
 
 def secret_of(variable: str) -> str:

@@ -214,7 +214,8 @@ def save_profiles(
 
     Passed over is what is older than the profile stored or than an erasure, and what is damaged.
     Registered after an erasure, a reference is a new person with a new key. What was learned of an
-    address (its carrier, that it is suppressed) is carried into the profile.
+    address (its carrier, that it is suppressed) is carried into the profile; one that upstream had
+    taken out of it and brings back is in use again.
     """
     in_order = sorted(profiles, key=lambda one: one[1])
     return [ref for chunk in _chunks(in_order) for ref in _save_profiles(connection, vault, chunk)]
@@ -456,6 +457,7 @@ def _save_profiles(
     learned = _learned(connection, vault, [profile for profile, _ in newest.values()])
     kept: dict[str, dict[str, object]] = {}
     saved: list[Profile] = []
+    returned: list[ContactPoint] = []
     for ref, (profile, at_ms) in newest.items():
         row = rows[ref]
         if at_ms < row.profile_ms or at_ms <= row.erased_ms:
@@ -464,8 +466,11 @@ def _save_profiles(
         if wrapped is None:
             wrapped, key = vault.new_key(ref)
         if key is not None:
-            contacts = with_own(profile.contacts, _own(key, row.profile))
+            before = _contacts(key, row.profile)
+            contacts = with_own(profile.contacts, own_contacts(before))
             contacts = tuple(learned.get(contact, contact) for contact in contacts)
+            if row.profile:
+                returned += _returned(before, contacts)
             saved.append(replace(profile, contacts=contacts))
             sealed = key.seal(_encode(saved[-1]), _PROFILE)
             kept[ref] = {"of": ref, "wrapped_key": wrapped, "profile": sealed, "profile_ms": at_ms}
@@ -474,15 +479,24 @@ def _save_profiles(
         _count_change(connection)
         _unindex(connection, [ref for ref in kept if rows[ref].profile])
         _index(connection, vault, saved)
+    for contact in returned:
+        blind = vault.blind(contact.kind, contact.address).hex()
+        learn(connection, vault, UnsuppressAddress(blind))
     return [ref for ref in newest if ref not in kept]
 
 
-def _own(key: SubjectKey, profile: bytes | None) -> tuple[ContactPoint, ...]:
-    """What the owner of a stored profile added to it: whoever registers them anew may have read it
-    before that."""
-    if not profile:
-        return ()
-    return own_contacts(_decode_profile(key.open(profile, _PROFILE)).contacts)
+def _contacts(key: SubjectKey, profile: bytes | None) -> tuple[ContactPoint, ...]:
+    """Those of a stored profile. Its owner may have added some since whoever registers them anew
+    has read it."""
+    return _decode_profile(key.open(profile, _PROFILE)).contacts if profile else ()
+
+
+def _returned(
+    before: Sequence[ContactPoint], after: Sequence[ContactPoint]
+) -> Iterator[ContactPoint]:
+    """Out of use, and of a profile that did not have them before."""
+    had = {(contact.kind, contact.address) for contact in before}
+    return (c for c in after if c.suppressed and (c.kind, c.address) not in had)
 
 
 def _index(connection: Connection, vault: Vault, profiles: Sequence[Profile]) -> None:

@@ -38,7 +38,7 @@ from streams.journal.base import Group, Lookup, Unit
 from streams.journal.group import Aside
 from streams.lane_stories import folded
 from streams.pipeline.answers import Answer, record_answers
-from streams.pipeline.choosing import choose, offer_of, subscribe
+from streams.pipeline.choosing import choose, offer_of, reach_again, subscribe
 from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.replies import UNKNOWN, is_known
 from streams.pipeline.river import River, entry, state_of
@@ -96,6 +96,11 @@ class Commands:
         answer = await subscribe(self._river, ref, change, by)
         self._ring()
         return answer
+
+    async def reach_again(self, kind: str, address: str, by: str) -> None:
+        """As :func:`streams.pipeline.choosing.reach_again`."""
+        await reach_again(self._river, kind, address, by)
+        self._ring()
 
     async def record_consent(
         self, ref: str, category: str, given: bool, proof: str, by: str

@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine
 
 from preferences import store
-from preferences.changes import LearnCarrier, SuppressAddress
+from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress
 from preferences.recipient import Preferences, Profile
 from preferences.vault import Vault
 from streams.journal.base import Group, Journal
@@ -79,6 +79,10 @@ class SqlPeople:
         blind = self._vault.blind(kind, address).hex()
         return partial(_learn, vault=self._vault, fact=SuppressAddress(blind, reason))
 
+    def restore(self, kind: str, address: str) -> Effect:
+        blind = self._vault.blind(kind, address).hex()
+        return partial(_learn, vault=self._vault, fact=UnsuppressAddress(blind))
+
     def _load(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Loaded]]:
         with self._readers.connect() as connection:  # one transaction: both are of one moment
             return store.changes(connection), store.load_many(connection, self._vault, refs)
@@ -100,5 +104,5 @@ def _remove(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
     store.remove(connection, vault, ref, at_ms)
 
 
-def _learn(connection: Connection, vault: Vault, fact: LearnCarrier | SuppressAddress) -> None:
+def _learn(connection: Connection, vault: Vault, fact: AddressFact) -> None:
     store.learn(connection, vault, fact)

@@ -87,6 +87,7 @@ class _NoticeEntry(msgspec.Struct, forbid_unknown_fields=True, rename={"cls": "c
     escalation: _EscalationEntry | None = None
     max_segments: int = 3
     sender_field: str = ""
+    contact_field: str = ""
 
 
 class _EventEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -139,6 +140,7 @@ def parse_notice(notice_id: str, text: str) -> Declaration:
         max_segments=entry.max_segments,
         service=entry.service,
         sender_field=entry.sender_field,
+        contact_field=entry.contact_field,
     )
     _check_notice(notice, file)
     _check_against_events(notice, events, file)
@@ -258,8 +260,9 @@ def _check_against_events(notice: Notice, events: Mapping[str, EventType], file:
     for name in notice.triggers:
         data = events[name].data
         _require(set(notice.when) <= set(data), file, "notice.when", f"names fields of {name}")
-        known = not notice.sender_field or notice.sender_field in data
-        _require(known, file, "notice.sender_field", f"names a field of {name}")
+        for key in ("sender_field", "contact_field"):
+            field = getattr(notice, key)
+            _require(not field or field in data, file, f"notice.{key}", f"names a field of {name}")
         if notice.due_field:
             due = data.get(notice.due_field)
             is_date = due is not None and due.required and due.type in ("date", "datetime")

@@ -12,7 +12,7 @@ from litestar.exceptions import NotFoundException, PermissionDeniedException
 from litestar.params import FromPath
 
 from channels.wechat_account import Door
-from channels.wechat_callbacks import fields_of, proves, read_reply, read_report
+from channels.wechat_callbacks import fields_of, proves, read_follower, read_reply, read_report
 from streams.journal.errors import JournalError
 from streams.topics import TopicsError
 from web.site import Here, Site
@@ -22,6 +22,9 @@ BODY_MAX = 64_000
 
 TAKEN = "success"
 """What WeChat wants to hear; of anything else it tells again, three times, five seconds apart."""
+
+FOLLOWED = "wechat:subscribe"
+"""Who says that an openid works again, as the history of somebody's choices names it."""
 
 Req = Request[Any, Any, Any]
 
@@ -43,7 +46,7 @@ async def wechat_server(request: Req, site: Here, lane: FromPath[str]) -> Respon
     include_in_schema=False,
 )
 async def wechat_told(request: Req, site: Here, lane: FromPath[str]) -> Response[str]:
-    """A report on a message, or what somebody wrote."""
+    """A report on a message, what somebody wrote, or that they follow the account."""
     query = dict(request.query_params.items())
     fields = fields_of(_door(site, lane), query, await request.body())
     if fields is None:
@@ -55,6 +58,8 @@ async def wechat_told(request: Req, site: Here, lane: FromPath[str]) -> Response
             await site.commands.take_report(report)
         if reply is not None:
             await site.commands.take_reply(reply)
+        if openid := read_follower(fields):
+            await site.commands.reach_again("wechat", openid, FOLLOWED)
     except (JournalError, TopicsError):
         return Response("later", status_code=503, headers={"retry-after": "5"})
     return Response(TAKEN, media_type="text/plain")

@@ -10,7 +10,8 @@ from hub.commands.console import MISUSED, Json, fail, say, say_json, settings, t
 
 def doctor(json: Json = False) -> None:
     """Look at Python, packages, data folder, keys, clock, ports and the sandbox carrier; on a
-    cluster at its database, topics and pages instead of a folder and a port.
+    cluster at its database, topics and pages instead of a folder and a port; and at the mailbox
+    that this process would read.
 
     Ends with 1 when something is wrong.
     """

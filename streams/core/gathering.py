@@ -59,8 +59,10 @@ def gather(
     default_language: str,
     now_ms: int,
     wording: str = "",
+    wanted: str = "",
 ) -> Facts:
-    """The facts of one decision about one leg; ``wording`` names the words it would be sent in."""
+    """The facts of one decision about one leg; ``wording`` names the words it would be sent in, and
+    ``wanted`` is as for :func:`contact_for`."""
     if who is None:
         return Facts(
             notice=head.notice,
@@ -86,7 +88,7 @@ def gather(
         category=head.category,
         event_ms=head.event_ms,
         expiry_ms=head.expiry_ms,
-        channels=tuple(_channel(c, notice, who, history, lanes, wording) for c in order),
+        channels=tuple(_channel(c, notice, who, history, lanes, wording, wanted) for c in order),
         due_ms=head.due_ms,
         respects_quiet=notice.quiet,
         needs_consent=notice.consent,
@@ -105,24 +107,26 @@ def gather(
     )
 
 
-def contact_for(channel: ChannelName, who: Recipient) -> ContactPoint | None:
-    """The contact point a channel would use: the first that nothing speaks against."""
+def contact_for(channel: ChannelName, who: Recipient, wanted: str = "") -> ContactPoint | None:
+    """The contact point a channel would use: the first that nothing speaks against, and before it
+    the one with the ``wanted`` address, if it is such a one."""
     kind = CONTACT_OF[channel]
     if kind == "inbox":
         return ContactPoint("inbox", who.profile.ref)
-    usable = [c for c in who.profile.contacts if c.kind == kind]
+    known = [c for c in who.profile.contacts if c.kind == kind]
+    usable = [c for c in known if not c.suppressed and not (c.landline and channel == "sms")]
     for contact in usable:
-        if not contact.suppressed and not (contact.landline and channel == "sms"):
+        if wanted and contact.address.casefold() == wanted.casefold():
             return contact
-    return usable[0] if usable else None
+    return next(iter(usable or known), None)
 
 
 def _channel(
     channel: ChannelName, notice: Notice, who: Recipient, history: History, lanes: Lanes,
-    wording: str,
+    wording: str, wanted: str,
 ) -> ChannelFacts:  # fmt: skip
     switched_off = opted_out(who.preferences, notice.category, channel)
-    contact = contact_for(channel, who)
+    contact = contact_for(channel, who, wanted)
     if contact is None:
         return ChannelFacts(channel, opted_out=switched_off, tried=channel in history.tried)
     carrier = ""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from preferences import store
-from preferences.changes import Choice, Offer, SwitchCategory, apply
+from preferences.changes import Choice, Offer, SwitchCategory, UnsuppressAddress, apply
 from preferences.fault import Fault
 from preferences.recipient import Preferences, Profile, Recipient
 from preferences.subscriptions import Subscription, with_subscription
@@ -64,6 +64,32 @@ async def subscribe(river: River, ref: str, change: Subscription, by: str) -> Pr
             if await _append(river, Unit((changed,), effects=(save,)), known.ref):
                 return after
     return Fault("ref", "a registered recipient")
+
+
+async def reach_again(river: River, kind: str, address: str, by: str) -> None:
+    """An address that was refused for good has shown that it works: whoever has it is reached by it
+    again, and what is still open is decided again. Nothing is journalled when it was in use."""
+    fact = UnsuppressAddress(river.vault.blind(kind, address).hex())
+    for ref in await river.people.find(kind, address):
+        while (standing := await _standing(river, ref)) is not None:
+            known, who, version = standing
+            if not is_suppressed(who, kind, address):
+                break
+            changed = entry(
+                choices_stream(known.ref), version, chosen(known.ref, fact, by, known.key)
+            )
+            unit = Unit((changed,), effects=(river.people.restore(kind, address),))
+            if await _append(river, unit, known.ref):
+                break
+
+
+def is_suppressed(who: Recipient, kind: str, address: str) -> bool:
+    """Whether this contact point of somebody's is out of use."""
+    return any(
+        contact.suppressed and contact.kind == kind
+        for contact in who.profile.contacts
+        if contact.address.casefold() == address.casefold()
+    )
 
 
 async def _standing(river: River, ref: str) -> tuple[Known, Recipient, int] | None:
@@ -130,9 +156,9 @@ def after_choice(
 
 
 def chosen(
-    ref: str, choice: Choice | Subscription, by: str, key: SubjectKey
+    ref: str, choice: Choice | Subscription | UnsuppressAddress, by: str, key: SubjectKey
 ) -> e.PreferenceChanged:
-    """The row that records a choice."""
+    """The row that records a choice, or that an address works again."""
     sealed = key.seal(_encode(choice), choices_stream(ref))
     return e.PreferenceChanged(
         recipient=ref, kind=str(type(choice).__struct_config__.tag), by=by, sealed=sealed

@@ -104,7 +104,7 @@ def judge(
     who = known.recipient if known else None
     facts = gather(
         leg.head, notice, who, leg.history, documents.lanes, leg.stream, documents.language, now_ms,
-        documents.wordings[notice.id].name,
+        documents.wordings[notice.id].name, _wanted(notice, event),
     )  # fmt: skip
     verdict = decide(facts, documents.policy, now_ms)
     route = None
@@ -205,7 +205,7 @@ def _route(
     if event is None:
         raise RenderRefused("", "the event is no longer in the archive")
     channel = verdict.channel
-    contact = contact_for(channel, who)
+    contact = contact_for(channel, who, _wanted(notice, event))
     assert contact is not None
     wording = documents.wordings[notice.id]
     language = facts.language
@@ -225,6 +225,11 @@ def _route(
         sealed=seal_content(known.key, content, leg.stream),
         window_end_ms=window_end_ms(facts, documents.policy, now_ms),
     )
+
+
+def _wanted(notice: Notice, event: Upstream | None) -> str:
+    """The address that the event asks for; "" for any."""
+    return str(event.data.get(notice.contact_field, "")) if event and notice.contact_field else ""
 
 
 def _from(sender: Sender, channel: ChannelName, language: str) -> str:

@@ -36,8 +36,10 @@ from streams.pipeline.choosing import (
     after_choice,
     choices_stream,
     chosen,
+    is_suppressed,
     keeping,
     offer_of,
+    reach_again,
 )
 from streams.pipeline.river import Known, River, entry
 from streams.pipeline.stopping import redecide_open
@@ -146,6 +148,9 @@ async def _take(river: River, reply: Reply) -> Record | None:
             await _set_aside(river, name, raw, UNKNOWN)
             return None
         earlier = _earlier(rows)
+        kind = CONTACT_OF[channel]
+        if known.recipient and is_suppressed(known.recipient, kind, reply.source):
+            await reach_again(river, kind, reply.source, BY)  # whoever writes from it has it
         if again := _again(known, earlier, reply, name, message):
             return _asking(river, ref, open_written(known.key, again))
         try:
@@ -310,7 +315,7 @@ def _answer(
     since_ms = reply.at_ms - HOUR_MS
     lately = sum(event.answered and event.written_ms > since_ms for event in earlier)
     catalog = river.documents.catalog
-    told = any(channel in notice.channels for notice in catalog.triggered_by(ANSWER))
+    told = [notice for notice in catalog.triggered_by(ANSWER) if channel in notice.channels]
     if done.name == "passed_on" or not told or lately >= ANSWERS_AN_HOUR:
         return b""
     notice = catalog.notices.get(message.head.notice) if message else None
@@ -321,6 +326,7 @@ def _answer(
     }
     if notice is not None:
         data["sender"] = notice.sender
+    data.update({one.contact_field: reply.source for one in told if one.contact_field})
     event = e.Event(
         specversion="1.0", id=name.hex(), source=SOURCE, type=ANSWER, subject=ref,
         time=datetime.fromtimestamp(reply.at_ms / 1000, UTC).isoformat(),

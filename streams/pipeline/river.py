@@ -96,6 +96,9 @@ class People(Protocol):
     def suppress(self, kind: str, address: str, reason: str) -> Effect:
         """An address was refused for good."""
 
+    def restore(self, kind: str, address: str) -> Effect:
+        """It works again, for all who have it."""
+
 
 class Documents(NamedTuple):
     """What people publish: catalog, wording and policy in force, lanes as they stand.

@@ -6,7 +6,6 @@ The protocol is somebody else's implementation; the answers are ours, after Appl
 import asyncio
 import json
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -96,8 +95,9 @@ class Apple:
         self._ending.set()
         await self._serving
 
-    def trust(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.folder / "apple.pem"))
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "apple.pem"
 
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -144,7 +144,7 @@ class Apple:
             )
             .sign(key, hashes.SHA256())
         )
-        files = self.folder / "apple.pem", self.folder / "apple.key"
+        files = self.certificate, self.folder / "apple.key"
         files[0].write_bytes(made.public_bytes(Encoding.PEM))
         files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return files
@@ -172,9 +172,12 @@ class ApnsBench(Bench):
         self.connect()
 
     def connect(self, **changes: object) -> None:
-        account = Apns(PEM, "KEY4567890", "TEAM567890", "cn.gov.app", self.apple.url, answer_s=5)
+        account = Apns(
+            PEM, "KEY4567890", "TEAM567890", "cn.gov.app", self.apple.url,
+            str(self.apple.certificate), answer_s=5,
+        )  # fmt: skip
         account = account._replace(**changes)  # type: ignore[arg-type]
-        self.channel = PushApns(self.clock, account, self.apple.trust())
+        self.channel = PushApns(self.clock, account)
 
     async def close(self) -> None:
         await self.channel.close()

@@ -103,6 +103,48 @@ class TestReports:
         assert "wang" not in repr(said(report(fields)))
 
 
+class TestBouncesWithoutAReport:
+    """In words, to the address of an attempt (:mod:`tests.channels.test_email_bounces`)."""
+
+    WORDS = "host mx.example said: 550 5.1.1 <a@b.cn>: no such user"
+
+    def test_it_did_not_arrive_and_the_address_stays_in_use(self) -> None:
+        mail = answer(self.WORDS, "Return-Path: <>", to=BOUNCES)
+        assert said(mail) == receipt("undelivered", "no report 550 5.1.1")
+
+    def test_where_there_is_an_envelope_it_says_who_sent_it(self) -> None:
+        mail = answer(self.WORDS, to=BOUNCES)
+        assert said(mail._replace(sender="<>")) == receipt("undelivered", "no report 550 5.1.1")
+        forged = answer(self.WORDS, "Return-Path: <>", to=BOUNCES)
+        assert isinstance(said(forged._replace(sender="<wang@example.cn>")), Refused)
+
+    def test_who_has_a_sender_reports_nothing(self) -> None:
+        for more in ((), ("Return-Path: <wang@example.cn>",)):
+            assert isinstance(said(answer(self.WORDS, *more, to=BOUNCES)), Refused)
+
+    def test_the_address_to_reply_to_takes_no_bounces(self) -> None:
+        assert said(answer(self.WORDS, "Return-Path: <>")) == Ignored()
+
+    def test_without_a_token_it_is_nobodys(self) -> None:
+        mail = answer(self.WORDS, "Return-Path: <>", to="mail@hub.example")
+        assert isinstance(said(mail), Refused)
+
+    @pytest.mark.parametrize(
+        "mark", ["Auto-Submitted: auto-replied", "Precedence: junk", "X-Autoreply: yes"]
+    )
+    def test_what_is_marked_as_an_answer_is_for_people(self, mark: str) -> None:
+        """Whoever is away may quote anything; an old server may mark its bounces so."""
+        mail = answer(self.WORDS, "Return-Path: <>", mark, to=BOUNCES)
+        assert said(mail) == Refused("it reads as a bounce, and is marked as an automatic answer")
+
+    def test_holidays_without_a_mark_are_for_people(self) -> None:
+        mail = answer("I am away until 5.1.27, call 550 1234", "Return-Path: <>", to=BOUNCES)
+        assert said(mail) == Refused("there is no report in it")
+
+    def test_no_text_of_the_servers_is_kept(self) -> None:
+        assert "a@b.cn" not in repr(said(answer(self.WORDS, "Return-Path: <>", to=BOUNCES)))
+
+
 class TestForgeries:
     def test_an_envid_alone_changes_nothing(self) -> None:
         for to in ("mail@hub.example", "", "notice@122.gov.cn"):
@@ -177,7 +219,8 @@ class TestReplies:
     )  # fmt: skip
     def test_machines_say_nothing(self, header: str) -> None:
         assert said(answer("退订", header)) == Ignored()
-        assert said(answer("I am away", header, to=BOUNCES)) == Ignored()
+        if header != "Return-Path: <>":  # alone that may be a bounce, which people look at
+            assert said(answer("I am away", header, to=BOUNCES)) == Ignored()
 
     def test_that_it_was_read_is_no_answer(self) -> None:
         kind = "Content-Type: multipart/report; report-type=disposition-notification; boundary=b"

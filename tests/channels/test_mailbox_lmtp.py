@@ -116,6 +116,7 @@ async def test_each_recipient_has_an_answer_of_its_own(bench: LmtpBench, wire: W
     await asyncio.wait_for(bench.rung.wait(), 5)
     a, b, c = await bench.mailbox.collect()
     assert (a.to, b.to, c.to) == ("a@x", "b@x", "c@x")
+    assert a.sender == "<>"
     assert a.data == b"Subject: x\r\n\r\n.dots\r\n"
     await bench.mailbox.settle([a.id, c.id], [b.id])
     assert [(await wire.say())[:3] for _ in range(3)] == ["250", "550", "250"]
@@ -126,6 +127,7 @@ async def test_it_is_answered_only_when_it_is_safe(bench: LmtpBench) -> None:
     told = bench.hand_over(*mail(1))
     await asyncio.wait_for(bench.rung.wait(), 5)
     [found] = await bench.mailbox.collect()
+    assert found.sender == f"<{FROM}>"
     await asyncio.sleep(0.1)
     assert not told.done()
     await bench.mailbox.settle([found.id], ())

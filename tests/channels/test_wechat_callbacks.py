@@ -14,6 +14,7 @@ from channels.wechat_callbacks import (
     encrypted,
     fields_of,
     proves,
+    read_follower,
     read_reply,
     read_report,
     signature,
@@ -109,3 +110,10 @@ def test_a_door_needs_both_of_its_settings() -> None:
 def test_what_is_wrong_with_an_account(changes: dict[str, object], fault: str) -> None:
     account: Wechat = replace(ACCOUNT, **changes)
     assert fault_of(account) == fault
+
+
+def test_who_follows_the_account_is_named() -> None:
+    follows = {"MsgType": "event", "Event": "subscribe", "FromUserName": "o-1"}
+    assert read_follower(follows) == "o-1"
+    assert read_follower({**follows, "Event": "unsubscribe"}) == ""
+    assert read_follower({**follows, "MsgType": "text"}) == ""

@@ -89,11 +89,13 @@ class HubAtDoor:
         self._bury()
         if self._store is not None:
             self._store.close()
+            self._store = None
 
     def _bury(self) -> None:
         if self._hub is not None:
             self._hub.kill()
             self._hub.communicate()
+            self._hub = None
 
     def _says(self, word: str) -> str:
         """The line that has this word, once it has said it."""

@@ -27,6 +27,7 @@ from channels.wechat_sandbox import WechatSandbox
 from hub.clock import Rehearsal
 from hub.folder import JOURNAL
 from templates.notice import ChannelName
+from tests.channels.apns_bench import PEM, Apple
 from tests.channels.http_bench import APP, SECRETS, SMS, VOICE
 from tests.channels.push_bench import CONTACT, PushService
 from tests.channels.twilio_bench import SENDER, SID, TOKEN
@@ -323,6 +324,36 @@ class Browsers(Provider):
 
     def taken(self) -> Counter[str]:
         return Counter(one.headers["Topic"] for one in tuple(self._service.taken))
+
+
+class AppleDevices(Provider):
+    """Apple's service on hypercorn. The collapse id is the leg: a device shows the same once."""
+
+    channel = "push"
+    tells = False
+
+    async def start(self) -> None:
+        self._apple = Apple(self.folder)
+        await self._apple.start()
+
+    async def stop(self) -> None:
+        await self._apple.stop()
+
+    def lanes(self) -> str:
+        return LANE.format(name="push-apns", channel="push", provider="push_apns", carrier="apns")
+
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "HUB_APNS_KEY": PEM, "HUB_APNS_KEY_ID": "KEY4567890", "HUB_APNS_TEAM": "TEAM567890",
+            "HUB_APNS_TOPIC": "cn.gov.app", "HUB_APNS_URL": self._apple.url,
+            "HUB_APNS_CA": str(self._apple.certificate),
+        }  # fmt: skip
+
+    def reached(self, n: int) -> Mapping[str, Sequence[str]]:
+        return {"push": [f"apns:ok{n}"]}
+
+    def taken(self) -> Counter[str]:
+        return Counter(one.headers["apns-collapse-id"] for one in tuple(self._apple.taken))
 
 
 # And the others -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from streams.core.lifecycle import State, Status
 from tests.crash.at_door import HubAtDoor
 from tests.crash.books import Books
 from tests.crash.providers import (
+    AppleDevices,
     Browsers,
     DeclaredPush,
     DeclaredText,
@@ -78,6 +79,8 @@ CASES: Sequence[tuple[type[Provider], str, Sequence[str]]] = (
     (MailServer, "before_outcome_commit", ["violation-recorded", "satisfaction-survey"]),
     (Browsers, "mid_batch_call", ["question-answered", "licence-renewal-due", "public-notice"]),
     (Browsers, "after_call", ["weather-warning"]),
+    (AppleDevices, "mid_batch_call", ["question-answered", "vehicle-inspection-due"]),
+    (AppleDevices, "before_outcome_commit", ["weather-warning"]),
     (Wechat, "mid_batch_call", ["plate-application-progress"]),
     (Inbox, "mid_batch_call", ORDINARY),
 )
@@ -178,6 +181,7 @@ def provider(request: pytest.FixtureRequest, tmp_path: Path, hub: HubAtDoor) -> 
     provider: Provider = request.param(tmp_path, tmp_path / "clock", hub.url)
     hub.connect(provider.lanes(), provider.environment())
     yield provider
+    hub.close()  # first: a server waits for who is still connected to it
     provider.close()
 
 

@@ -11,6 +11,7 @@ from hub.clock import Real
 from hub.lanes_file import read_lanes
 from hub.settings import KEYS, Settings, SettingsError, load
 from preferences.links import Pushed, Signer, check_pushed
+from tests.channels.mail_certificates import certificate
 
 KEY = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 CONTACT = {"HUB_PUSH_CONTACT": "mailto:push@authority.example"}
@@ -58,6 +59,8 @@ def test_one_that_is_set_is_used() -> None:
         ({**PRODUCTION, "HUB_PUSH_HOSTS": "http://a.example"}, "push_hosts must be reached by"),
         ({**PRODUCTION, "HUB_APNS_URL": "http://a.example"}, "apns_url must begin with https"),
         ({"HUB_APNS_KEY": "x"}, "apns_key_id, apns_team, apns_topic must be set"),
+        ({"HUB_APNS_CA": "/nowhere.pem"}, "apns_ca: there is no file"),
+        ({"HUB_APNS_CA": __file__}, "apns_ca: .* holds no certificates in PEM"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_starts(
@@ -65,6 +68,14 @@ def test_what_cannot_be_is_said_before_anything_starts(
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         load(environ)
+
+
+def test_certificates_of_ones_own_are_believed(tmp_path: Path) -> None:
+    """Behind a proxy that looks into TLS nothing else would be."""
+    ours, _ = certificate(tmp_path)
+    made = load({**APNS, "HUB_APNS_CA": str(ours)}).apns()
+    assert made is not None
+    assert made.ca_file == str(ours)
 
 
 async def test_they_are_carriers_then(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from channels.mailbox import AGAIN_MS
-from channels.mailbox_imap import LOOK_MS, Imap, ImapMailbox
+from channels.mailbox_imap import LOOK_MS, Imap, ImapMailbox, fault_of
 from tests.channels.mail_certificates import certificate
 from tests.contracts.clocks import RealClock
 from tests.contracts.mailbox_contract import Bench, MailboxContract, mail
@@ -108,6 +108,19 @@ async def test_a_folder_that_was_made_anew_has_other_mails(bench: ImapBench) -> 
     validity, uid = found.id.split(":")
     await bench.mailbox.settle([f"{int(validity) + 1}:{uid}"], ())
     assert len(bench.server.flags()) == 1
+
+
+def test_what_is_at_fault_is_said(server: Dovecot, files: tuple[Path, Path]) -> None:
+    right = Imap("127.0.0.1", USER, PASSWORD, server.imaps, ca_file=str(files[0]))
+    server.put(mail(1)[1])
+    assert fault_of(right) == ""
+    assert server.flags() == [""], "the mail is as it was"
+    wrong = Imap("127.0.0.1", USER, "x", server.imaps, ca_file=str(files[0]))
+    assert fault_of(wrong) == f"the password is wrong, or there is no user {USER}"
+    elsewhere = Imap("127.0.0.1", USER, PASSWORD, server.imaps, "Gone", ca_file=str(files[0]))
+    assert fault_of(elsewhere) == "there is no folder Gone, or it may not be opened"
+    stranger = Imap("127.0.0.1", USER, PASSWORD, server.imaps)
+    assert fault_of(stranger) == "nobody that is believed vouches for its certificate"
 
 
 def test_no_password_is_shown() -> None:

@@ -223,6 +223,31 @@ def test_what_was_learned_survives_a_new_registration(connection: Connection, va
         assert (contact.carrier, contact.suppressed) == ("telecom", "unallocated")
 
 
+def test_an_address_that_was_taken_out_and_is_brought_back_is_in_use(
+    connection: Connection, vault: Vault
+) -> None:
+    """For all who have it. Upstream says the same again with every event: that alone is nothing."""
+    household = replace(WANG, ref="r-li", aliases=())
+    save_profiles(connection, vault, [(WANG, 10), (household, 10)])
+    learn(connection, vault, SuppressAddress(vault.blind("phone", PHONE).hex(), "unallocated"))
+    save_profiles(connection, vault, [(WANG, 20)])
+    assert phone_of(connection, vault).suppressed == "unallocated"
+    save_profiles(connection, vault, [(replace(WANG, contacts=()), 30)])
+    save_profiles(connection, vault, [(WANG, 40)])
+    assert phone_of(connection, vault).suppressed == ""
+    assert phone_of(connection, vault, "r-li").suppressed == ""
+    save_profiles(connection, vault, [(WANG, 50)])
+    assert phone_of(connection, vault).suppressed == ""
+
+
+def test_whoever_registers_it_first_is_not_whoever_brings_it_back(
+    connection: Connection, vault: Vault
+) -> None:
+    learn(connection, vault, SuppressAddress(vault.blind("phone", PHONE).hex(), "unallocated"))
+    save_profiles(connection, vault, [(WANG, 10)])
+    assert phone_of(connection, vault).suppressed == "unallocated"
+
+
 def test_removal_keeps_the_key_and_the_choices(connection: Connection, vault: Vault) -> None:
     save_profiles(connection, vault, [(WANG, 10)])
     save_preferences(connection, vault, "r-wang", CHOSEN)

@@ -87,6 +87,7 @@ service = "traffic"
 title = { zh = "答复", en = "Answer" }
 sender = "sim"
 sender_field = "sender"
+contact_field = "source"
 channels = ["sms"]
 expiry = "24h"
 quiet = false
@@ -100,6 +101,7 @@ doc = "simulated"
 channel = { type = "text", max = 8, doc = "by what" }
 done = { type = "text", max = 8, doc = "what was done" }
 sender = { type = "text", max = 20, required = false, doc = "who signs" }
+source = { type = "text", max = 254, required = false, doc = "from where" }
 subject_zh = { type = "text", max = 60, doc = "of what" }
 subject_en = { type = "text", max = 60, doc = "of what" }
 """,

@@ -160,3 +160,16 @@ async def test_the_door_believes_what_is_signed_for_this_account_only(hub: Follo
     params = dict(parse_qsl(query[1:]))
     assert (await client.post(path, params=params, content=body)).status_code == 403
     assert (await client.post(path, content=f"<xml>{fields}</xml>")).status_code == 403
+
+
+async def test_who_follows_again_is_reached_again(hub: Followed) -> None:
+    """They had blocked the account, and the openid was out of use."""
+    await hub.tell("d", "openid-d-undelivered")
+    await hub.until(lambda: [x for x in hub.legs("d") if x.status == "delivered"])
+    assert len(hub.wechat.entries) == 1
+    await hub.wechat.say(
+        "<FromUserName><![CDATA[openid-d-undelivered]]></FromUserName>"
+        "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[subscribe]]></Event>"
+    )
+    await hub.tell("d", "openid-d-undelivered", 2)
+    await hub.until(lambda: len(hub.wechat.entries) == 2)

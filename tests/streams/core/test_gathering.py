@@ -70,6 +70,14 @@ class TestContactFor:
         assert contact_for("sms", person(GONE)) == GONE
         assert contact_for("sms", person(LANDLINE)) == LANDLINE
 
+    def test_is_the_one_asked_for_where_it_can_be_used(self) -> None:
+        other = ContactPoint("phone", "+8613900139000")
+        who = person(PHONE, other, GONE, LANDLINE, MAIL)
+        assert contact_for("sms", who, other.address) == other
+        assert contact_for("email", who, "Wang@Example.cn") == MAIL
+        for wanted in (GONE.address, LANDLINE.address, MAIL.address, "+8613700137000"):
+            assert contact_for("sms", who, wanted) == PHONE
+
     def test_is_none_without_one_of_its_kind(self) -> None:
         assert contact_for("sms", person(MAIL)) is None
 
@@ -78,6 +86,11 @@ class TestContactFor:
 
 
 class TestChannels:
+    def test_its_carrier_is_that_of_the_address_asked_for(self) -> None:
+        who = person(PHONE, replace(GONE, suppressed="", carrier="cucc"))
+        facts = gather(HEAD, NOTICE, who, NO_HISTORY, LANES, STREAM, "zh", NOON, "", GONE.address)
+        assert channel("sms", facts).carrier == "cucc"
+
     def test_a_good_one_has_its_carrier_and_lanes(self) -> None:
         assert channel("sms", gathered(person(PHONE))) == ChannelFacts(
             "sms", contact=True, carrier="cmcc", lanes=("sms-cmcc", "sms-any")

@@ -16,7 +16,7 @@ from streams.commands import Received
 from streams.core import codec
 from streams.core import events as e
 from streams.core.policy import HOUR_MS, MINUTE_MS
-from streams.journal.base import Store
+from streams.journal.base import Group, Store
 from streams.pipeline.receive import receive_replies
 from streams.pipeline.replies import ANSWERS_AN_HOUR, REPEAT_MS, serve_replies
 from streams.pipeline.route import route
@@ -117,6 +117,65 @@ async def test_in_english_it_is_answered_in_english(small: SmallHub) -> None:
     await writes(small, "stop")
     [said] = answers(small)
     assert 'Messages like "Fire safety tip" are stopped' in said
+
+
+async def refused_for_good(small: SmallHub, address: str) -> None:
+    effect = small.hub.river.people.suppress("phone", address, "absent")
+    await small.hub.river.journal.append(Group(effects=(effect,)))
+
+
+def reached_by(small: SmallHub, ref: str = "P1") -> list[str]:
+    """Their numbers that are in use."""
+    with small.hub.store.readers.connect() as connection:
+        known = preference_store.load_many(connection, small.hub.vault, [ref])[ref]
+    assert known.recipient is not None
+    return [c.address for c in known.recipient.profile.contacts
+            if c.kind == "phone" and not c.suppressed]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["TD", "何时办好？"])
+async def test_whoever_writes_from_a_number_is_reached_by_it_again(
+    small: SmallHub, text: str
+) -> None:
+    await told_a_tip(small)
+    await small.register("P2")  # the same phone
+    await refused_for_good(small, PHONE)
+    assert reached_by(small) == []
+    await writes(small, text)
+    assert (reached_by(small), reached_by(small, "P2")) == ([PHONE], [PHONE])
+    changed = [x for x in rows(small, "PreferenceChanged") if isinstance(x, e.PreferenceChanged)]
+    assert [x.by for x in changed if x.kind == "unsuppress_address"] == ["reply"]
+    [reply] = written(small)
+    assert reply.text == text
+
+
+async def test_a_number_that_is_in_use_is_not_said_to_be_so(small: SmallHub) -> None:
+    await told_a_tip(small)
+    await writes(small, "何时办好？")
+    changed = [x for x in rows(small, "PreferenceChanged") if isinstance(x, e.PreferenceChanged)]
+    assert "unsuppress_address" not in [x.kind for x in changed]
+
+
+SECOND = "+8613900139000"
+
+
+@pytest.mark.parametrize(
+    ("phones", "to"),
+    [
+        (["13800001234", "13900139000"], SECOND),
+        (["13800001234"], PHONE),  # they have changed it since
+    ],
+)
+async def test_the_answer_goes_to_the_number_that_wrote(
+    small: SmallHub, phones: list[str], to: str
+) -> None:
+    await told_a_tip(small, phones=["13900139000", "13800001234"])
+    await small.register("P1", phones=phones)
+    await writes(small, "TD", SECOND)
+    [leg] = legs(small, "P1", ANSWER)
+    timeline = small.reading.timeline(leg.stream, unseal=True)
+    assert timeline is not None
+    assert [m.content.to for m in timeline.moments if m.content] == [to]
 
 
 async def test_the_words_and_the_choice_stand_in_one_commit(small: SmallHub) -> None:

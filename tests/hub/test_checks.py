@@ -1,0 +1,98 @@
+"""What `hub doctor` says of the mailbox that bounces and replies are read from."""
+
+import asyncio
+import mailbox
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from channels.mailbox_lmtp import LmtpMailbox
+from hub import checks
+from hub.checks import Check, examine
+from hub.settings import Settings, load
+from tests.cluster.native_kafka import free_ports
+
+
+def told(inbox: str, folder: Path) -> Settings:
+    mail = {"HUB_SMTP_HOST": "127.0.0.1", "HUB_MAIL_RETURN": "mail@hub.example"}
+    where = {"HUB_MAIL_INBOX": inbox, "HUB_MAIL_INBOX_PASSWORD": "secret"}
+    return load({"HUB_DATA_DIR": str(folder), **mail, **where})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "OF_A_FOLDER", ())
+
+
+def look(inbox: str, folder: Path) -> Check:
+    [check] = examine(told(inbox, folder))
+    assert check.name == "mailbox"
+    assert check.says.startswith(inbox)
+    return check
+
+
+def test_where_none_is_read_none_is_looked_at(tmp_path: Path) -> None:
+    assert list(examine(load({"HUB_DATA_DIR": str(tmp_path)}))) == []
+
+
+def test_a_maildir(tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    check = look(f"maildir://{box}", tmp_path)
+    assert (check.state, check.says) == ("bad", f"maildir://{box}: there is no folder {box}")
+    box.mkdir()
+    check = look(f"maildir://{box}", tmp_path)
+    assert check.state == "bad"
+    assert "is no maildir" in check.says
+    for part in ("new", "cur", "tmp"):
+        (box / part).mkdir()
+    check = look(f"maildir://{box}", tmp_path)
+    assert (check.state, check.says) == ("good", f"maildir://{box} can be read")
+
+
+def test_a_maildir_that_is_somebody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may be allowed everything."""
+    mailbox.Maildir(tmp_path / "box", create=True)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    check = look(f"maildir://{tmp_path}/box", tmp_path)
+    assert check.state == "bad"
+    assert "may not be read and emptied by this user" in check.says
+
+
+def test_a_port_that_nobody_has_yet(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    assert look(f"lmtp://127.0.0.1:{port}", tmp_path).state == "good"
+
+
+async def test_a_port_that_a_hub_has(tmp_path: Path) -> None:
+    box = LmtpMailbox("127.0.0.1", 0, lambda: None)
+    await box.open()
+    check = await asyncio.to_thread(look, f"lmtp://127.0.0.1:{box.port}", tmp_path)
+    assert check.state == "good"
+    await box.close()
+
+
+def test_a_port_that_another_program_has(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        def greet() -> None:
+            talk, _ = other.accept()
+            talk.sendall(b"220 mx.example ESMTP Postfix\r\n")
+            talk.close()
+
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        check = look(f"lmtp://127.0.0.1:{port}", tmp_path)
+        greeting.join()
+    assert check.state == "bad"
+    assert check.says.endswith("another program has this port")
+
+
+def test_an_imap_server_that_is_not_there(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    check = look(f"imaps://hub@127.0.0.1:{port}", tmp_path)
+    assert check.state == "bad"
+    assert check.says.endswith("the connection is refused: no server listens there")
+    assert "secret" not in check.says
