@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from channels import twilio_channel as module
+from channels import couriers
 from channels.base import Accepted, LateAnswer, NotSent, Permanent, Transient, Unknown
 from channels.finding import Sought
 from channels.sms_twilio import SmsTwilio
@@ -114,7 +114,7 @@ async def test_a_connection_that_is_not_made_by_the_deadline_sent_nothing(
 async def test_closing_hangs_up_on_what_is_not_answered(
     bench: SmsBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CLOSE_S", 0.2)
+    monkeypatch.setattr(couriers, "CLOSE_S", 0.2)
     bench.connect(connections=1)
     sending = asyncio.create_task(
         bench.channel.send(bench.lane, [bench.message(1, "answer_lost"), bench.message(2)], 60_000)
@@ -134,7 +134,7 @@ async def test_an_answer_that_comes_too_late_is_told_later(bench: SmsBench) -> N
     while not collected.late:
         await asyncio.wait_for(bench.channel.arrived(), 5)
         collected = await bench.channel.collect()
-    assert collected.late == (LateAnswer(bench.lane, lost.attempt, Unknown("ReadTimeout")),)
+    assert collected.late == (LateAnswer(bench.lane, lost.attempt, Unknown("SocketTimeoutError")),)
 
 
 @pytest.mark.parametrize(
