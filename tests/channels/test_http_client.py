@@ -71,8 +71,9 @@ async def test_neither_cookies_nor_redirects_are_followed(make: Make) -> None:
     answer = of("302 Found", "", "Location: /elsewhere", "Set-Cookie: who=me")
     server, client = Server(answer), make()
     async with served(server.talk) as address:
+        named = address.replace("127.0.0.1", "localhost")  # cookies are for names
         for _ in range(2):
-            found = await ask(client, address)
+            found = await ask(client, named)
             assert isinstance(found, Answered)
             assert found.status == 302
     assert len(server.heads) == 2
@@ -93,9 +94,18 @@ async def test_what_is_no_address_proves_it_too(make: Make) -> None:
 
 async def test_a_connection_that_is_not_made_in_time_proves_it_too(make: Make) -> None:
     began_s = asyncio.get_running_loop().time()
-    # reserved for documentation: nobody is there
-    found = await ask(make(connect_s=0.1), "192.0.2.1:9")
-    assert isinstance(found, NotSent)
+    async with served(silent) as address:  # which begins no TLS
+        found = await make(connect_s=0.2).post(f"https://{address}/", b"x", {})
+    assert found == NotSent("ConnectionTimeoutError")
+    assert asyncio.get_running_loop().time() - began_s < 2
+
+
+async def test_connecting_counts_to_the_deadline(make: Make) -> None:
+    began_s = asyncio.get_running_loop().time()
+    async with served(silent) as address:
+        deadline_ms = RealClock().now_ms() + 200
+        found = await make(connect_s=60).post(f"https://{address}/", b"x", {}, deadline_ms)
+    assert found == NotSent("ConnectionTimeoutError")
     assert asyncio.get_running_loop().time() - began_s < 2
 
 
@@ -163,7 +173,7 @@ async def test_as_many_are_asked_at_a_time_as_ask(make: Make) -> None:
         await all_there.wait()
         writer.write(of("200 OK"))
 
-    client = make()
+    client = make(20, 20)  # so many connections at once may take long to be made
     async with served(talk) as address:
         found = await asyncio.gather(*(ask(client, address) for _ in range(150)))
     assert {type(one) for one in found} == {Answered}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from channels import couriers
 from channels.base import Accepted, LateAnswer, NotSent, Permanent, Transient, Unknown
@@ -197,6 +198,17 @@ async def test_the_list_tells_how_it_ended(bench: SmsBench) -> None:
     )
     assert found.report is not None
     assert (found.report.status, found.report.code) == ("undelivered", "30003")
+
+
+async def test_a_list_of_long_texts_is_read(bench: SmsBench) -> None:
+    began_ms = bench.now_ms()
+    messages = [
+        replace(bench.message(n), to=SENDER, text=f"{n:04d}" + "字" * 1_596) for n in range(60)
+    ]
+    assert set(kinds(await bench.send_many(*messages))) == {Accepted}
+    last = messages[-1]
+    (found,) = await bench.channel.find(sought(bench, last.attempt, last.to, last.text, began_ms))
+    assert found.ref in {entry.sid for entry in bench.sandbox.entries}
 
 
 async def test_what_only_resembles_it_is_not_found(bench: SmsBench) -> None:
