@@ -8,10 +8,10 @@ later is kept for the next collect.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
-from channels.base import Clock, LateAnswer, Message, NotSent, Outcome
+from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome
 
 LATE_MAX = 10_000
 """Late answers kept for the next collect; each batch leaves at most one a courier."""
@@ -22,6 +22,9 @@ CLOSE_AT_PERCENT = 95
 GRACE_MS = 200
 """What the last few on the wire are given then: they have only just been started, and a late
 answer costs the hub a timer."""
+
+CLOSE_S = 5
+"""How long closing waits for answers, before it hangs up on those to come."""
 
 NOT_STARTED = NotSent("no connection was free before the batch closed")
 CLOSED = NotSent("closed")
@@ -93,6 +96,13 @@ class Couriers(Generic[C]):
             free.append(self._free.get_nowait())
         return free
 
+    async def close(self, hang_up: Callable[[], Awaitable[None]]) -> None:
+        """Finish, and ``hang_up`` on what is not answered by then: its outcome is unknown."""
+        await self.finish(CLOSE_S)
+        await hang_up()
+        await self.finish(CLOSE_S)
+        await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+
     async def _wait(self, event: asyncio.Event, at_most_ms: int) -> None:
         """Until the event, at most so long."""
         if event.is_set() or at_most_ms <= 0:
@@ -119,6 +129,47 @@ class Couriers(Generic[C]):
                     self.news.set()
         finally:
             self._free.put_nowait(courier)
+
+
+class Carried(Protocol):
+    """A lane with couriers of its own."""
+
+    @property
+    def couriers(self) -> Couriers[Any]: ...
+
+    async def close(self) -> None: ...
+
+
+class ByLane:
+    """All of a :class:`~channels.base.Channel` but its name. Each lane has couriers of its own, so
+    that a provider that is slow holds up nobody else. Its collect holds late answers only."""
+
+    def __init__(self, lanes: Mapping[str, Carried]) -> None:
+        assert lanes
+        self._lanes = lanes
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        return await self._lanes[lane].couriers.send(lane, messages, close_ms)
+
+    async def collect(self) -> Collected:
+        late = [answer for one in self._lanes.values() for answer in one.couriers.late()]
+        return Collected((), tuple(late), 0, 0)
+
+    async def acknowledge(self, token: int) -> None:
+        """Nothing is collected that would need it."""
+
+    async def arrived(self) -> None:
+        waiting = [asyncio.create_task(one.couriers.news.wait()) for one in self._lanes.values()]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(one.close() for one in self._lanes.values()))
 
 
 class _Batch:

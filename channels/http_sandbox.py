@@ -16,7 +16,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -30,6 +29,7 @@ from channels.base import (
     Throttled,
     Transient,
 )
+from channels.http_client import Answered, HttpClient
 from channels.sandbox import Ledger
 from channels.sandbox_model import PENDING_MAX, Faults, Sandbox
 from channels.sandbox_model import SPECIAL as FATES
@@ -140,9 +140,7 @@ class HttpSandbox:
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
-        self._client = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=CALLBACK_S), trust_env=False
-        )
+        self._client = HttpClient(self._clock, CALLBACK_S, CALLBACK_S)
         self._task(self._report())
 
     async def stop(self) -> None:
@@ -266,12 +264,9 @@ class HttpSandbox:
             headers = {
                 "Content-Type": "application/json", "X-Timestamp": told, "X-Signature": proof,
             }  # fmt: skip
-            try:
-                async with self._client.post(url, data=body, headers=headers) as answer:
-                    if answer.status < 300:
-                        return
-            except (aiohttp.ClientError, TimeoutError, OSError):
-                pass  # once more, like any other that was not taken
+            answer = await self._client.post(url, body, headers)
+            if isinstance(answer, Answered) and answer.status < 300:
+                return
         self.lost.append(url)
 
 

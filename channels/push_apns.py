@@ -22,9 +22,6 @@ from channels.push_tokens import Tokens
 COURIERS = 100
 """Requests at once on the one connection; Apple allows 1,000 streams."""
 
-CLOSE_S = 5
-"""How long closing waits for answers, before it hangs up on those to come."""
-
 MARGIN_S = 0.05
 """What is left of a deadline when a request is begun on a connection that is there already."""
 
@@ -87,10 +84,7 @@ class PushApns:
         await self._couriers.news.wait()
 
     async def close(self) -> None:
-        await self._couriers.finish(CLOSE_S)
-        await self._client.aclose()  # whoever still waits has an unknown outcome
-        await self._couriers.finish(CLOSE_S)
-        await self._clock.sleep_ms(0)  # the loop's next turn closes the socket
+        await self._couriers.close(self._client.aclose)
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         """One message; the couriers have no more of their own than a place in the line."""

@@ -9,30 +9,16 @@ from collections.abc import Callable, Sequence
 
 import http_ece
 import msgspec
-from aiohttp import (
-    ClientConnectorError,
-    ClientError,
-    ClientSession,
-    ClientTimeout,
-    ConnectionTimeoutError,
-    DummyCookieJar,
-    InvalidURL,
-    TCPConnector,
-)
 from cryptography.hazmat.primitives.asymmetric import ec
+from yarl import URL
 
-from channels.base import Accepted, Clock, Collected, Message, NotSent, Outcome, Permanent, Unknown
+from channels.base import Accepted, Clock, Collected, Message, Outcome, Permanent
 from channels.couriers import Couriers
+from channels.http_client import Answered, HttpClient
 from channels.push_account import WebPush
 from channels.push_address import Subscription, is_allowed, read_subscription
 from channels.push_codes import judge
 from channels.push_tokens import Vapid
-
-CLOSE_S = 5
-"""How long closing waits for answers, before it hangs up on those to come."""
-
-MARGIN_S = 0.05
-"""What is left of a deadline when a request is begun on a connection that is there already."""
 
 TTL_MAX_S = 28 * 86_400
 """What services keep a message at most; a longer wish is cut or refused."""
@@ -44,13 +30,10 @@ STEP = 512
 """A message is filled up to a multiple of it: its length tells a service nothing of it."""
 
 REF_MAX = 200
-ANSWER_MAX = 4_096
-"""Bytes read of an answer: a sentence at most, and then the connection can be used again."""
 
 URGENCY = {"emergency": "high", "code": "high", "bulletin": "low"}
 """By class (RFC 8030 section 5.3); all others are normal. Low waits until the device is awake."""
 
-_TOO_LATE = NotSent("past its deadline")
 _NO_SUBSCRIPTION = Permanent("not_a_subscription", "recipient")
 _NOT_ALLOWED = Permanent("host_not_allowed", "lane")
 """Not the address's fault: who may be called is a setting."""
@@ -83,7 +66,7 @@ class PushWeb:
         self._clock = clock
         self._account = account
         self._proof = proof
-        self._session: ClientSession | None = None
+        self._http = HttpClient(clock, account.connect_s, account.answer_s)
         self._couriers = Couriers(clock, [self] * account.connections)
 
     async def send(
@@ -101,11 +84,7 @@ class PushWeb:
         await self._couriers.news.wait()
 
     async def close(self) -> None:
-        await self._couriers.finish(CLOSE_S)
-        if self._session is not None:
-            await self._session.close()  # whoever still waits has an unknown outcome
-        await self._couriers.finish(CLOSE_S)
-        await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+        await self._couriers.close(self._http.close)
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         """One message; the couriers have no more of their own than a place in the line."""
@@ -114,17 +93,22 @@ class PushWeb:
             return _NO_SUBSCRIPTION
         if not is_allowed(to.endpoint, self._account.hosts):
             return _NOT_ALLOWED
-        now_ms = self._clock.now_ms()
-        if now_ms > message.call_before_ms:
-            return _TOO_LATE
         try:
+            url = URL(to.endpoint)
             body = encrypted(self._plain(lane, message), to)
-        except ValueError:  # a point that is not on the curve
+        except ValueError:  # no address, or a point that is not on the curve
             return _NO_SUBSCRIPTION
         if body is None:
             return Permanent("413", "content")
-        headers = {**headers_of(message, now_ms), "Authorization": self._signed(to)}
-        return await self._post(to, headers, body, message)
+        headers = headers_of(message, self._clock.now_ms())
+        headers["Authorization"] = self.vapid.authorization(to.origin)
+        answer = await self._http.post(url, body, headers, message.call_before_ms)
+        if not isinstance(answer, Answered):
+            return answer
+        if 200 <= answer.status < 300:
+            return Accepted(answer.headers.get("Location", "")[:REF_MAX] or message.attempt)
+        retry_after = answer.headers.get("Retry-After", "")
+        return judge("web", answer.status, "", retry_after, self._clock.now_ms())
 
     def _plain(self, lane: str, message: Message) -> bytes:
         shown = Shown(
@@ -135,50 +119,6 @@ class PushWeb:
         )
         plain = _encode(shown)
         return plain.ljust(-(-len(plain) // STEP) * STEP)
-
-    def _signed(self, to: Subscription) -> str:
-        return self.vapid.authorization(to.origin)
-
-    async def _post(
-        self, to: Subscription, headers: dict[str, str], body: bytes, message: Message
-    ) -> Outcome:
-        try:
-            async with self._http().post(
-                to.endpoint,
-                data=body,
-                headers=headers,
-                timeout=self._limits(message),
-                allow_redirects=False,
-            ) as answer:
-                await answer.content.read(ANSWER_MAX)
-                status, told = answer.status, answer.headers
-        except InvalidURL:
-            return _NO_SUBSCRIPTION
-        except (ClientConnectorError, ConnectionTimeoutError) as error:
-            return NotSent(type(error).__name__)
-        except (ClientError, TimeoutError, RuntimeError, OSError) as error:  # RuntimeError: closed
-            return Unknown(type(error).__name__)
-        if 200 <= status < 300:
-            return Accepted(told.get("Location", "")[:REF_MAX] or message.attempt)
-        retry_after = told.get("Retry-After", "")
-        return judge("web", status, "", retry_after, self._clock.now_ms())
-
-    def _http(self) -> ClientSession:
-        """The one session, opened where a loop runs. It keeps no cookies and follows no proxy."""
-        if self._session is None:
-            self._session = ClientSession(
-                connector=TCPConnector(limit=self._account.connections),
-                cookie_jar=DummyCookieJar(),
-                trust_env=False,
-            )
-        return self._session
-
-    def _limits(self, message: Message) -> ClientTimeout:
-        """A connection that is made is written to at once, so its time counts to the deadline."""
-        account = self._account
-        left_s = (message.call_before_ms - self._clock.now_ms()) / 1_000
-        connect_s = min(account.connect_s, max(left_s, MARGIN_S))
-        return ClientTimeout(total=connect_s + account.answer_s, connect=connect_s)
 
 
 def headers_of(message: Message, now_ms: int) -> dict[str, str]:

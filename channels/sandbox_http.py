@@ -2,28 +2,37 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import h11
-import httpx
 import msgspec
+from yarl import URL
+
+from channels.base import Clock
+from channels.http_client import Answered, HttpClient
 
 READ_BYTES = 64 * 1024
 
+CALLBACK_S = 5
+"""How long whoever is called back may take, to be reached and to answer."""
+
 
 class SandboxServer(ABC):
-    """A simulator that listens and calls back. ``url`` says where it is, once it was started."""
+    """A simulator that listens and calls back. ``url`` says where it is, once it was started;
+    ``lost`` are the callbacks that nobody took."""
 
-    def __init__(self, callback_s: float) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.url = ""
-        self._callback_s = callback_s
+        self.lost: list[str] = []
+        self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; ``url`` says where."""
-        self._client = httpx.AsyncClient(timeout=self._callback_s, trust_env=False)
+        self._client = HttpClient(self._clock, CALLBACK_S, CALLBACK_S)
         self._server = await asyncio.start_server(self._talk, host, port)
         self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
 
@@ -34,7 +43,17 @@ class SandboxServer(ABC):
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
+        await self._client.close()
+
+    async def call_back(self, url: str, body: bytes, headers: Mapping[str, str]) -> str:
+        """Once; what was answered, "" where nobody took it."""
+        signed = URL(url, encoded=True)
+        answer = await self._client.post(signed, body, headers)
+        if isinstance(answer, Answered) and 200 <= answer.status < 300:
+            return answer.body.decode()
+        what = f"HTTP {answer.status}" if isinstance(answer, Answered) else answer
+        self.lost.append(f"{url}: {what}")
+        return ""
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -4,6 +4,7 @@ A create has no idempotency key. Whatever is not answered is ``Unknown``, and is
 the attempt's own name in the address that Twilio calls back, or from the list of what it has.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -22,22 +23,23 @@ from channels.base import (
     Clock,
     Collected,
     Message,
-    NotSent,
     Outcome,
     Permanent,
     Unknown,
 )
 from channels.couriers import Couriers
 from channels.finding import Match, Sought
+from channels.http_client import HttpClient
 from channels.twilio_account import Account, Kind
 from channels.twilio_codes import judge
-from channels.twilio_http import MaybeTaken, NothingSent, TwilioHttp, open_pool
-
-CLOSE_S = 5
-"""How long closing waits for answers, before it hangs up on those to come."""
+from channels.twilio_http import NoAnswer, TwilioHttp
 
 LISTED_MAX = 200
 """Entries of a list that are looked through: everything sent to one number in a day, and more."""
+
+ANSWER_MAX = 4 * 1024 * 1024
+"""Bytes of an answer: a list of so many texts, all of them as long as Twilio takes them (1,600
+characters, six bytes each in JSON), is half of it."""
 
 EARLY_MS, LATE_MS = 5_000, 60_000
 """How far Twilio's clock may be behind ours, and how long after our deadline it may have begun."""
@@ -46,8 +48,6 @@ CHINA = "+86"
 
 TRANSFER = Permanent(NOT_ABROAD, "lane")
 """A number of the mainland is not handed abroad before somebody has decided that it may be."""
-
-_TOO_LATE = NotSent("past its deadline")
 
 Allowed = Callable[[str], bool]
 """Whether a lane may take numbers of the mainland abroad."""
@@ -64,9 +64,10 @@ class TwilioChannel(ABC):
         self.name = f"{self.kind}_twilio"
         self._clock = clock
         self._account = account
-        self._pool = open_pool(account)
-        couriers = [_Courier(self, clock, account, allowed) for _ in range(account.connections)]
+        self._http = HttpClient(clock, account.connect_s, account.answer_s, answer_max=ANSWER_MAX)
+        couriers = [_Courier(self, allowed) for _ in range(account.connections)]
         self._couriers = Couriers(clock, couriers)
+        self._finders = asyncio.Semaphore(account.connections)
         client, _ = self.client()
         _ = client.messages, client.calls  # loads modules for most of a second: not at a deadline
 
@@ -85,17 +86,15 @@ class TwilioChannel(ABC):
         await self._couriers.news.wait()
 
     async def close(self) -> None:
-        await self._couriers.finish(CLOSE_S)
-        await self._pool.aclose()  # whoever still waits is told, and has an unknown outcome
-        await self._couriers.finish(CLOSE_S)
-        await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+        await self._couriers.close(self._http.close)
 
     async def find(self, sought: Sought) -> Sequence[Match]:
         """What Twilio lists for the number, created about then."""
         client, _ = self.client()
         try:
-            listed = await self.listed(client, sought.to)
-        except (NothingSent, MaybeTaken, TwilioException, ValueError):
+            async with self._finders:
+                listed = await self.listed(client, sought.to)
+        except (NoAnswer, TwilioException, ValueError):
             return ()
         found = [
             (created_ms, entry)
@@ -110,7 +109,7 @@ class TwilioChannel(ABC):
     def client(self) -> tuple[Any, TwilioHttp]:
         """The library's client for one courier, over the connections that all share."""
         account = self._account
-        http = TwilioHttp(self._pool, account, self._clock)
+        http = TwilioHttp(self._http)
         # an empty environment: what is in the process's own decides nothing here
         client = Client(account.sid, account.token, http_client=http, environment={"": ""})
         client.api.base_url = account.api_url
@@ -134,28 +133,20 @@ class TwilioChannel(ABC):
 class _Courier:
     """Makes creates, one at a time, each once."""
 
-    def __init__(
-        self, channel: TwilioChannel, clock: Clock, account: Account, allowed: Allowed
-    ) -> None:
+    def __init__(self, channel: TwilioChannel, allowed: Allowed) -> None:
         self._channel = channel
-        self._clock = clock
-        self._account = account
         self._allowed = allowed
         self._made: tuple[Any, TwilioHttp] | None = None
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         if message.to.startswith(CHINA) and not self._allowed(lane):
             return TRANSFER
-        if self._clock.now_ms() > message.call_before_ms:
-            return _TOO_LATE
         client, http = self._made = self._made or self._channel.client()
         http.deadline_ms = message.call_before_ms
         try:
             sid = await self._channel.create(client, lane, message)
-        except NothingSent as error:
-            return NotSent(str(error))
-        except MaybeTaken as error:
-            return Unknown(str(error))
+        except NoAnswer as error:
+            return error.known
         except TwilioRestException as error:
             return judge(error.status, error.code or error.status)
         except TwilioServiceException as error:

@@ -9,11 +9,10 @@ import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import h11
-import httpx
 import msgspec
 from twilio.request_validator import RequestValidator
 
@@ -32,9 +31,6 @@ from channels.twilio_sandbox_model import (
     failure,
 )
 
-CALLBACK_S = 5
-"""How long whoever is called back may take."""
-
 TURNS_MAX = 10
 """Instructions followed in one call."""
 
@@ -50,7 +46,7 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class TwilioSandbox(SandboxServer):
-    """The server. ``entries`` is what it took, in order; ``lost`` the callbacks nobody took."""
+    """The server. ``entries`` is what it took, in order."""
 
     def __init__(
         self,
@@ -61,14 +57,12 @@ class TwilioSandbox(SandboxServer):
         scripts: Mapping[str, Sequence[str]] | None = None,
         taken: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
-        super().__init__(CALLBACK_S)
+        super().__init__(clock)
         self.model = Model(account, scripts)
-        self.lost: list[str] = []
         self.hung = False
         """Takes connections, and answers nobody."""
         self.deaf = False
         """Calls nobody back."""
-        self._clock = clock
         self._expected = "Basic " + base64.b64encode(f"{account}:{token}".encode()).decode()
         self._signer = RequestValidator(token)
         self._pace = pace
@@ -168,13 +162,7 @@ class TwilioSandbox(SandboxServer):
         if self.deaf:
             return ""
         headers = {SIGNATURE: self._signer.compute_signature(url, fields), "content-type": FORM}
-        try:
-            answer = await self._client.post(url, data=fields, headers=headers)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            self.lost.append(f"{url}: {error}")
-            return ""
-        return answer.text
+        return await self.call_back(url, urlencode(fields).encode(), headers)
 
 
 def _told(account: str, entry: Entry, change: Change) -> dict[str, str]:

@@ -8,19 +8,15 @@ Every call has the leg's own name as ``client_msg_id``: a message that WeChat to
 ten minutes, it does not show again.
 """
 
-import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import msgspec
 
 from channels.base import (
     Accepted,
     Clock,
-    Collected,
     Message,
     NotSent,
     Outcome,
@@ -28,21 +24,17 @@ from channels.base import (
     Transient,
     Unknown,
 )
-from channels.couriers import Couriers
+from channels.couriers import ByLane, Couriers
+from channels.http_client import Answered, HttpClient
 from channels.wechat_account import Wechat
 from channels.wechat_codes import is_stale, judge
 from channels.wechat_token import Token, Tokens
 
-CLOSE_S = 5
-"""How long closing waits for answers, before it hangs up on those to come."""
-
-MARGIN_S = 0.05
-"""What is left of a deadline when a request is begun on a connection that is there already."""
-
 URL = "url"
 
 _LINE = re.compile(r"([a-z][a-z_]*[0-9]*): *(\S.*)")
-_TOO_LATE = NotSent("past its deadline")
+_HEADERS = {"Content-Type": "application/json"}
+_NO_TOKEN = NotSent("no token was to be had")
 
 
 class Filled(msgspec.Struct, frozen=True):
@@ -68,53 +60,37 @@ def fill(text: str, templates: Mapping[str, str]) -> Filled | str:
     return Filled(template, data, data.pop(URL, ""))
 
 
-class WechatChannel:
-    """A :class:`~channels.base.Channel`. Its collect holds late answers only: reports come to the
-    pages' door. ``secrets`` are the AppSecrets by lane."""
+class WechatChannel(ByLane):
+    """A :class:`~channels.base.Channel`. Reports come to the pages' door. ``secrets`` are the
+    AppSecrets by lane."""
 
     name = "wechat"
 
     def __init__(
         self, clock: Clock, accounts: Mapping[str, Wechat], secrets: Mapping[str, str]
     ) -> None:
-        assert accounts
-        self._clock = clock
-        self._accounts = accounts
-        self._secrets = secrets
-        total = sum(account.connections for account in accounts.values())
-        self._pool = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=total, max_keepalive_connections=total),
-            follow_redirects=False,
-            trust_env=False,
+        super().__init__(
+            {lane: _Account(clock, account, secrets[lane]) for lane, account in accounts.items()}
         )
-        self._tokens = {lane: Tokens(clock, partial(self._fetch, lane)) for lane in accounts}
-        self._couriers = Couriers(clock, [self] * total)
 
-    async def send(
-        self, lane: str, messages: Sequence[Message], close_ms: int
-    ) -> list[Outcome | None]:
-        return await self._couriers.send(lane, messages, close_ms)
 
-    async def collect(self) -> Collected:
-        return Collected((), self._couriers.late(), 0, 0)
+class _Account:
+    """One lane's; its couriers have no more of their own than a place in the line."""
 
-    async def acknowledge(self, token: int) -> None:
-        """Nothing is collected that would need it."""
-
-    async def arrived(self) -> None:
-        await self._couriers.news.wait()
+    def __init__(self, clock: Clock, account: Wechat, secret: str) -> None:
+        self.couriers = Couriers(clock, [self] * account.connections)
+        self._account = account
+        self._secret = secret
+        self._client = HttpClient(clock, account.connect_s, account.answer_s)
+        self._tokens = Tokens(clock, self._fetch)
 
     async def close(self) -> None:
-        await self._couriers.finish(CLOSE_S)
-        await self._pool.aclose()  # whoever still waits is told, and has an unknown outcome
-        await self._couriers.finish(CLOSE_S)
-        await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
+        await self.couriers.close(self._client.close)
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         """One message. Refused for its token, which says nothing of it, it is asked for once more
         with another."""
-        account = self._accounts[lane]
-        filled = fill(message.text, account.templates)
+        filled = fill(message.text, self._account.templates)
         if isinstance(filled, str):
             return Permanent(filled, "content")
         body = {
@@ -126,18 +102,16 @@ class WechatChannel:
         if filled.url:
             body["url"] = filled.url
         for last in (False, True):
-            if self._clock.now_ms() > message.call_before_ms:
-                return _TOO_LATE
-            token = await self._tokens[lane].get()
+            token = await self._tokens.get()
             if not isinstance(token, str):
                 return token
             path = f"/cgi-bin/message/template/send?access_token={token}"
-            answer = await self._call(lane, path, body, message.call_before_ms)
+            answer = await self._call(path, body, message.call_before_ms)
             if not isinstance(answer, dict):
                 return answer
             code = answer.get("errcode", -1)
             if is_stale(code) and not last:
-                self._tokens[lane].refuse(token)
+                self._tokens.refuse(token)
                 continue
             if code:
                 return judge(code)
@@ -146,44 +120,31 @@ class WechatChannel:
         raise AssertionError("the last answer is judged")
 
     async def _call(
-        self, lane: str, path: str, body: Mapping[str, Any], deadline_ms: int
+        self, path: str, body: Mapping[str, Any], deadline_ms: int = 0
     ) -> dict[str, Any] | Outcome:
         """One request, and no more: what was answered, or what is known where nothing was."""
-        account = self._accounts[lane]
-        left_s = (deadline_ms - self._clock.now_ms()) / 1_000
-        connect_s = min(account.connect_s, max(left_s, MARGIN_S))
-        limits = httpx.Timeout(account.answer_s, connect=connect_s, pool=connect_s)
+        url = self._account.url + path
+        answer = await self._client.post(url, msgspec.json.encode(body), _HEADERS, deadline_ms)
+        if not isinstance(answer, Answered):
+            return answer
+        if answer.status != 200:
+            return Unknown(f"HTTP {answer.status}")
         try:
-            # httpx limits each read; one byte at a time could take for ever
-            async with asyncio.timeout(connect_s + account.answer_s):
-                answer = await self._pool.post(
-                    account.url + path, content=msgspec.json.encode(body), timeout=limits,
-                    headers={"content-type": "application/json"},
-                )  # fmt: skip
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return NotSent(type(error).__name__)
-        except (httpx.HTTPError, TimeoutError, RuntimeError) as error:  # the last: a closed pool
-            return Unknown(type(error).__name__)
-        if answer.status_code != 200:
-            return Unknown(f"HTTP {answer.status_code}")
-        try:
-            return msgspec.json.decode(answer.content, type=dict[str, Any])
+            return msgspec.json.decode(answer.body, type=dict[str, Any])
         except msgspec.DecodeError:
             return Unknown("an answer that cannot be read")
 
-    async def _fetch(self, lane: str, force: bool) -> Token | Outcome:
-        """A token for this lane's account. Of a message nothing was sent when there is none."""
-        account = self._accounts[lane]
+    async def _fetch(self, force: bool) -> Token | Outcome:
+        """A token for this account. Of a message nothing was sent when there is none."""
         body = {
-            "grant_type": "client_credential", "appid": account.app_id,
-            "secret": self._secrets[lane], "force_refresh": force,
+            "grant_type": "client_credential", "appid": self._account.app_id,
+            "secret": self._secret, "force_refresh": force,
         }  # fmt: skip
-        deadline_ms = self._clock.now_ms() + round(account.connect_s * 1_000)
-        answer = await self._call(lane, "/cgi-bin/stable_token", body, deadline_ms)
+        answer = await self._call("/cgi-bin/stable_token", body)
         if not isinstance(answer, dict):
-            return NotSent("no token was to be had")
+            return _NO_TOKEN
         text, lasts_s = answer.get("access_token"), answer.get("expires_in")
         if isinstance(text, str) and text and isinstance(lasts_s, int):
             return Token(text, lasts_s * 1_000)
         refused = judge(answer.get("errcode", -1))
-        return NotSent("no token was to be had") if isinstance(refused, Transient) else refused
+        return _NO_TOKEN if isinstance(refused, Transient) else refused

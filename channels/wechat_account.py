@@ -6,7 +6,6 @@ WeChat tells what became of a message.
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -22,7 +21,12 @@ class Wechat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     app_id: Annotated[str, Meta(min_length=1, description="The account's AppID.")]
     password_env: Annotated[
-        str, Meta(min_length=1, description="Environment variable that holds its AppSecret.")
+        str,
+        Meta(
+            min_length=1,
+            description="Environment variable that holds its AppSecret, or whose `…_FILE` names "
+            "its file; so for the two below.",
+        ),
     ]
     templates: Annotated[
         dict[str, str],
@@ -70,10 +74,9 @@ def fault_of(wechat: Wechat) -> str:
     return ""
 
 
-def door_of(wechat: Wechat, environ: Mapping[str, str]) -> Door | None:
-    """The door for this account's callbacks; None where its settings are not all there, or the key
+def door_of(wechat: Wechat, token: str, key: str) -> Door | None:
+    """The door for this account's callbacks; None where one of its secrets is missing, or the key
     is none: 43 letters of base64, as WeChat gives it."""
-    token, key = environ.get(wechat.token_env, ""), environ.get(wechat.key_env, "")
     try:
         raw = base64.b64decode(key + "=", validate=True)
     except binascii.Error:

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import h11
-import httpx
 import msgspec
 
 from channels.base import Clock
@@ -24,9 +23,6 @@ from channels.wechat_callbacks import JOB_FINISHED, encrypted, signature
 
 TOKEN_S = 7_200
 """How long WeChat's tokens are good."""
-
-CALLBACK_S = 5
-"""How long whoever is told may take: WeChat waits as long."""
 
 REFUSALS: Mapping[str, int] = {
     "throttled": 45009,
@@ -73,8 +69,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 class WechatSandbox(SandboxServer):
     """The server of one account. ``entries`` is what it took, in order; ``again`` the names of what
-    was brought once more, and not shown again; ``lost`` the callbacks that nobody took; ``issued``
-    how many tokens it gave, and ``asked`` how often it was asked."""
+    was brought once more, and not shown again; ``issued`` how many tokens it gave, and ``asked``
+    how often it was asked."""
 
     def __init__(
         self,
@@ -84,14 +80,12 @@ class WechatSandbox(SandboxServer):
         callback: str = "",
         pace: Pace = Pace(),  # noqa: B008 a frozen value
     ) -> None:
-        super().__init__(CALLBACK_S)
+        super().__init__(clock)
         self.entries: list[Entry] = []
         self.again: list[str] = []
-        self.lost: list[str] = []
         self.issued = 0
         self.asked = 0
         self.callback = callback
-        self._clock = clock
         self._door = door
         self._secret = secret
         self._pace = pace
@@ -197,11 +191,7 @@ class WechatSandbox(SandboxServer):
         address, body = enveloped(
             self._door, fields, self._clock.now_ms(), self._random.randbytes(16)
         )
-        try:
-            answer = await self._client.post(self.callback + address, content=body)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            self.lost.append(str(error))
+        await self.call_back(self.callback + address, body, {"content-type": "text/xml"})
 
 
 def enveloped(door: Door, fields: str, now_ms: int, random: bytes) -> tuple[str, bytes]:

@@ -18,6 +18,7 @@ from channels.lanes_file import LanesError
 from channels.sandbox import SandboxChannel
 from channels.sms_cmpp import CmppChannel
 from channels.sms_smpp import SmppChannel
+from channels.wechat import WechatChannel
 from hub.failpoints import (
     around_channels,
     around_followed,
@@ -193,8 +194,6 @@ def carriers_of(
             secrets = {lane: secrets_of(account) for lane, account in http.items()}
             carriers[name] = HttpChannel(clock, http, secrets, settings.public_url, name)
     if wechat := {lane.name: lane.account for lane in lanes if lane.via == WECHAT}:
-        from channels.wechat import WechatChannel  # only then: it speaks HTTP
-
         carriers[WECHAT] = WechatChannel(clock, wechat, passwords)
     if account := settings.twilio():
         from channels.sms_twilio import SmsTwilio  # only then: its library is large

@@ -27,6 +27,7 @@ from channels.http_account import Http
 from channels.mailbox_place import LOOPBACK, read_place
 from channels.push_account import APNS_URL, HOSTS, Apns, WebPush
 from channels.twilio_account import API, Account
+from channels.wechat_account import Door, Wechat, door_of
 
 PREFIX = "HUB_"
 TEST_PREFIX = "HUB_TEST_"  # switches of the test suite, no settings
@@ -400,6 +401,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def lane_secrets(self, http: Http) -> Mapping[str, str]:
         """What the pages' doors check a declared provider's callbacks with."""
         return secrets_of(http)
+
+    def wechat_door(self, wechat: Wechat) -> Door | None:
+        """What the pages' door checks this account's callbacks with."""
+        if not wechat.token_env:
+            return None
+        return door_of(wechat, secret_of(wechat.token_env), secret_of(wechat.key_env))
 
     def web_push(self) -> WebPush | None:
         """Who we are to the push services of browsers; None where nobody is named."""

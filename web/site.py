@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +24,7 @@ from channels.lanes import Lanes
 from channels.push_account import WebPush
 from channels.push_tokens import public_key
 from channels.twilio_account import Account
-from channels.wechat_account import Door, Wechat, door_of
+from channels.wechat_account import Door, Wechat
 from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
@@ -69,6 +68,9 @@ class HubSettings(Protocol):
     def lane_secrets(self, http: Http) -> Mapping[str, str]:
         """Those of a declared provider, by the names that its lane gives them."""
 
+    def wechat_door(self, wechat: Wechat) -> Door | None:
+        """What is needed to believe what WeChat tells about this account; None takes nothing."""
+
     def web_push(self) -> WebPush | None:
         """Who sends to browsers; None where nobody does."""
 
@@ -105,10 +107,10 @@ class HubContext(Protocol):
         """Kinds of workers of which none is at work, whatever waits for it."""
 
 
-def _doors(lanes: Lanes) -> dict[str, Door]:
+def _doors(settings: HubSettings, lanes: Lanes) -> dict[str, Door]:
     """By lane, what is needed to believe what WeChat tells; connections are made once."""
     accounts = {lane.name: lane.account for lane in lanes if isinstance(lane.account, Wechat)}
-    doors = {name: door_of(account, os.environ) for name, account in accounts.items()}
+    doors = {name: settings.wechat_door(account) for name, account in accounts.items()}
     return {name: door for name, door in doors.items() if door is not None}
 
 
@@ -127,7 +129,7 @@ class Site:
         self.link_key = settings.key("link_key")
         self.signer = Signer({0: self.link_key}, current=0)
         self.twilio = settings.twilio()
-        self.wechat = _doors(river.documents.lanes)
+        self.wechat = _doors(settings, river.documents.lanes)
         self.push = settings.web_push()
         self.push_key = public_key(self.push.key) if self.push else ""
         self.inbox_streams = InboxStreams(hub.clock, hub.inbox, self.reading)

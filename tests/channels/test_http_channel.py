@@ -2,13 +2,12 @@
 misbehave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 from msgspec.structs import replace
 
-from channels import http_channel as module
+from channels import couriers
 from channels.base import (
     Accepted,
     Message,
@@ -23,32 +22,9 @@ from channels.http_channel import HttpChannel
 from channels.lanes_file import LanesError
 from channels.sandbox import read_ledger
 from tests.channels.http_bench import FAR, NUMBER_OF, SECRETS, VOICE, HttpBench, declared
+from tests.channels.odd_servers import Talk, of, served, silent
 from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
 from tests.contracts.clocks import RealClock
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def served(talk: Talk) -> AsyncIterator[str]:
-    """Where a server of the test's own is; it hangs up at the end."""
-    writers = []
-
-    async def kept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        await talk(reader, writer)
-
-    server = await asyncio.start_server(kept, "127.0.0.1", 0)
-    async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        for writer in writers:
-            writer.close()
-        await asyncio.sleep(0)
-
-
-async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Reads, and says nothing."""
-    await reader.read()
 
 
 class VoiceBench(HttpBench):
@@ -185,11 +161,6 @@ async def test_a_slow_provider_holds_up_no_other(bench: HttpBench) -> None:
         await channel.close()
 
 
-def of(status: str, body: str = "", *headers: str) -> bytes:
-    head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers]
-    return "\r\n".join([*head, "", body]).encode()
-
-
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
@@ -235,52 +206,10 @@ async def asked_once(talk: Talk) -> Outcome | None:
     return outcome
 
 
-async def test_one_byte_at_a_time_is_not_waited_for_for_ever() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for byte in of("200 OK", "x" * 1_000):
-            if writer.is_closing():
-                return
-            writer.write(bytes((byte,)))
-            await asyncio.sleep(0.02)
-
-    began_s = asyncio.get_running_loop().time()
-    async with served(talk) as address:
-        http = replace(declared(), url=f"http://{address}/", answer_ms=300, connect_ms=300)
-        channel = HttpChannel(RealClock(), {"a": http}, {"a": SECRETS}, "http://hub", "sms_http")
-        message = Message("00" * 16 + ":1", "+8613800138000", "x", FAR)
-        assert kinds(await channel.send("a", [message], 5_000)) == [Unknown]
-        await channel.close()
-    assert asyncio.get_running_loop().time() - began_s < 3
-
-
-async def test_a_kept_connection_that_is_cut_behind_a_request_is_not_used_again() -> None:
-    """HTTP's libraries repeat what they think may be repeated; a message may not."""
-    requests = 0
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal requests
-        await reader.readuntil(b"\r\n\r\n")
-        requests += 1
-        writer.write(of("200 OK", '{"code": "0", "data": {"id": "x"}}'))
-        await reader.readuntil(b"POST")
-        requests += 1
-        writer.transport.abort()
-
-    async with served(talk) as address:
-        http = replace(declared(), url=f"http://{address}/", connections=1)
-        channel = HttpChannel(RealClock(), {"a": http}, {"a": SECRETS}, "http://hub", "sms_http")
-        one, two = (Message(f"{n:032x}:1", "+8613800138000", "x", FAR) for n in range(2))
-        assert kinds(await channel.send("a", [one], 5_000)) == [Accepted]
-        assert kinds(await channel.send("a", [two], 5_000)) == [Unknown]
-        await channel.close()
-    assert requests == 2
-
-
 async def test_closing_hangs_up_on_what_is_not_answered(
     bench: HttpBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CLOSE_S", 0.2)
+    monkeypatch.setattr(couriers, "CLOSE_S", 0.2)
     bench.connect(connections=1)
     sending = asyncio.create_task(
         bench.channel.send(bench.lane, [bench.message(1, "answer_lost"), bench.message(2)], 60_000)

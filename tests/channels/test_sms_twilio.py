@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
-from channels import twilio_channel as module
+from channels import couriers
 from channels.base import Accepted, LateAnswer, NotSent, Permanent, Transient, Unknown
 from channels.finding import Sought
 from channels.sms_twilio import SmsTwilio
@@ -114,7 +115,7 @@ async def test_a_connection_that_is_not_made_by_the_deadline_sent_nothing(
 async def test_closing_hangs_up_on_what_is_not_answered(
     bench: SmsBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CLOSE_S", 0.2)
+    monkeypatch.setattr(couriers, "CLOSE_S", 0.2)
     bench.connect(connections=1)
     sending = asyncio.create_task(
         bench.channel.send(bench.lane, [bench.message(1, "answer_lost"), bench.message(2)], 60_000)
@@ -134,7 +135,7 @@ async def test_an_answer_that_comes_too_late_is_told_later(bench: SmsBench) -> N
     while not collected.late:
         await asyncio.wait_for(bench.channel.arrived(), 5)
         collected = await bench.channel.collect()
-    assert collected.late == (LateAnswer(bench.lane, lost.attempt, Unknown("ReadTimeout")),)
+    assert collected.late == (LateAnswer(bench.lane, lost.attempt, Unknown("SocketTimeoutError")),)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,17 @@ async def test_the_list_tells_how_it_ended(bench: SmsBench) -> None:
     )
     assert found.report is not None
     assert (found.report.status, found.report.code) == ("undelivered", "30003")
+
+
+async def test_a_list_of_long_texts_is_read(bench: SmsBench) -> None:
+    began_ms = bench.now_ms()
+    messages = [
+        replace(bench.message(n), to=SENDER, text=f"{n:04d}" + "字" * 1_596) for n in range(60)
+    ]
+    assert set(kinds(await bench.send_many(*messages))) == {Accepted}
+    last = messages[-1]
+    (found,) = await bench.channel.find(sought(bench, last.attempt, last.to, last.text, began_ms))
+    assert found.ref in {entry.sid for entry in bench.sandbox.entries}
 
 
 async def test_what_only_resembles_it_is_not_found(bench: SmsBench) -> None:

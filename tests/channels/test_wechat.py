@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from channels.base import Accepted, NotSent, Permanent, Transient
-from channels.wechat import Filled, fill
+from channels import couriers
+from channels.base import Accepted, NotSent, Permanent, Transient, Unknown
+from channels.wechat import Filled, WechatChannel, fill
 from channels.wechat_codes import CODES, judge
-from tests.channels.wechat_bench import LANE, WechatBench
-from tests.contracts.channel_contract import Bench, ChannelContract
+from tests.channels.odd_servers import of, served, silent
+from tests.channels.wechat_bench import ACCOUNT, LANE, SECRET, WechatBench
+from tests.contracts.channel_contract import Bench, ChannelContract, kinds
 
 
 @pytest.fixture
@@ -100,6 +103,76 @@ async def test_a_batch_that_is_cancelled_leaves_the_token_to_the_others(bench: W
     first.cancel()
     assert [type(x) for x in await bench.send(bench.message(2))] == [Accepted]
     assert bench.sandbox.issued == 1
+
+
+async def test_a_server_that_never_answers_holds_nobody_longer_than_the_limit(
+    bench: WechatBench,
+) -> None:
+    """Of a message that waited for a token nothing was sent; one that was written may be there."""
+    bench.connect(answer_s=0.3)
+    await bench.send(bench.message(0))
+    began_ms = bench.now_ms()
+    lost = [bench.message(n, "answer_lost") for n in range(3)]
+    assert kinds(await bench.channel.send(LANE, lost, 5_000)) == [Unknown] * 3
+    await bench.channel.close()
+    async with served(silent) as address:
+        bench.connect(answer_s=0.3, url=f"http://{address}")
+        waiting = [bench.message(n) for n in range(3)]
+        assert kinds(await bench.channel.send(LANE, waiting, 5_000)) == [NotSent] * 3
+        await bench.channel.close()
+    assert bench.now_ms() - began_ms < 3_000
+
+
+async def test_a_token_that_comes_after_the_deadline_sends_nothing(bench: WechatBench) -> None:
+    token = b'{"access_token": "t", "expires_in": 7200}'
+    asked = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        await asyncio.sleep(0.3)
+        writer.write(of("200 OK", token.decode()))
+
+    async with served(talk) as address:
+        bench.connect(url=f"http://{address}")
+        soon = bench.message(1, call_before_ms=bench.now_ms() + 100)
+        assert await bench.channel.send(LANE, [soon], 5_000) == [NotSent("past its deadline")]
+        await bench.channel.close()
+    assert [line.split()[1] for line in asked] == [b"/cgi-bin/stable_token"]
+
+
+async def test_a_slow_account_holds_up_no_other(bench: WechatBench) -> None:
+    asked = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        await reader.read()
+
+    async with served(talk) as address:
+        slow = replace(ACCOUNT, url=f"http://{address}", connections=1, answer_s=2)
+        quick = replace(ACCOUNT, url=bench.sandbox.url, connections=1)
+        accounts = {"slow": slow, "quick": quick}
+        channel = WechatChannel(bench.clock, accounts, dict.fromkeys(accounts, SECRET))
+        messages = [bench.message(n) for n in range(9)]
+        waiting = asyncio.create_task(channel.send("slow", messages, 1_000))
+        await asyncio.wait_for(asked.wait(), 5)
+        assert kinds(await channel.send("quick", [bench.message(10)], 1_000)) == [Accepted]
+        assert not waiting.done()
+        assert kinds(await waiting) == [type(None)] + [NotSent] * 8
+        await channel.close()
+
+
+async def test_closing_hangs_up_on_what_is_not_answered(
+    bench: WechatBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couriers, "CLOSE_S", 0.2)
+    bench.connect(connections=1)
+    lost = bench.message(1, "answer_lost")
+    sending = asyncio.create_task(bench.channel.send(LANE, [lost, bench.message(2)], 60_000))
+    await asyncio.wait_for(bench.door.news.wait(), 5)  # it was taken, and is told of
+    await bench.channel.close()
+    assert kinds(await asyncio.wait_for(sending, 5)) == [Unknown, NotSent]
+    assert bench.taken() == [lost.attempt]
 
 
 TEMPLATES = {"progress": "TM-1"}

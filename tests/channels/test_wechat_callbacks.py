@@ -20,7 +20,7 @@ from channels.wechat_callbacks import (
     signature,
 )
 from channels.wechat_sandbox import enveloped
-from tests.channels.wechat_bench import ACCOUNT, ENVIRON, TOKEN, the_door
+from tests.channels.wechat_bench import ACCOUNT, KEY, TOKEN, the_door
 
 NOW = 1_795_500_000_000
 FINISHED = (
@@ -89,11 +89,10 @@ def test_what_is_encrypted_is_what_is_read(text: str) -> None:
     assert decrypted(the_door(), encrypted(the_door(), text, bytes(16))) == text
 
 
-def test_a_door_needs_both_of_its_settings() -> None:
-    assert door_of(ACCOUNT, ENVIRON) is not None
-    for name, value in (("WECHAT_TOKEN", ""), ("WECHAT_KEY", ""), ("WECHAT_KEY", "short")):
-        assert door_of(ACCOUNT, ENVIRON | {name: value}) is None
-    assert door_of(replace(ACCOUNT, token_env="", key_env=""), ENVIRON) is None
+def test_a_door_needs_both_of_its_secrets() -> None:
+    assert door_of(ACCOUNT, TOKEN, KEY) is not None
+    for token, key in (("", KEY), (TOKEN, ""), (TOKEN, "short")):
+        assert door_of(ACCOUNT, token, key) is None
     assert TOKEN not in repr(the_door())
 
 

@@ -35,7 +35,7 @@ ACCOUNT = Wechat(
 
 
 def the_door() -> Door:
-    door = door_of(ACCOUNT, ENVIRON)
+    door = door_of(ACCOUNT, TOKEN, KEY)
     assert door is not None
     return door
 
@@ -97,9 +97,9 @@ class WechatBench(Bench):
         self.sandbox.callback = self.door.url
         self.connect()
 
-    def connect(self, secret: str = SECRET) -> None:
+    def connect(self, secret: str = SECRET, **changes: object) -> None:
         """A channel to the simulator, whose collect also hands out what the door took."""
-        account = replace(ACCOUNT, url=self.sandbox.url)
+        account = replace(ACCOUNT, **{"url": self.sandbox.url, **changes})
         made = WechatChannel(self.clock, {LANE: account}, {LANE: secret})
         collect_own, arrived_own = made.collect, made.arrived
         door = self.door

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from hub.settings import KEYS, Secret, Settings, SettingsError, describe, load, secret_of
+from tests.channels.wechat_bench import ACCOUNT, TOKEN, the_door
+from tests.channels.wechat_bench import KEY as WECHAT_KEY
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 PRODUCTION = {
@@ -224,3 +227,13 @@ class TestSecretsOfLanes:
         monkeypatch.setenv("CARRIER_A_PASSWORD_FILE", str(tmp_path / "none"))
         with pytest.raises(SettingsError, match="CARRIER_A_PASSWORD_FILE"):
             secret_of("CARRIER_A_PASSWORD")
+
+    def test_wechats_door_opens_by_secrets_in_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert Settings().wechat_door(ACCOUNT) is None
+        for variable, text in ((ACCOUNT.token_env, TOKEN), (ACCOUNT.key_env, WECHAT_KEY)):
+            (tmp_path / variable).write_text(f"{text}\n", encoding="utf-8")
+            monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / variable))
+        assert Settings().wechat_door(ACCOUNT) == the_door()
+        assert Settings().wechat_door(replace(ACCOUNT, token_env="", key_env="")) is None

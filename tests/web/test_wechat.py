@@ -15,7 +15,7 @@ from channels.wechat_sandbox import Pace, WechatSandbox, enveloped
 from hub.clock import Scaled
 from hub.serving import Server
 from streams.views import Leg
-from tests.channels.wechat_bench import ENVIRON, LANE, SECRET, TOKEN, the_door
+from tests.channels.wechat_bench import KEY, LANE, SECRET, TOKEN, the_door
 from tests.web.world import START_MS, World, event, registered, world
 
 LANES = """
@@ -97,8 +97,11 @@ async def followed(folder: Path) -> AsyncIterator[Followed]:
 
 @pytest.fixture
 async def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Followed]:
-    for name, value in (ENVIRON | {"WECHAT_SECRET": SECRET}).items():
-        monkeypatch.setenv(name, value)
+    """Its secrets are where secrets may be: two in the environment, one in a file."""
+    (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")
+    monkeypatch.setenv("WECHAT_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("WECHAT_KEY", KEY)
+    monkeypatch.setenv("WECHAT_SECRET", SECRET)
     async with followed(tmp_path) as hub:
         yield hub
 
