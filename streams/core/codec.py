@@ -7,7 +7,7 @@ versions pass through pure upcasters, one step at a time, so every row ever writ
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -53,7 +53,7 @@ def decode_event(raw: bytes) -> Decoded | Refusal:
     try:
         event = _envelope.decode(raw)
     except msgspec.ValidationError as error:
-        return refusal(str(error))
+        return refusal(str(error), shape=Event)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal("event", "well-formed JSON", str(error))
     except RecursionError:
@@ -130,12 +130,26 @@ def data_of(event: Event) -> dict[str, Any] | Refusal:
     except msgspec.DecodeError as error:
         return Refusal("data", "a JSON object", str(error))
     if not isinstance(data, dict):
-        return Refusal("data", "a JSON object", type(data).__name__)
+        return Refusal("data", "a JSON object", "another value")
     return data
 
 
-def refusal(message: str, where: str = "") -> Refusal:
-    """A decoder's sentence ("Object missing required field `time`", "… - at `$.id`") by field."""
+_PLAIN = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+"""The decoder's words for kinds of values, as people say them who write no Python."""
+
+
+def refusal(message: str, where: str = "", shape: type[msgspec.Struct] | None = None) -> Refusal:
+    """A decoder's sentence ("Object missing required field `time`", "… - at `$.id`") by field.
+
+    ``shape`` is what was decoded: with it the values a field may have are named.
+    """
     text, _, path = message.partition(" - at `$")
     names = [name for name in (where, path.strip("`.")) if name]
     if text.startswith("Object") and "`" in text:
@@ -146,11 +160,15 @@ def refusal(message: str, where: str = "") -> Refusal:
         return Refusal(field, "no such field; only declared ones are read", "an unknown field")
     field = ".".join(names) or "event"
     if text.startswith("Invalid enum value "):
-        return Refusal(
-            field, "one of the declared values", text.removeprefix("Invalid enum value ")
-        )
+        values = get_args(get_type_hints(shape).get(path.strip("`."))) if shape else ()
+        allowed = " or ".join(values) or "one of the declared values"
+        return Refusal(field, allowed, text.removeprefix("Invalid enum value "))
     expected, _, got = text.replace("`", "").removeprefix("Expected ").partition(", got ")
-    return Refusal(field, expected, got)
+    return Refusal(field, _plainly(expected), _plainly(got))
+
+
+def _plainly(kinds: str) -> str:
+    return " or ".join(_PLAIN.get(kind, kind) for kind in kinds.split(" | "))
 
 
 # The journal ------------------------------------------------------------------------------------

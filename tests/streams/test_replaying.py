@@ -278,7 +278,7 @@ class TestDraft:
         ("text", "fault"),
         [
             ("version = 2\n[classes.notice]", Fault("classes.emergency", "to be present")),
-            ("version = 'two'", Fault("version", "int")),
+            ("version = 'two'", Fault("version", "a whole number")),
             ("version = 2", Fault("classes", "to be present")),
             ("version = 2\n[classes.notice]\ncap = -1", Fault("classes.notice.cap", "int >= 0")),
             ("version = 2\n[classes.notice]\nlimit = 1", Fault("classes.notice.limit", UNDECLARED)),
