@@ -312,6 +312,12 @@ def test_importing_recipients_twice_is_once(tmp_path: Path) -> None:
 # Keys, wording, policy ----------------------------------------------------------------------------
 
 
+def test_a_key_is_for_somebody(tmp_path: Path) -> None:
+    answered = hub("key", "create", " ", folder=tmp_path)
+    assert (answered.code, answered.out) == (2, "")
+    assert "name" in answered.err
+
+
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     made = hub("key", "create", "traffic", "--json", folder=tmp_path).json
     [known] = hub("key", "list", "--json", folder=tmp_path).json
