@@ -5,9 +5,19 @@ field and what was expected. Journal: the ``type`` column names struct and schem
 versions pass through pure upcasters, one step at a time, so every row ever written still folds.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -144,14 +154,17 @@ _PLAIN = {
 }
 """The decoder's words for kinds of values, as people say them who write no Python."""
 
+_KINDS = re.compile(rf"\b(?:{'|'.join(_PLAIN)})\b")
 
-def refusal(message: str, where: str = "", shape: type[msgspec.Struct] | None = None) -> Refusal:
+
+def refusal(message: str, where: str = "", shape: Any = None) -> Refusal:
     """A decoder's sentence ("Object missing required field `time`", "… - at `$.id`") by field.
 
-    ``shape`` is what was decoded: with it the values a field may have are named.
+    ``shape`` is the type that was decoded: with it the values a field may have are named.
     """
-    text, _, path = message.partition(" - at `$")
-    names = [name for name in (where, path.strip("`.")) if name]
+    text, _, path = message.replace("at `key` in", "at").partition(" - at `$")
+    path = path.strip("`.")
+    names = [name for name in (where, path) if name]
     if text.startswith("Object") and "`" in text:
         names.append(text.split("`")[-2])
         field = ".".join(names)
@@ -160,15 +173,26 @@ def refusal(message: str, where: str = "", shape: type[msgspec.Struct] | None = 
         return Refusal(field, "no such field; only declared ones are read", "an unknown field")
     field = ".".join(names) or "event"
     if text.startswith("Invalid enum value "):
-        values = get_args(get_type_hints(shape).get(path.strip("`."))) if shape else ()
-        allowed = " or ".join(values) or "one of the declared values"
+        allowed = " or ".join(_values(shape, path)) or "one of the declared values"
         return Refusal(field, allowed, text.removeprefix("Invalid enum value "))
     expected, _, got = text.replace("`", "").removeprefix("Expected ").partition(", got ")
     return Refusal(field, _plainly(expected), _plainly(got))
 
 
 def _plainly(kinds: str) -> str:
-    return " or ".join(_PLAIN.get(kind, kind) for kind in kinds.split(" | "))
+    return _KINDS.sub(lambda kind: _PLAIN[kind[0]], kinds).replace(" | ", " or ")
+
+
+def _values(shape: Any, path: str) -> tuple[str, ...]:
+    """The values that may stand at a path as the decoder writes it (``classes.code.order[0]``)."""
+    if get_origin(shape) is Annotated:
+        shape = get_args(shape)[0]
+    for step in re.findall(r"\[[^\]]*\]|[^.\[]+", path):
+        if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+            shape = get_type_hints(shape).get(step)
+        else:  # a list or a table: what stands in it
+            shape = next((kind for kind in reversed(get_args(shape)) if kind is not ...), None)
+    return get_args(shape) if get_origin(shape) is Literal else ()
 
 
 # The journal ------------------------------------------------------------------------------------
