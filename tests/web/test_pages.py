@@ -116,6 +116,10 @@ class TestEveryPage:
 
 
 class TestNow:
+    async def test_alarms_come_first(self, still):
+        page = (await still.client.get("/?lang=en")).text
+        assert re.findall(r'aria-labelledby="(\w+)"', page)[:2] == ["alarms", "stages"]
+
     async def test_the_categories_add_up(self, there):
         await told(there)
         await there.until(lambda: there.app.state.site.reading.standing().notifications)
