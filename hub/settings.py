@@ -28,6 +28,7 @@ from channels.mailbox_place import LOOPBACK, read_place
 from channels.push_account import APNS_URL, HOSTS, Apns, WebPush
 from channels.twilio_account import API, Account
 from channels.wechat_account import Door, Wechat, door_of
+from streams.core import codec
 
 PREFIX = "HUB_"
 TEST_PREFIX = "HUB_TEST_"  # switches of the test suite, no settings
@@ -493,6 +494,8 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> Settings:
 def _from_file(file: Path) -> dict[str, Any]:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{file}: there is no such file") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file}: {error}") from error
     for name in document:
@@ -542,7 +545,8 @@ def _convert(where: str, value: object, name: str, *, strict: bool) -> object:
     try:
         return msgspec.convert(value, field.type, strict=strict, dec_hook=_construct)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {error}") from error
+        refused = codec.refusal(str(error), where, field.type)
+        raise SettingsError(str(refused)) from error
 
 
 def _construct(kind: type, value: object) -> object:

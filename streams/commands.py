@@ -20,7 +20,6 @@ from preferences.subscriptions import Subscription
 from streams.admission import Admission
 from streams.admission import Received as Received
 from streams.core import events as e
-from streams.core import policy as policies
 from streams.core.codec import decode
 from streams.core.policy import Policy
 from streams.core.standings import LANE, LaneStory, lane_stream
@@ -42,6 +41,7 @@ from streams.pipeline.choosing import choose, offer_of, reach_again, subscribe
 from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.replies import UNKNOWN, is_known
 from streams.pipeline.river import River, entry, state_of
+from streams.policies import read_draft
 from streams.topics import INBOUND
 from templates.errors import CatalogRefused
 from templates.lint import Finding, lint
@@ -181,10 +181,9 @@ class Commands:
     async def publish_policy(self, toml: str, by: str) -> Policy | Fault:
         """Put a new routing policy in force; its version is the next."""
         river = self._river
-        try:
-            policy = policies.load(toml.encode())
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            return Fault("policy", str(error))
+        policy = read_draft(toml.encode())
+        if isinstance(policy, Fault):
+            return policy
         missing = river.documents.policy.classes.keys() - policy.classes.keys()
         if missing:
             return Fault(f"classes.{min(missing)}", "to be present")

@@ -122,6 +122,8 @@ def _declared(
         read = _said(RecipientRegistered, data.pop(INLINE), f"data.{INLINE}")
         if isinstance(read, Refusal):
             return read
+        if not event.subject:
+            return Refusal("subject", f"the reference of the recipient in data.{INLINE}")
         if read.ref != event.subject:
             return Refusal(f"data.{INLINE}.ref", f"the subject {event.subject!r}", read.ref)
         said = read
@@ -135,7 +137,7 @@ def _said(shape: type[Said], data: object, where: str) -> Said | Refusal:
     try:
         said = msgspec.convert(data, shape)
     except msgspec.ValidationError as error:
-        return codec.refusal(str(error), where)
+        return codec.refusal(str(error), where, shape)
     if isinstance(said, RecipientRegistered):
         profile = profile_from(said, read_phone)
         if not isinstance(profile, Profile):

@@ -1,11 +1,14 @@
-"""Every routing policy that ever was in force, as the journal holds them."""
+"""Every routing policy that ever was in force, as the journal holds them, and a draft of one."""
 
 from collections.abc import Mapping
 
+import msgspec
+
+from preferences.fault import Fault
 from streams.core import codec
 from streams.core.events import PolicyPublished
 from streams.core.identity import Index
-from streams.core.policy import DEFAULT, Policy, load
+from streams.core.policy import DEFAULT, Policy, load, missing_classes
 from streams.journal.base import Reader
 
 
@@ -20,3 +23,18 @@ def published(reader: Reader, index: Index) -> Mapping[int, Policy]:
             if isinstance(event, PolicyPublished):
                 known[event.policy] = load(event.text.encode())
     return known
+
+
+def read_draft(text: bytes) -> Policy | Fault:
+    """A policy that could be in force, whatever its version."""
+    try:
+        draft = load(text)
+    except msgspec.ValidationError as error:
+        refused = codec.refusal(str(error), shape=Policy)
+        got = f", got {refused.got}" if refused.got else ""
+        return Fault(refused.field, refused.expected + got)
+    except msgspec.DecodeError as error:
+        return Fault("policy", f"TOML; {error}")
+    if missing := missing_classes(draft):
+        return Fault(f"classes.{missing[0]}", "to be present")
+    return draft

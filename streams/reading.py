@@ -95,10 +95,15 @@ class Reading:
         return Totals(sum(categories.values()), categories, reasons)
 
     def report(self) -> Report:
-        """The accounts by the projections; :func:`streams.recount.recount` makes the same from the
-        journal itself."""
+        """The accounts by the projections."""
+        return self.accounts()[0]
+
+    def accounts(self) -> tuple[Report, int]:
+        """The accounts by the projections, and the row of the journal they reach.
+        :func:`streams.recount.recount` makes the same from the journal up to that row."""
         with self._store.readers.connect() as connection:
-            return recount.report(recount.counted(connection), recount.charged(connection))
+            known = recount.report(recount.counted(connection), recount.charged(connection))
+            return known, recount.reached(connection)
 
     def swept(self, since_ms: int) -> Swept:
         """What the hourly looks have done since a time."""

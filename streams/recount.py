@@ -15,8 +15,10 @@ from streams.core import codec
 from streams.core.events import Accepted
 from streams.core.lifecycle import BUCKETS, Journalled, fold
 from streams.journal.base import Store
+from streams.journal.schema import projection_checkpoint as checkpoint
 from streams.journal.tables import rows_of
 from streams.projections.costs import COSTS
+from streams.projections.legs import Legs
 from streams.projections.moves import Place, Standing, standing
 from streams.projections.standing import STANDING
 from streams.views import Cost, Parts, Report
@@ -37,20 +39,26 @@ def counted(connection: Connection) -> Counter[Standing]:
     )
 
 
-def folded(store: Store) -> Counter[Standing]:
-    """Where the legs stand, by folding every stream of the journal."""
+def reached(connection: Connection) -> int:
+    """The row of the journal up to which the projection has followed."""
+    return connection.scalar(select(checkpoint.c.pos).where(checkpoint.c.name == Legs.name)) or 0
+
+
+def folded(store: Store, last: int | None = None) -> Counter[Standing]:
+    """Where the legs stand, by folding every stream of the journal, up to the row ``last``."""
     counts: Counter[Standing] = Counter()
     with store.readers.connect() as connection:
-        for rows in _streams(connection, rows_of(store)):
+        for rows in _streams(connection, rows_of(store), last):
             here = standing(fold(rows))
             if here is not None:
                 counts[here] += 1
     return counts
 
 
-def recount(store: Store) -> Report:
-    """The accounts from the journal. Reads all of it."""
-    return report(folded(store), charged_again(store))
+def recount(store: Store, last: int | None = None) -> Report:
+    """The accounts from the journal. Reads all of it, or what stands up to the row ``last``:
+    beside a running hub the read models are always a little behind."""
+    return report(folded(store, last), charged_again(store, last))
 
 
 def charged(connection: Connection) -> dict[str, Cost]:
@@ -60,11 +68,11 @@ def charged(connection: Connection) -> dict[str, Cost]:
     return {row[0]: Cost(*map(int, row[1:])) for row in rows}
 
 
-def charged_again(store: Store) -> dict[str, Cost]:
+def charged_again(store: Store, last: int | None = None) -> dict[str, Cost]:
     """The same, by reading every acceptance in the journal that was charged."""
     costs: dict[str, Cost] = {}
     with store.readers.connect() as connection:
-        for rows in _streams(connection, rows_of(store)):
+        for rows in _streams(connection, rows_of(store), last):
             notice = ""
             for row in rows:
                 notice = notice or getattr(getattr(row.event, "head", None), "notice", "")
@@ -104,10 +112,14 @@ def _parts(group: Iterable[tuple[Standing, int]]) -> Parts:
     return Parts(notifications=parts.total(), **parts)
 
 
-def _streams(connection: Connection, journal: FromClause) -> Iterator[Iterator[Journalled]]:
-    """Each stream's rows, decoded, in the order of streams and versions."""
+def _streams(
+    connection: Connection, journal: FromClause, last: int | None
+) -> Iterator[Iterator[Journalled]]:
+    """Each stream's rows up to a position, decoded, in the order of streams and versions."""
     c = journal.c
     query = select(c.stream, c.version, c.type, c.at_ms, c.data).order_by(c.stream, c.version)
+    if last is not None:
+        query = query.where(c.pos <= last)
     rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
     for _, group in groupby(rows, key=itemgetter(0)):
         yield (

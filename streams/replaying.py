@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from preferences.fault import Fault
 from streams.core import codec
 from streams.core.events import (
     Escalated,
@@ -24,7 +23,7 @@ from streams.core.events import (
     Routed,
     Suppressed,
 )
-from streams.core.policy import DEFAULT, ClassPolicy, Policy, load, missing_classes
+from streams.core.policy import DEFAULT, ClassPolicy, Policy, load
 from streams.core.routing import REASONS, decide
 from streams.core.routing_facts import Facts
 from streams.journal.base import JournalStore, Row
@@ -161,20 +160,6 @@ class Replay:
         return bool(self._policy.classes[facts.cls].cap) and (
             then is None or not then.classes[facts.cls].cap
         )
-
-
-def read_draft(text: bytes) -> Policy | Fault:
-    """A policy that could be in force, whatever its version."""
-    try:
-        draft = load(text)
-    except msgspec.ValidationError as error:
-        refused = codec.refusal(str(error))
-        return Fault(refused.field, refused.expected)
-    except msgspec.DecodeError as error:
-        return Fault("policy", f"TOML; {error}")
-    if missing := missing_classes(draft):
-        return Fault(f"classes.{missing[0]}", "to be present")
-    return draft
 
 
 def decided_ms(event: Decision, row: Row) -> int:

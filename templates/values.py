@@ -187,4 +187,12 @@ def _describe(value: object) -> str:
         return f"text of {len(value)} characters{found}"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
-    return "null" if value is None else type(value).__name__
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int):
+        return (
+            "a whole number below 0" if value < 0 else f"a whole number of {len(str(value))} digits"
+        )
+    if isinstance(value, float):
+        return "a number with a fraction"
+    return "null" if value is None else "an object"

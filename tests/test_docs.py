@@ -100,6 +100,13 @@ def test_the_key_of_an_event_is_computed_as_documented() -> None:
     assert event_key(source, event_id).hex() == key
 
 
+def test_every_module_of_the_river_is_on_the_map() -> None:
+    modules = [*ROOT.glob("streams/*.py"), *ROOT.glob("streams/core/*.py")]
+    names = [f"`{m.relative_to(ROOT).as_posix()}`" for m in modules if m.stem != "__init__"]
+    assert len(names) > 50
+    assert [name for name in names if name not in PAGES["docs/internals/map.md"]] == []
+
+
 def test_every_metric_is_documented() -> None:
     source = Path(health.__file__).read_text(encoding="utf-8")
     metrics = sorted(set(re.findall(r"\bfenghuo_\w*[a-z]", source)))

@@ -22,6 +22,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler, Message, Scope
 
+from streams.core import codec
 from streams.patience import away
 from web import (
     api,
@@ -187,13 +188,20 @@ def _refuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[A
 def _problem(error: HTTPException) -> api.Problem:
     """Of a parameter of the wrong type the framework says which, and what it should be."""
     match error.extra:
-        case [{"key": str(field), "message": str(expected)}, *_]:
-            return api.Problem(field, expected)
-    return api.Problem(_AT.get(error.status_code, "request"), error.detail)
+        case [{"key": str(field), "message": str(said)}, *_]:
+            return api.Problem(*codec.refusal(said, field))
+    field = _AT.get(error.status_code, "request")
+    return api.Problem(field, _EXPECTED.get(field, error.detail))
 
 
 _AT = {401: "authorization", 413: "body", 405: "method", 404: "path"}
 """The part of a request that an error of the framework is about."""
+
+_EXPECTED = {
+    "path": "an address that /openapi.json names",
+    "method": "a method that /openapi.json names for this address",
+}
+"""Where the framework says only that something is not so."""
 
 
 def _fail(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

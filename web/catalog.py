@@ -12,9 +12,6 @@ from templates.lint import sample_builtin
 from templates.notice import LANGUAGES, ChannelName, Notice, Rendered
 from templates.segments import Segments, count
 from web.site import Here, Site
-from web.words import Speech
-
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 LIMITED = frozenset({"text", "digits", "url", "phone", "integer", "list"})
 """Types of variables whose length is declared; the others have one of their own."""
@@ -69,10 +66,10 @@ def notice(request: Req, site: Here, notice_id: FromPath[str]) -> Response[str]:
         "variables": documents.catalog.variables(notice_id),
         "builtin": BUILTIN,
         "limited": LIMITED,
-        "expiry": duration(t, found.expiry_ms),
+        "expiry": t.duration(found.expiry_ms),
         "escalation": t(
             "catalog.escalates",
-            after=duration(t, after.after_ms),
+            after=t.duration(after.after_ms),
             to=t("site.comma").join(t.named("channel", channel) for channel in after.to),
         )
         if after
@@ -96,11 +93,3 @@ def _preview(site: Site, notice: Notice, channel: ChannelName, language: str) ->
     except RenderRefused as refused:
         return Preview(channel, language, Rendered(""), count(""), str(refused))
     return Preview(channel, language, rendered, count(rendered.text))
-
-
-def duration(t: Speech, ms: int) -> str:
-    """A length of time in the largest unit that is whole."""
-    for unit, unit_ms in (("days", DAY_MS), ("hours", HOUR_MS)):
-        if ms >= unit_ms and ms % unit_ms == 0:
-            return t(f"catalog.{unit}", n=ms // unit_ms)
-    return t("catalog.minutes", n=ms // MINUTE_MS)

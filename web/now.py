@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import func, literal, select
 
 from channels.carriers import CARRIERS
-from streams.core.policy import DAY_MS
+from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.journal.schema import timer
 from streams.lane_views import LaneView
 from streams.reading import By
@@ -21,8 +21,7 @@ from web.charts import Cell, Part, bar, grid, sparkline
 from web.site import STREAM, Here, Site
 from web.words import Speech
 
-MINUTE_MS = 60_000
-SPANS = {"hour": 60 * MINUTE_MS, "day": 24 * 60 * MINUTE_MS, "week": 7 * 24 * 60 * MINUTE_MS}
+SPANS = {"hour": HOUR_MS, "day": DAY_MS, "week": 7 * DAY_MS}
 POINTS = 12
 """Points of a chart: five minutes of an hour, two hours of a day."""
 
@@ -111,6 +110,7 @@ def _values(site: Site, t: Speech, span: str) -> dict[str, Any]:
         "rates": {by: _lines(site, t, by, reading.delivery(by, since_ms, until_ms)) for by in BYS},
         "minutes": minutes,
         "axis": AXIS[span],
+        "step": t.duration(step_ms),
         "most": max(minute.rates.delivered for minute in minutes),
         "course": sparkline([minute.rates.delivered for minute in minutes], "delivered"),
         "heat": grid(heat_columns, heat_rows),

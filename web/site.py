@@ -28,6 +28,7 @@ from channels.wechat_account import Door, Wechat
 from preferences.links import Signer
 from streams.clock import Clock
 from streams.commands import Commands
+from streams.core.names import clock_of
 from streams.journal.base import Store
 from streams.pipeline.river import River
 from streams.reading import Reading
@@ -183,7 +184,7 @@ class Site:
             signed_in=not self.private,
             csrf=csrf_token({"request": request}),
             moment=self._moment,
-            zone=self.zone.key,
+            clock=clock_of(self.zone.key, t.language),
         )
         headers = {"cache-control": "no-store"}
         response = Response(text, status_code=status, media_type=MediaType.HTML, headers=headers)

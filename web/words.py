@@ -16,6 +16,9 @@ FILE = Path(__file__).parent / "pages" / "words.toml"
 
 HTML_LANGUAGE: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
 
+UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000))
+"""In ms, the longest first."""
+
 Words = Mapping[str, tuple[str, str]]
 
 
@@ -53,6 +56,12 @@ class Speech:
         """What ``name`` (a channel, a carrier, a status) is called, else the name itself."""
         word = self._words.get(f"{kind}.{name}")
         return word[self._at] if word else name
+
+    def duration(self, ms: int) -> str:
+        """A length of time in the largest unit that is whole."""
+        unit, unit_ms = next((of for of in UNITS if ms >= of[1] and ms % of[1] == 0), UNITS[-1])
+        n = ms // unit_ms
+        return self(f"site.{unit}" if n == 1 else f"site.{unit}s", n=n)
 
 
 def speeches(words: Words) -> Callable[[Language], Speech]:

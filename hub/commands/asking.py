@@ -24,8 +24,8 @@ def report(
     from streams.recount import recount as count_again
 
     with open_books(settings()) as books:
-        known = books.reading.report()
-        again = count_again(books.store) if recount else known
+        known, reached = books.reading.accounts()
+        again = count_again(books.store, reached) if recount else known
     if json:
         say_json(known)
     else:
@@ -36,7 +36,11 @@ def report(
         if known.costs:
             _show_costs({"(all)": known.cost, **known.costs})
     if again != known:
-        fail(f"the journal counts {again.total.notifications:,} otherwise: see `hub rebuild`")
+        fail(
+            f"up to row {reached:,} the journal comes to other accounts, "
+            f"of {again.total.notifications:,} notifications in all: `hub rebuild` makes the read "
+            "models again"
+        )
 
 
 PARTS = {

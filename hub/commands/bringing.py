@@ -157,7 +157,8 @@ def _answers(door: Any, batch: list[Line]) -> Iterator[tuple[int, "Received"]]:
 
     for _, group in groupby(batch, key=apart):
         lines = list(group)
-        answers = [lines[0].fault] if lines[0].fault else door.bring([x.event for x in lines])
+        faults = [x.fault for x in lines if x.fault]  # one row may have several
+        answers = faults or door.bring([x.event for x in lines])
         yield from zip((x.number for x in lines), answers, strict=True)
 
 

@@ -54,7 +54,7 @@ def _wrong(what: Kind) -> list[str]:
         return _wrong_with_sandbox()
     port = told.port if what == "web" else told.worker_port
     if port == 0:
-        fail(f"nothing says at which port the {what} is", MISUSED)
+        fail("HUB_WORKER_PORT says at which port a worker answers; without it none does", MISUSED)
     return ask(told.host, port)
 
 

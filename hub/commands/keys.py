@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hub.commands.console import Json, fail, say, say_json, settings, table
+from hub.commands.console import MISUSED, Json, fail, say, say_json, settings, table
 
 DAY_MS = 86_400_000
 
@@ -24,6 +24,8 @@ def create(
     """Make a key and show it, this once."""
     from hub.doors import make_key
 
+    if not name.strip():
+        fail("name: expected who the key is for", MISUSED)
     key = make_key(settings(), name, scope, days * DAY_MS)
     if json:
         say_json({"key": key, "name": name, "scope": scope, "days": days})

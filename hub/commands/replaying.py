@@ -105,7 +105,7 @@ def _show_decided(summary: "Decided") -> None:
 
 def _draft(file: Path | None, books: "Books") -> "Policy":
     from preferences.fault import Fault
-    from streams.replaying import read_draft
+    from streams.policies import read_draft
 
     if file is None:
         return books.documents.policy

@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 
 def worker(
-    kinds: Annotated[list[Kind], typer.Argument(help="What it does.", show_choices=True)],
+    kinds: Annotated[list[Kind], typer.Argument(help=f"What it does: {', '.join(Kind)}.")],
 ) -> None:
     """Run one worker of a cluster, of one kind or several."""
     import uvloop

@@ -21,7 +21,8 @@ from channels.base import (
 from channels.http_channel import HttpChannel
 from channels.lanes_file import LanesError
 from channels.sandbox import read_ledger
-from tests.channels.http_bench import FAR, NUMBER_OF, SECRETS, VOICE, HttpBench, declared
+from tests.channels.callback_bench import FAR
+from tests.channels.http_bench import NUMBER_OF, SECRETS, VOICE, HttpBench, declared
 from tests.channels.odd_servers import Talk, of, served, silent
 from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
 from tests.contracts.clocks import RealClock

@@ -11,7 +11,8 @@ from channels.base import Accepted, LateAnswer, NotSent, Permanent, Transient, U
 from channels.finding import Sought
 from channels.sms_twilio import SmsTwilio
 from channels.twilio_account import Account
-from tests.channels.twilio_bench import FAR, NUMBER_OF, SENDER, TwilioBench, account
+from tests.channels.callback_bench import FAR
+from tests.channels.twilio_bench import NUMBER_OF, SENDER, TwilioBench, account
 from tests.contracts.channel_contract import CLOSE_MS, Bench, ChannelContract, kinds
 from tests.contracts.clocks import RealClock
 

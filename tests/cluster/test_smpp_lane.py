@@ -13,7 +13,8 @@ from hub.clock import Rehearsal
 from tests.cluster.native import Cluster, running
 from tests.cluster.processes import until
 from tests.cluster.test_whole import SOON_S, TEN, Whole
-from tests.peers.node_smpp import NodeGateway
+from tests.peers.gateway import INBOX
+from tests.peers.node_smpp import LANE, NodeGateway
 from tests.peers.pace import back_after_ms, most_in_a_second
 
 pytestmark = [pytest.mark.cluster, pytest.mark.peers]
@@ -27,29 +28,6 @@ NORMAL = RATE * 80 // 100
 
 CROWD = 900
 """Told of two parts each: more than is sent while it is measured."""
-
-LANES = """
-[[lane]]
-name = "sms-smpp"
-channel = "sms"
-provider = "smpp"
-rate_per_s = {rate}
-
-[lane.smpp]
-host = "127.0.0.1"
-port = {port}
-system_id = "fenghuo"
-password_env = "GATEWAY_PASSWORD"
-binds = 2
-answered_id = "hex"
-reported_id = "decimal"
-
-[[lane]]
-name = "inbox"
-channel = "inbox"
-provider = "inbox"
-rate_per_s = 1000
-"""
 
 
 class Town(Whole):
@@ -87,7 +65,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder: Path = tmp_path_factory.mktemp("smpp")
     gateway = NodeGateway(folder / "ledger.jsonl", receiptIds="decimal")
     gateway.start()
-    (folder / "lanes.toml").write_text(LANES.format(port=gateway.port, rate=RATE), encoding="utf-8")
+    lane = LANE.format(name="sms-smpp", rate=RATE, port=gateway.port)
+    (folder / "lanes.toml").write_text(lane + INBOX, encoding="utf-8")
     Rehearsal.set(folder / "clock", int(TEN.timestamp() * 1000), 1.0)
     environment = {
         "HUB_CLOCK": str(folder / "clock"),

@@ -299,11 +299,23 @@ def test_importing_recipients_twice_is_once(tmp_path: Path) -> None:
         (3, "kind"),
         (4, "data.phones[0]"),
     ]
+    sheet.write_text("ref,kin,nam\nr1,person,张\n", encoding="utf-8")
+    answered = hub("recipients", "import", str(sheet), "--json", folder=tmp_path)
+    assert [(x["line"], x["field"]) for x in answered.json["refusals"]][:2] == [
+        (1, "kin"),
+        (1, "nam"),
+    ]
     sheet.write_bytes("ref,kind,name\nr1,person,张\n".encode("gb18030"))
     assert "is not UTF-8" in hub("recipients", "import", str(sheet), folder=tmp_path).err
 
 
 # Keys, wording, policy ----------------------------------------------------------------------------
+
+
+def test_a_key_is_for_somebody(tmp_path: Path) -> None:
+    answered = hub("key", "create", " ", folder=tmp_path)
+    assert (answered.code, answered.out) == (2, "")
+    assert "name" in answered.err
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:

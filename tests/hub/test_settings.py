@@ -66,9 +66,9 @@ class TestErrorsNameTheSetting:
         [
             ({"HUB_PROT": "1"}, "HUB_PROT is not a setting; did you mean HUB_PORT?"),
             ({"HUB_XYZZY": "1"}, "HUB_XYZZY is not a setting"),
-            ({"HUB_PORT": "http"}, "HUB_PORT: Expected `int`, got `str`"),
-            ({"HUB_PORT": "65536"}, "HUB_PORT: Expected `int` <= 65535"),
-            ({"HUB_ENV": "prod"}, "HUB_ENV: Invalid enum value 'prod'"),
+            ({"HUB_PORT": "http"}, "HUB_PORT: expected a whole number, got text"),
+            ({"HUB_PORT": "65536"}, "HUB_PORT: expected a whole number <= 65535"),
+            ({"HUB_ENV": "prod"}, "HUB_ENV: expected development or production, got 'prod'"),
             ({"HUB_KEK": KEY, "HUB_KEK_FILE": "kek"}, "HUB_KEK and HUB_KEK_FILE are both set"),
             ({"HUB_KEK_FILE": "/nowhere/kek"}, "HUB_KEK_FILE: .*No such file"),
             ({"HUB_TIMEZONE": "Asia/Fuzhou"}, "timezone: there is no 'Asia/Fuzhou'"),
@@ -83,8 +83,8 @@ class TestErrorsNameTheSetting:
         ("text", "message"),
         [
             ("prot = 1", "hub.toml: prot is not a setting; did you mean port?"),
-            ('port = "8122"', "hub.toml: port: Expected `int`, got `str`"),
-            ("kek = 1", "hub.toml: kek: Expected `str`, got `int`"),
+            ('port = "8122"', "hub.toml: port: expected a whole number, got text"),
+            ("kek = 1", "hub.toml: kek: expected text, got a whole number"),
             ("port = ", "hub.toml: Invalid value"),
         ],
     )
@@ -93,7 +93,7 @@ class TestErrorsNameTheSetting:
             load({}, toml(tmp_path, text))
 
     def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(SettingsError, match=r"hub\.toml: .*No such file"):
+        with pytest.raises(SettingsError, match=r"hub\.toml: there is no such file"):
             load({}, tmp_path / "hub.toml")
 
 

@@ -14,7 +14,8 @@ from streams.core.codec import type_name
 from streams.core.events import Accepted, Delivered, Throttled, Undelivered, Unknown
 from streams.topics import INBOUND
 from tests.hub.fining import PATIENCE_S, fine, journalled, until
-from tests.peers.node_smpp import NodeGateway
+from tests.peers.gateway import INBOX
+from tests.peers.node_smpp import LANE, NodeGateway
 from tests.streams.small_hub import MORNING
 
 pytestmark = pytest.mark.peers
@@ -22,34 +23,11 @@ pytestmark = pytest.mark.peers
 LEGS = 200
 CUTS = 5
 
-LANES = """
-[[lane]]
-name = "sms-smpp"
-channel = "sms"
-provider = "smpp"
-rate_per_s = 2000
-
-[lane.smpp]
-host = "127.0.0.1"
-port = {port}
-system_id = "fenghuo"
-password_env = "GATEWAY_PASSWORD"
-binds = 2
-window = 64
-answered_id = "hex"
-reported_id = "decimal"
-
-[[lane]]
-name = "inbox"
-channel = "inbox"
-provider = "inbox"
-rate_per_s = 5000
-"""
-
 
 def settings_of(folder: Path, port: int) -> Settings:
     file = folder / "lanes.toml"
-    file.write_text(LANES.format(port=port), encoding="utf-8")
+    lane = LANE.format(name="sms-smpp", rate=2000, port=port)
+    file.write_text(lane + "window = 64\n" + INBOX, encoding="utf-8")
     return load({"HUB_DATA_DIR": str(folder / "hub"), "HUB_LANES": str(file)}, None)
 
 

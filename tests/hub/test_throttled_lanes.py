@@ -14,8 +14,8 @@ from hub.settings import load
 from streams.core.codec import type_name
 from streams.core.events import Accepted, Delivered, Throttled
 from tests.hub.fining import fine, until
-from tests.peers.gateway import Gateway
-from tests.peers.node_smpp import NodeGateway
+from tests.peers.gateway import INBOX, Gateway
+from tests.peers.node_smpp import LANE, NodeGateway
 from tests.peers.pace import back_after_ms, most_in_a_second
 from tests.peers.sms_core import CmppGateway
 from tests.streams.small_hub import MORNING
@@ -34,22 +34,7 @@ NORMAL = RATE * 80 // 100
 
 BACK_MS = 20_000
 
-LANES = """
-[[lane]]
-name = "sms-a"
-channel = "sms"
-provider = "smpp"
-rate_per_s = {rate}
-
-[lane.smpp]
-host = "127.0.0.1"
-port = {smpp}
-system_id = "fenghuo"
-password_env = "GATEWAY_PASSWORD"
-binds = 2
-answered_id = "hex"
-reported_id = "decimal"
-
+CMPP_LANE = """
 [[lane]]
 name = "sms-b"
 channel = "sms"
@@ -62,12 +47,6 @@ port = {cmpp}
 source_addr = "901783"
 password_env = "GATEWAY_PASSWORD"
 binds = 2
-
-[[lane]]
-name = "inbox"
-channel = "inbox"
-provider = "inbox"
-rate_per_s = 5000
 """
 
 
@@ -91,8 +70,9 @@ async def test_two_seconds_of_too_fast(
     smpp: NodeGateway, cmpp: CmppGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GATEWAY_PASSWORD", "secret")
-    lanes = LANES.format(rate=RATE, smpp=smpp.port, cmpp=cmpp.ports["cmpp3"])
-    (tmp_path / "lanes.toml").write_text(lanes, encoding="utf-8")
+    by_smpp = LANE.format(name="sms-a", rate=RATE, port=smpp.port)
+    by_cmpp = CMPP_LANE.format(rate=RATE, cmpp=cmpp.ports["cmpp3"])
+    (tmp_path / "lanes.toml").write_text(by_smpp + by_cmpp + INBOX, encoding="utf-8")
     said = {"HUB_DATA_DIR": str(tmp_path / "hub"), "HUB_LANES": str(tmp_path / "lanes.toml")}
     hub = open_hub(load(said, None), Scaled(1, MORNING))
     bed = asyncio.create_task(hub.bed.run())

@@ -12,6 +12,15 @@ from tests.peers.fetching import PeerFailed
 
 STOP_S = 5
 
+INBOX = """
+[[lane]]
+name = "inbox"
+channel = "inbox"
+provider = "inbox"
+rate_per_s = 5000
+"""
+"""Of a lanes file: what every hub has beside its carriers."""
+
 
 class Gateway:
     """What every such process can; subclasses begin it and say how it is told."""

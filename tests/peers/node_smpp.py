@@ -22,6 +22,24 @@ from tests.peers.gateway import Gateway
 VERSION = "0.5.1"
 SCRIPT = Path(__file__).with_name("gateway.js")
 
+LANE = """
+[[lane]]
+name = "{name}"
+channel = "sms"
+provider = "smpp"
+rate_per_s = {rate}
+
+[lane.smpp]
+host = "127.0.0.1"
+port = {port}
+system_id = "fenghuo"
+password_env = "GATEWAY_PASSWORD"
+binds = 2
+answered_id = "hex"
+reported_id = "decimal"
+"""
+"""Of a lanes file: a lane to this gateway."""
+
 
 def lacks() -> str | None:
     """What this machine needs before the peer can run; None when nothing."""

@@ -17,7 +17,8 @@ from channels.sms_twilio import SmsTwilio
 from channels.twilio_channel import TwilioChannel
 from channels.twilio_sandbox import TwilioSandbox
 from channels.voice_twilio import VoiceTwilio
-from tests.channels.twilio_bench import FAR, SID, TOKEN, account
+from tests.channels.callback_bench import FAR
+from tests.channels.twilio_bench import SID, TOKEN, account
 from tests.contracts.channel_contract import kinds
 from tests.contracts.clocks import RealClock
 from tests.peers.prism import Prism

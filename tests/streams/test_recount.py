@@ -55,3 +55,19 @@ async def test_a_bad_day_is_accounted_for(tmp_path: Path, hub_store: Store) -> N
             pass
         with store.readers.connect() as connection:
             assert counted(connection) == standing
+
+
+async def test_accounts_are_compared_at_the_row_they_reach(
+    tmp_path: Path, hub_store: Store
+) -> None:
+    """A running hub goes on while the journal is counted."""
+    async with small_hub(tmp_path, store=hub_store) as small:
+        await small.register("P1")
+        await small.violation("P1", "1")
+        await small.pass_time(MINUTE_MS)
+        known, reached = small.reading.accounts()
+        assert known.total.delivered == 1
+        await small.violation("P1", "2")
+        await small.pass_time(MINUTE_MS)
+        assert recount(small.hub.store, reached) == known
+        assert recount(small.hub.store).total.notifications == 2

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from preferences.fault import Fault
 from preferences.rules import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.core import events as e
 from streams.core.policy import DEFAULT, ClassPolicy, Policy, dump
@@ -27,7 +26,6 @@ from streams.replaying import (
     Difference,
     Replay,
     Summary,
-    read_draft,
     unjudged,
 )
 from tests.streams.core.legs import HEAD, expired, failed, routed, way
@@ -35,7 +33,6 @@ from tests.streams.core.samples import EMAIL, NOON, SMS, when
 from tests.streams.core.test_routing import any_facts, moments
 from tests.streams.journals import INDEX, commit, journal, write
 
-UNDECLARED = "no such field"
 MIDNIGHT = when("00:00")
 
 
@@ -268,28 +265,6 @@ class TestSummary:
             write(store, stream(1), published, at_ms=NOON, kind="policy")
             write(store, stream(2), recorded(facts, counted, NOON), at_ms=NOON)
             assert replayed(store, replace(counted, version=3))[1].uncounted == 0
-
-
-class TestDraft:
-    def test_any_whole_policy_is_one(self) -> None:
-        assert read_draft(dump(DEFAULT)) == DEFAULT
-
-    @pytest.mark.parametrize(
-        ("text", "fault"),
-        [
-            ("version = 2\n[classes.notice]", Fault("classes.emergency", "to be present")),
-            ("version = 'two'", Fault("version", "int")),
-            ("version = 2", Fault("classes", "to be present")),
-            ("version = 2\n[classes.notice]\ncap = -1", Fault("classes.notice.cap", "int >= 0")),
-            ("version = 2\n[classes.notice]\nlimit = 1", Fault("classes.notice.limit", UNDECLARED)),
-            ("version", Fault("policy", "TOML; Expected '=' after a key in a key/value pair")),
-        ],
-    )
-    def test_one_that_could_not_be_in_force_is_refused(self, text: str, fault: Fault) -> None:
-        refused = read_draft(text.encode())
-        assert isinstance(refused, Fault)
-        assert refused.field == fault.field
-        assert refused.expected.startswith(fault.expected)
 
 
 class TestWalk:

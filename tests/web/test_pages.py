@@ -109,8 +109,17 @@ class TestEveryPage:
         ):
             assert (await there.client.get(path)).status_code == 404, path
 
+    async def test_who_finds_nothing_reads_what_can_be_found(self, there):
+        page = (await there.client.get("/recipients/nobody?lang=en")).text
+        assert "a case as name=number" in page
+        assert "There is no such page" in (await there.client.get("/nothing?lang=en")).text
+
 
 class TestNow:
+    async def test_alarms_come_first(self, still):
+        page = (await still.client.get("/?lang=en")).text
+        assert re.findall(r'aria-labelledby="(\w+)"', page)[:2] == ["alarms", "stages"]
+
     async def test_the_categories_add_up(self, there):
         await told(there)
         await there.until(lambda: there.app.state.site.reading.standing().notifications)

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from streams.admission import DOOR
 from streams.core.codec import TYPES
 from streams.core.lifecycle import CATEGORY, Status
+from streams.core.names import CARRIERS
 from streams.core.routing import REASONS
+from streams.topics import EVENTS, INBOUND
 from templates.catalog_files import read_catalog
 from templates.notice import CHANNELS
 from web.words import FILE, Speech, read_words
 
 WEB = FILE.parent.parent
-NAMED = ("channel", "carrier", "class", "category", "status", "event", "reason", "subject")
+NAMED = ("channel", "carrier", "class", "category", "status", "event", "reason", "subject", "where")
 """Asked for by a name that only comes with the data."""
 
 LITERAL = re.compile(r"""\bt\(\s*f?["']([a-z_0-9.]+)["']""")
@@ -63,6 +66,8 @@ def test_what_the_hub_names_has_a_word():
         *(f"category.{category}" for category in CATEGORY.values() if category),
         *(f"reason.{reason}" for reason in REASONS),
         *(f"channel.{channel}" for channel in CHANNELS),
+        *(f"carrier.{carrier}" for carrier in CARRIERS),
+        *(f"where.{where}" for where in (DOOR, EVENTS, INBOUND)),
     }
     assert named - known == set()
     legs = {word.partition(".")[2] for word in known if word.startswith("event.")}
@@ -81,3 +86,18 @@ def test_a_name_of_its_own_stays_as_it_is():
     assert speech.named("carrier", "vodafone") == "vodafone"
     with pytest.raises(KeyError):
         speech("no.such.word")
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (60_000, "1 minute"),
+        (5 * 60_000, "5 minutes"),
+        (3_600_000, "1 hour"),
+        (14 * 3_600_000, "14 hours"),
+        (86_400_000, "1 day"),
+        (3 * 86_400_000, "3 days"),
+    ],
+)
+def test_a_length_of_time_in_the_largest_unit_that_is_whole(ms: int, said: str):
+    assert Speech(read_words(), "en").duration(ms) == said

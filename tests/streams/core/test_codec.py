@@ -89,7 +89,7 @@ class TestEnvelope:
             ({"type": None}, "type", "to be present"),
             ({"time": None}, "time", "to be present"),
             ({"specversion": None}, "specversion", "to be present"),
-            ({"specversion": "0.3"}, "specversion", "one of the declared values"),
+            ({"specversion": "0.3"}, "specversion", "1.0"),
             ({"id": ""}, "id", "1 to 256 characters"),
             ({"id": "x" * (MAX_ID_CHARS + 1)}, "id", "1 to 256 characters"),
             ({"source": ""}, "source", "1 to 256 characters"),
@@ -100,8 +100,8 @@ class TestEnvelope:
             ({"source": "a\nb"}, "source", "printable"),
             ({"type": "\u200b"}, "type", "printable"),
             ({"region": "35\0"}, "region", "printable"),
-            ({"id": 1}, "id", "str"),
-            ({"datacontenttype": "text/xml"}, "datacontenttype", "one of the declared values"),
+            ({"id": 1}, "id", "text"),
+            ({"datacontenttype": "text/xml"}, "datacontenttype", "application/json"),
             ({"data_base64": "AA=="}, "data_base64", "no such field"),
             ({"dataschema": "urn:x"}, "dataschema", "no such field"),
             ({"time": "2026-11-24"}, "time", "RFC 3339"),
@@ -170,9 +170,8 @@ class TestEnvelope:
 class TestData:
     @pytest.mark.parametrize("data", [[1], "text", 7, True])
     def test_is_an_object(self, data: Any) -> None:
-        assert data_of(read(data=data).event) == Refusal(
-            "data", "a JSON object", type(data).__name__
-        )
+        refused = data_of(read(data=data).event)
+        assert refused == Refusal("data", "a JSON object", "another value")
 
     def test_that_cannot_be_read_is_refused(self) -> None:
         broken = Event(
@@ -233,8 +232,8 @@ class TestDecodersSentences:
         [
             ("{}", Refusal("data.inner", "to be present")),
             ('{"inner": {}}', Refusal("data.inner.n", "to be present")),
-            ('{"inner": {"n": "x"}}', Refusal("data.inner.n", "int", "str")),
-            ("[]", Refusal("data", "object", "array")),
+            ('{"inner": {"n": "x"}}', Refusal("data.inner.n", "a whole number", "text")),
+            ("[]", Refusal("data", "an object", "a list")),
         ],
     )
     def test_name_the_whole_path(self, data: str, refused: Refusal) -> None:

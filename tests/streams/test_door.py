@@ -1,0 +1,72 @@
+"""What is refused at the door: the field is named, and what was expected in words of the sender."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from preferences.vault import Keys, Pooled, Vault
+from streams.core.codec import Refusal
+from streams.door import Incoming, examine
+from templates.catalog_files import read_catalog
+from templates.links import OFFICIAL
+
+CATALOG = read_catalog()
+VAULT = Vault(Keys(b"k" * 32, b"i" * 32, kek_id=1), Pooled(os.urandom))
+NOW_MS = 1_795_485_600_000
+
+PERSON: dict[str, Any] = {"ref": "P1", "kind": "person", "name": "王丽", "phones": ["13312340001"]}
+PAID: dict[str, Any] = {
+    "violation_no": "3501020019876543", "plate": "闽A12345", "amount": 20000,
+    "paid_at": "2026-11-24T09:40:00+08:00", "receipt_no": "350100261124000001",
+}  # fmt: skip
+
+
+def examined(data: dict[str, Any], **envelope: str) -> Incoming | Refusal:
+    event = {
+        "specversion": "1.0", "id": "e1", "source": "upstream", "subject": "P1",
+        "type": "gov.traffic.violation.paid.v1", "time": "2026-11-24T10:00:00+08:00",
+    }  # fmt: skip
+    raw = json.dumps(event | envelope | {"data": data}, ensure_ascii=False).encode()
+    return examine(raw, CATALOG, OFFICIAL, VAULT.digest, NOW_MS)
+
+
+def test_an_event_as_declared_comes_in() -> None:
+    assert isinstance(examined(PAID | {"recipient": PERSON}), Incoming)
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        ({"kind": "dog"}, Refusal("kind", "person or enterprise or officer", "'dog'")),
+        ({"phones": "13312340001"}, Refusal("phones", "a list", "text")),
+        ({"phones": [13312340001]}, Refusal("phones[0]", "text", "a whole number")),
+        ({"ref": "P2"}, Refusal("ref", "the subject 'P1'", "P2")),
+    ],
+)
+def test_what_is_wrong_with_a_recipient(changed: dict[str, Any], refused: Refusal) -> None:
+    told = examined(PAID | {"recipient": PERSON | changed})
+    assert isinstance(told, Refusal)
+    assert told == refused._replace(field=f"data.recipient.{refused.field}")
+
+
+def test_a_recipient_inline_needs_the_subject() -> None:
+    told = examined(PAID | {"recipient": PERSON}, subject="")
+    assert told == Refusal("subject", "the reference of the recipient in data.recipient")
+
+
+@pytest.mark.parametrize(
+    ("amount", "got"),
+    [
+        (-1, "a whole number below 0"),
+        (10**15, "a whole number of 16 digits"),
+        (1.5, "a number with a fraction"),
+        (True, "true or false"),
+        ({}, "an object"),
+        ("200", "text of 3 characters"),
+    ],
+)
+def test_a_value_is_described_and_never_repeated(amount: object, got: str) -> None:
+    told = examined(PAID | {"amount": amount})
+    assert told == Refusal("data.amount", "an amount in fen, a whole number of at least 0", got)
