@@ -26,16 +26,17 @@ async def follow_stops(river: River, timers: Sequence[Timer]) -> None:
         recorded = decode(first.type, first.data)
         assert isinstance(recorded, e.StopRecorded)
         stop = Stop(timer.stream, recorded.type, recorded.event_ms, recorded.correlation)
-        await _cancel_page(river, stop, bytes.fromhex(timer.kind.removeprefix(STOP)))
+        await _cancel_page(river, stop, timer)
 
 
-async def _cancel_page(river: River, stop: Stop, after: bytes) -> None:
-    index = river.index
+async def _cancel_page(river: River, stop: Stop, timer: Timer) -> None:
+    index, after = river.index, bytes.fromhex(timer.kind.removeprefix(STOP))
     legs = await river.journal.page(index.case(stop.correlation), index.NOTE, after, PAGE)
     for start in range(0, len(legs), STOP_AT_ONCE):
         await _cancel(river, stop, legs[start : start + STOP_AT_ONCE])
     if len(legs) == PAGE:
-        await river.journal.append(Group([go_on(stop.stream, legs[-1], river.clock.now_ms())]))
+        # due when the last one was: other workers that see to this page ask for the same timer
+        await river.journal.append(Group([go_on(stop.stream, legs[-1], timer.due_ms)]))
 
 
 async def _cancel(river: River, stop: Stop, legs: Sequence[bytes]) -> None:

@@ -46,9 +46,9 @@ def stop_open_legs(river: River, reader: Reader, stops: Iterable[Stop], now_ms: 
     return units
 
 
-def go_on(stop: bytes, after: bytes, now_ms: int) -> Unit:
+def go_on(stop: bytes, after: bytes, due_ms: int) -> Unit:
     """Have a stop see to the legs that follow this one."""
-    return Unit((), (), (Timer(now_ms, stop, f"{STOP}{after.hex()}"),))
+    return Unit((), (), (Timer(due_ms, stop, f"{STOP}{after.hex()}"),))
 
 
 def cancel_legs(

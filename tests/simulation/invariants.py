@@ -21,6 +21,7 @@ from streams.pipeline.replies import BY
 from streams.pipeline.replies import _decode as decode_reply
 from streams.pipeline.river import decode_dispatch, open_content
 from streams.pipeline.shifting import SHIFTED
+from streams.pipeline.stopping import STOP
 from streams.topics import INBOUND, PARKED, ROUTED, Record
 from tests.simulation.book import Line
 from tests.simulation.catalog import ANSWER, ASKED, CLASS, LEGS, OCCASIONS, POLICY, STOPS
@@ -37,6 +38,9 @@ PAUSED_MS = 5_000
 """How long after a worker knows of a pause the calls may last that it had begun."""
 
 _ANSWERS = (e.Accepted, e.NotSent, e.Throttled, e.Refused)
+
+ENDED = frozenset(Status(s) for s in CATEGORY if CATEGORY[s] not in (
+    "", "held", "sending", "unknown", "accepted"))  # fmt: skip
 
 CHINA_MS = 8 * 3_600_000
 DAY_MS = 86_400_000
@@ -55,6 +59,8 @@ class Watch:
         self.taken: defaultdict[bytes, list[Entry]] = defaultdict(list)
         self.told: list[tuple[str, str, str]] = []
         self.stops: list[Line] = []
+        self.ended_before: set[tuple[bytes, bytes]] = set()
+        """Stops that go on, and legs that ended before it was their turn."""
         self.preferences: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
         self.choices: defaultdict[str, list[tuple[int, object]]] = defaultdict(list)
         self.intents: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
@@ -91,6 +97,7 @@ class Watch:
                 continue
             self._account(line, head)
             self._in_time(line, head)
+            self._ended(line, head)
             if isinstance(event, e.Routed | e.Released | e.Escalated):
                 self.sends[self._cap_key(line, head)].add(line.row.stream)
             if isinstance(event, e.Held | e.Suppressed):
@@ -110,7 +117,10 @@ class Watch:
             return self.world.chosen[line.row.stream, line.row.version]
         with self.world.store.engine.connect() as connection:
             loaded = preference_store.load_many(connection, self.world.vault, [event.recipient])
-        return loaded[event.recipient].preferences
+        after = loaded[event.recipient].preferences
+        before = self.choices[event.recipient][-1:]
+        self.words.on_switched(event.recipient, before[0][1] if before else None, after)
+        return after
 
     def _account(self, line: Line, head: e.Head) -> None:
         """I14, row by row: a read model that only adds and subtracts what rows say of themselves;
@@ -189,6 +199,8 @@ class Watch:
             self.wrong("I9", f"{name_of(line)} an intent on a leg that is {line.before}")
         for stop in self.stops:
             if stop.commit < line.commit and settles(stop.event, head):
+                if self._goes_on_to(stop, line.row.stream):
+                    continue
                 self.wrong("I9", f"{name_of(line)} an intent although {stop.event.type} came first")
         self._not_refused(line, head, state.route.channel)
         self.words.on_intent(line, head)
@@ -198,6 +210,25 @@ class Watch:
             if past and max(past) > head.event_ms:
                 self.wrong("I12", f"{name_of(line)} an older status after a newer one")
             past.append(head.event_ms)
+
+    def _ended(self, line: Line, head: e.Head) -> None:
+        """I9: a leg comes to an end by a stop that goes on, or before that has come to it."""
+        if line.after not in ENDED:
+            return
+        for stop in self.stops:
+            if settles(stop.event, head) and self._goes_on_to(stop, line.row.stream):
+                if isinstance(line.event, e.Cancelled):
+                    self.hits["I9 stop goes on"] += 1
+                else:
+                    self.ended_before.add((stop.row.stream, line.row.stream))
+
+    def _goes_on_to(self, stop: Line, leg: bytes) -> bool:
+        """Whether a stop of more legs than its own transaction cancels will still come to this one,
+        which was there before it: a timer that says so is all that excuses it."""
+        if self.book.streams[leg][0].commit > stop.commit:
+            return False
+        kinds = self.world.store.execute("SELECT kind FROM timer WHERE stream = ?", stop.row.stream)
+        return any(bytes.fromhex(kind.removeprefix(STOP)) < leg for (kind,) in kinds)
 
     def _not_refused(self, line: Line, head: e.Head, channel: str) -> None:
         """I10: no intent for what the recipient had switched off."""

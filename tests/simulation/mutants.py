@@ -35,6 +35,7 @@ _RACES = "tests/streams/pipeline/test_races.py::"
 _REPLIES = "tests/streams/pipeline/test_replies.py::"
 _DISPATCH = "tests/streams/pipeline/test_dispatch.py::"
 _SHIFTING = "tests/streams/pipeline/test_shifting.py::"
+_STOPS = "tests/streams/pipeline/test_stop_follower.py::"
 _FOUND = "tests/streams/pipeline/test_found_by_seeds.py::"
 
 
@@ -268,7 +269,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "route",
         "    redecided += redecide_overtaken(river, reader, legs, batch.changed, batch.now_ms)\n",
         "",
-        known=190,
+        test=_RACES + "test_what_is_refused_while_it_is_routed_is_not_sent",
     ),
     _one(
         "caps count what was suppressed",
@@ -347,6 +348,133 @@ MUTANTS: tuple[Mutant, ...] = (
         _PIPELINE + "dispatch",
         "        if lanes.is_paused(lane.name):\n            return 0\n",
         "",
+    ),
+    _one(
+        "shift leaves what it moved unpublished",
+        _PIPELINE + "shifting",
+        "    await resume_streams(river, sorted({stream for stream, _ in gone}))\n",
+        "",
+    ),
+    _one(
+        "silence is no error",
+        _PIPELINE + "dispatch",
+        "        lane.breaker.record(now_ms, silent, silent)\n",
+        "        pass\n",
+        test=_SHIFTING + "test_a_lane_that_goes_dark_under_load_loses_its_work_and_gets_it_back",
+    ),
+    _one(
+        "a carrier that does not answer is given more",
+        _PIPELINE + "dispatch",
+        "most = min(lane.turns.most(BATCH), river.unanswered.room(lane.name))",
+        "most = lane.turns.most(BATCH)",
+        test=_SHIFTING + "test_what_is_not_answered_makes_no_room_for_more",
+    ),
+    # stops of more legs than one transaction cancels
+    _one(
+        "a long stop ends with its own transaction",
+        _PIPELINE + "route",
+        "    return [*units.values(), *going_on, *redecided]\n",
+        "    return [*units.values(), *redecided]\n",
+    ),
+    _one(
+        "a long stop forgets its next page",
+        _PIPELINE + "stop_follower",
+        "    if len(legs) == PAGE:\n",
+        "    if len(legs) > PAGE:\n",
+    ),
+    Mutant(
+        "a page's timer is deleted before the page",
+        (
+            Patch(
+                _PIPELINE + "tick",
+                "    await follow_stops(river, [t for t in timers if t.kind.startswith(STOP)])\n",
+                "",
+            ),
+            Patch(
+                _PIPELINE + "tick",
+                "    await river.journal.delete_timers([t for t in timers if t.stream not in lost])"
+                "\n",
+                "    await river.journal.delete_timers([t for t in timers if t.stream not in lost])"
+                "\n    await follow_stops(river, [t for t in timers if t.kind.startswith(STOP)])"
+                "\n",
+            ),
+        ),
+        test=_STOPS + "test_it_goes_on_where_it_died",
+    ),
+    _one(
+        "a page is read before it is cancelled",
+        _PIPELINE + "stop_follower",
+        "    def look(reader: Reader) -> list[Unit]:\n"
+        "        return cancel_legs(river, reader, legs, [stop])\n\n"
+        "    await river.journal.append(Group(look=look))\n",
+        "    from types import SimpleNamespace\n\n"
+        "    rows = await river.journal.read(legs)\n"
+        "    reader = SimpleNamespace(read=lambda asked: rows)\n"
+        "    await river.journal.append(Group(cancel_legs(river, reader, legs, [stop])))\n",
+        test=_STOPS + "test_what_moves_on_while_its_page_is_read_is_cancelled_all_the_same",
+    ),
+    _one(
+        "every worker asks for the next page",
+        _PIPELINE + "stop_follower",
+        "go_on(stop.stream, legs[-1], timer.due_ms)",
+        "go_on(stop.stream, legs[-1], river.clock.now_ms())",
+        test=_STOPS + "test_workers_that_see_to_the_same_page_ask_for_the_next_one_once",
+    ),
+    # what people write back
+    Mutant(
+        "a word is acknowledged before it is kept",
+        (
+            Patch(
+                _BED,
+                "            if told.replies:\n"
+                "                await receive_replies(self.river, told.replies)\n",
+                "",
+            ),
+            Patch(
+                _BED,
+                "                await self.channel.acknowledge(told.token)\n",
+                "                await self.channel.acknowledge(told.token)\n"
+                "            if told.replies:\n"
+                "                await receive_replies(self.river, told.replies)\n",
+            ),
+        ),
+    ),
+    _one(
+        "a word that comes again is another",
+        _PIPELINE + "replies",
+        "        if event.reply == name:\n            return event\n    if reply.ref:\n",
+        "        pass\n    if reply.ref:\n",
+    ),
+    _one(
+        "a word overtaken by a choice is dropped",
+        _PIPELINE + "replies",
+        "    if not committed.won[0]:\n        raise _Overtaken\n",
+        "    if not committed.won[0]:\n        return None\n",
+        test=_REPLIES + "test_a_choice_made_while_a_word_is_served_stands_beside_it",
+    ),
+    _one(
+        "a word is judged on older choices",
+        _PIPELINE + "replies",
+        "        rows = (await river.journal.read([stream])).get(stream, []) if ref else []\n"
+        "        # read after the rows: whoever chooses meanwhile takes the version\n"
+        "        known = (await river.people.load([ref])).get(ref) if ref else None\n",
+        "        known = (await river.people.load([ref])).get(ref) if ref else None\n"
+        "        rows = (await river.journal.read([stream])).get(stream, []) if ref else []\n",
+        test=_REPLIES + "test_a_word_is_judged_anew_after_the_choice_that_overtook_it",
+    ),
+    _one(
+        "a word stops what somebody else was sent",
+        _PIPELINE + "answered",
+        "if known is not None and _went_to(known.key, one, reply.source):",
+        "if known is not None:",
+        test=_REPLIES + "test_a_message_to_somebody_else_cannot_be_named",
+    ),
+    _one(
+        "machines answer each other for ever",
+        _PIPELINE + "replies",
+        'if done.name == "passed_on" or not told or lately >= ANSWERS_AN_HOUR:',
+        'if done.name == "passed_on" or not told:',
+        test=_REPLIES + "test_two_machines_that_answer_each_other_fall_silent",
     ),
     # what the simulator found itself, so that it stays found
     _one(

@@ -9,8 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from channels.base import Reply
 from preferences.keywords import keyword
+from preferences.recipient import Preferences
 from streams.core import events as e
 from streams.core.identity import event_key
 from streams.pipeline.replies import SOURCE
@@ -124,6 +127,14 @@ class Words:
     def on_choice(self, ref: str) -> None:
         """On a page, after the word: whatever they ticked counts now."""
         self._stopped[ref].clear()
+
+    def on_switched(self, ref: str, before: object, after: Preferences) -> None:
+        """I10: a word changes no more of what somebody chose than it speaks of, also when they
+        chose something else at the same moment."""
+        self._watch.hits["I10 words"] += 1
+        known = before if isinstance(before, Preferences) else Preferences()
+        if replace(known, off=(), version=0) != replace(after, off=(), version=0):
+            self._watch.wrong("I10", f"a word of {ref} made {after} of {known}")
 
     def on_intent(self, line: "Line", head: e.Head) -> None:
         """I9: a stop by word that is committed before the intent always wins."""

@@ -131,7 +131,7 @@ def generate(seed: int) -> Scenario:
             at_ms += rng.choice((20_000, 10 * MINUTE_MS, 3 * HOUR_MS))
         writer.registered[ref] = at_ms
         writer.event(at_ms, "hub.recipient.registered.v1", ref, data)
-    for make in (_fines, _progress, _filing, _renewal, _warning, _tips, _login):
+    for make in (_fines, _progress, _filing, _renewal, _warning, _tips, _login, _shared):
         make(writer, refs)
     if crowd:
         _crowd(writer, refs)
@@ -193,6 +193,20 @@ def _fines(writer: _Writer, refs: list[str]) -> None:
                 at_ms + gap, "sim.fine-paid.v1", payer, {"no": data["no"]},
                 happened=max(at_ms + gap, at_ms) + 1_000,
             )  # fmt: skip
+
+
+def _shared(writer: _Writer, refs: list[str]) -> None:
+    """One case of everybody's, which is settled while some are being told and others wait."""
+    if writer.rng.random() < 0.5:
+        return
+    at_ms, number = _when(writer), _number(writer)
+    for ref in refs:
+        writer.event(at_ms, "sim.fine.v1", ref, {"no": number})
+    gap = writer.rng.choice((20, 300, 1_000, 3_000, 3_000, 8 * HOUR_MS))
+    writer.event(
+        at_ms + gap, "sim.fine-paid.v1", writer.rng.choice(("payer-1", "payer-2")), {"no": number},
+        happened=at_ms + gap + 1_000,
+    )  # fmt: skip
 
 
 def _crowd(writer: _Writer, refs: list[str]) -> None:

@@ -10,7 +10,14 @@ from streams.outcomes import outcomes_after
 from streams.projections import following
 from tests.simulation.book import Line
 from tests.simulation.catalog import ASKED, LEGS, OCCASIONS, POLICY
-from tests.simulation.invariants import CHINA_MS, DAY_MS, Watch, channel_of, settles
+from tests.simulation.invariants import (
+    CHINA_MS,
+    DAY_MS,
+    ENDED,
+    Watch,
+    channel_of,
+    settles,
+)
 from tests.simulation.replies import nothing_said_in_vain
 from tests.simulation.scenario import Asked
 from tests.simulation.topics import PARTITIONS
@@ -103,15 +110,13 @@ def too_late_is_said(watch: Watch) -> None:
                 continue
             lines = [x for x in watch.book.streams[stream] if x.commit <= stop.commit]
             before = [x for x in lines if not isinstance(x.event, e.Cancelled)]
-            if not before or Status(before[-1].after) in _ENDED:
+            if not before or Status(before[-1].after) in ENDED:
+                continue
+            if (stop.row.stream, stream) in watch.ended_before:
                 continue
             watch.hits["I9 too late"] += 1
             if not state.cancelled:
                 watch.wrong("I9", f"{stream[10:].hex()} was {before[-1].after}, no stop is on it")
-
-
-_ENDED = frozenset(Status(s) for s in CATEGORY if CATEGORY[s] not in (
-    "", "held", "sending", "unknown", "accepted"))  # fmt: skip
 
 
 def emergencies(watch: Watch) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 from channels.base import Message
 from channels.breaker import Breaker
 from channels.pacer import Pacer
-from preferences.changes import GiveConsent
+from preferences.changes import GiveConsent, SwitchCategory
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.river import River, decode_dispatch
+from streams.pipeline.river import Known, People, River, decode_dispatch
 from streams.pipeline.route import route
 from streams.topics import EVENTS, Record
 from tests.journeys.town import Town, town
@@ -39,6 +39,24 @@ class DiesAtTheCall:
 
     async def send(self, lane: str, messages: Sequence[Message], close_ms: int) -> NoReturn:
         raise ConnectionError("died")
+
+
+class ChoosesMeanwhile:
+    """The people as a worker sees them: the moment after it first looked, somebody chooses."""
+
+    def __init__(self, people: People, choose: Callable[[], Awaitable[object]]) -> None:
+        self._people = people
+        self._choose: Callable[[], Awaitable[object]] | None = choose
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._people, name)
+
+    async def load(self, refs: Sequence[str]) -> Mapping[str, Known]:
+        known = await self._people.load(refs)
+        if choose := self._choose:
+            self._choose = None
+            await choose()
+        return known
 
 
 class NobodyPublishes:
@@ -74,6 +92,23 @@ async def test_two_workers_that_both_found_room_do_not_pass_a_cap_together(tmp_p
         assert len(sent) <= 1, "the cap is one a day"
         await here.pass_(days=1)
         assert any(told.status == "delivered" for told in here.told("P1"))
+
+
+async def test_what_is_refused_while_it_is_routed_is_not_sent(tmp_path: Path) -> None:
+    """The router had looked at what its recipient wants; they chose, and found no leg yet."""
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        await here.choose("P1", GiveConsent("fire-safety", "柜台签字单 2026-0017"))
+        refused = SwitchCategory("fire-safety", "*", on=False)
+        river: River = copy.copy(here.hub.river)
+        river.people = ChoosesMeanwhile(  # type: ignore[assignment]  # it stands for the others
+            river.people, lambda: here.commands.change_preferences("P1", refused, "citizen")
+        )
+        await route(river, [record(here, "gov.fire.tip.published.v1", tip(1), 1)])
+        await here.pass_(minutes=10)
+        [told] = here.told("P1")
+        assert (told.status, told.state.reason) == ("suppressed", "opted_out")
+        assert told.intended == []
 
 
 async def test_an_intent_whose_worker_died_is_unknown_in_minutes(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from streams.pipeline.replies import ANSWERS_AN_HOUR, REPEAT_MS, serve_replies
 from streams.pipeline.route import route
 from streams.topics import INBOUND, Record
 from streams.views import Leg, Written
+from tests.streams.pipeline.test_races import ChoosesMeanwhile
 from tests.streams.pipeline.test_receive import Kept
 from tests.streams.small_hub import SmallHub, small_hub
 
@@ -217,6 +218,33 @@ async def test_what_waits_on_its_lane_is_not_sent_after_the_word(small: SmallHub
     timeline = small.reading.timeline(leg.stream)
     assert timeline is not None
     assert timeline.attempts == 0
+
+
+async def test_a_choice_made_while_a_word_is_served_stands_beside_it(small: SmallHub) -> None:
+    await told_a_tip(small)
+    await served_while_they_choose(small, "TD", SwitchCategory("survey", "*", on=False))
+    assert off(small) == ("fire-safety/*", "survey/*")
+    assert [one.done for one in written(small)] == ["stopped"]
+
+
+async def test_a_word_is_judged_anew_after_the_choice_that_overtook_it(small: SmallHub) -> None:
+    """Judged by what was known before, it had nothing to stop."""
+    await told_a_tip(small)
+    switched = SwitchCategory("fire-safety", "*", on=False)
+    await small.commands.change_preferences("P1", switched, "citizen")
+    await served_while_they_choose(small, "TD", SwitchCategory("fire-safety", "*", on=True))
+    assert off(small) == ("fire-safety/*",)
+
+
+async def served_while_they_choose(small: SmallHub, text: str, choice: SwitchCategory) -> None:
+    """Somebody writes, and chooses on a page the moment after their choices were looked up."""
+    river = copy.copy(small.hub.river)
+    river.people = ChoosesMeanwhile(  # type: ignore[assignment]  # it stands for the others
+        river.people, lambda: small.commands.change_preferences("P1", choice, "citizen")
+    )
+    reply = Reply(LANE, PHONE, "12123", text, small.hub.clock.now_ms())
+    sealed = river.hub_key.seal(msgspec.msgpack.encode(reply), INBOUND.encode())
+    await serve_replies(river, [Record(b"k", sealed)])
 
 
 async def test_start_gives_back_what_words_had_stopped_and_nothing_else(small: SmallHub) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from channels.base import Accepted, Message, NotSent, Outcome
 from channels.binding import Refused
@@ -18,6 +19,7 @@ from streams.core.policy import HOUR_MS
 from streams.core.standings import lane_stream
 from streams.journal.base import Row
 from streams.lane_views import LaneView, lane_views
+from streams.pipeline import unanswered
 from streams.pipeline.shifting import BACK, MOVED_PERCENT, TRIAL_SHARE, others_of, spare
 from streams.pipeline.unanswered import UNANSWERED_MAX
 from tests.streams.small_hub import NO_FAULTS, Direct, SmallHub, small_hub
@@ -251,6 +253,21 @@ async def test_a_dead_carrier_costs_one_batch_and_none_of_it_is_moved(tmp_path: 
         dark = {stream for stream, lane in lanes.items() if lane == "sms-a"}
         assert 0 < len(dark) <= UNANSWERED_MAX
         assert not dark & moved
+
+
+async def test_what_is_not_answered_makes_no_room_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unanswered, "UNANSWERED_MAX", 5)
+    async with town(tmp_path) as here:
+        await here.people(50)
+        here.carrier.dark.add("sms-a")
+        await here.fines(100)
+        await here.run(3)  # before their silence counts
+        rows = here.here.hub.store.since(0, 1_000_000)
+        events = [codec.decode(row.type, row.data) for row in rows]
+        intents = [x for x in events if isinstance(x, e.AttemptIntended) and x.lane == "sms-a"]
+        assert len(intents) == 5
 
 
 def test_what_may_move_is_a_share_of_what_others_can_spare() -> None:

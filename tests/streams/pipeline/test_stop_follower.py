@@ -1,15 +1,21 @@
 """A stop of a case with more legs than one transaction should cancel."""
 
+import copy
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.clock import Clock
 from streams.journal.base import Group
 from streams.pipeline import stop_follower, stopping
+from streams.pipeline.river import state_of
 from streams.pipeline.route import route
+from streams.pipeline.stop_follower import follow_stops
+from streams.pipeline.stopping import held_back
 from streams.pipeline.tick import tick
 from streams.topics import Record
 from tests.journeys.town import TUESDAY, Town, town
@@ -101,6 +107,61 @@ async def test_it_goes_on_where_it_died(here: Town, monkeypatch: pytest.MonkeyPa
     while await tick(river):
         pass
     assert len(stopped(here)) == len(PEOPLE)
+
+
+async def test_workers_that_see_to_the_same_page_ask_for_the_next_one_once(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them asked at a moment of its own: twice as many timers with every page."""
+    await here._director.end()
+    river, other = copy.copy(here.hub.river), copy.copy(here.hub.river)
+    other.clock = Later(other.clock)  # type: ignore[assignment]  # it only tells the time
+    page, pages = river.journal.page, list[bytes]()
+
+    async def noting(key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
+        pages.append(after)
+        return await page(key, sub, after, limit)
+
+    monkeypatch.setattr(river.journal, "page", noting)
+    await route(river, [Record(b"", paid(here))])
+    while timers := await river.journal.due(other.clock.now_ms(), 500):
+        for each in (river, other):
+            await follow_stops(each, timers)
+        await river.journal.delete_timers(timers)
+    assert len(stopped(here)) == len(PEOPLE)
+    assert set(Counter(pages).values()) == {2}, "each page once by each worker"
+
+
+async def test_what_moves_on_while_its_page_is_read_is_cancelled_all_the_same(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker decides again on whatever is not cancelled yet, before every append."""
+    await here._director.end()
+    river = here.hub.river
+    await route(river, [Record(b"", paid(here))])
+    case, appending = river.index.case(f"violation_no={FINE['violation_no']}"), river.journal.append
+
+    async def overtaken(group: Group) -> Any:
+        legs = await river.journal.page(case, river.index.NOTE, b"", 100)
+        states = {s: state_of(r) for s, r in (await river.journal.read(legs)).items()}
+        waiting = {s: state for s, state in states.items() if state.status == "held"}
+        now_ms = river.clock.now_ms()
+        await appending(Group([held_back(river, s, state, now_ms) for s, state in waiting.items()]))
+        return await appending(group)
+
+    monkeypatch.setattr(river.journal, "append", overtaken)
+    await follow_stops(river, await river.journal.due(river.clock.now_ms(), 500))
+    assert len(stopped(here)) == 2 + 4
+
+
+class Later:
+    """The clock of a worker that comes to the same thing a little later."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + 7
 
 
 def paid(here: Town) -> bytes:
