@@ -76,6 +76,7 @@ class Apple:
         config.alpn_protocols = ["h2"]
         config.graceful_timeout = config.shutdown_timeout = 0.2
         config.loglevel = "CRITICAL"
+        config.keep_alive_max_requests = REQUESTS_MAX
         self._ending = asyncio.Event()
         self._serving = asyncio.create_task(
             serve(self._app, config, shutdown_trigger=self._ending.wait)  # type: ignore[arg-type]
@@ -148,6 +149,11 @@ class Apple:
         files[0].write_bytes(made.public_bytes(Encoding.PEM))
         files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return files
+
+
+REQUESTS_MAX = 1_000_000
+"""On one connection: Apple keeps one for as long as it is used, hypercorn by itself for a thousand.
+"""
 
 
 class ApnsBench(Bench):
