@@ -12,6 +12,9 @@ from templates.filters import FILTERS, as_text
 from templates.notice import Variable
 from templates.values import MAX_DIGITS, MAX_FEN, MAX_ITEMS, MAX_PHONE
 
+LONGEST_DAY = {"zh": "2026-12-30", "en": "2026-09-30"}
+"""Months are written in figures in the one language, by name in the other."""
+
 
 def longest_text(tree: nodes.Template, variables: Mapping[str, Variable], language: str) -> str:
     """A text no rendering of ``tree`` is longer than; ``variables`` as declared."""
@@ -23,6 +26,7 @@ class _Longest:
 
     def __init__(self, scope: dict[str, Variable], language: str) -> None:
         self.scope = scope
+        self.language = language
         self.filters = FILTERS[language]
 
     def of(self, node: nodes.Node) -> str:
@@ -49,7 +53,7 @@ class _Longest:
             case nodes.Const(value=value):
                 return value
             case nodes.Name(name=name):
-                return longest_value(self.scope[name])
+                return longest_value(self.scope[name], self.language)
             case nodes.Filter(node=nodes.Node() as inner, name=name):
                 return self.filters[name](self.value(inner))
             case nodes.CondExpr(expr1=one, expr2=nodes.Node() as other):
@@ -74,8 +78,8 @@ def _length(value: object) -> int:
     return len(as_text(value))
 
 
-def longest_value(variable: Variable) -> object:
-    """A value of the greatest length its declaration allows."""
+def longest_value(variable: Variable, language: str) -> object:
+    """A value that becomes as long a text in this language as its declaration allows."""
     limit = variable.max
     match variable.type:
         case "text":
@@ -87,9 +91,9 @@ def longest_value(variable: Variable) -> object:
         case "plate":
             return "闽AD12345"
         case "date":
-            return "2026-09-30"
+            return LONGEST_DAY[language]
         case "datetime":
-            return "2026-09-30T20:30:00+08:00"
+            return f"{LONGEST_DAY[language]}T20:30:00+08:00"
         case "money":
             return MAX_FEN
         case "url":

@@ -1,5 +1,7 @@
 """The longest text a body can become."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ BODIES = [
     "您好",
     "{{ place }}在{{ at|datetime }}，{{ fine|money }}，{{ points }}",
     "{{ place|mask }}{{ place|spell }}",
+    "{{ at|date }}{{ at|datetime }}",
     "{{ papers|items }}",
     "{% if again %}很长的一句话{% elif points %}{{ place }}{% else %}短{% endif %}",
     "{{ 'abc' if again else place }}",
@@ -41,13 +44,21 @@ TYPES: list[VariableType] = [
     points=st.integers(-99, 99),
     papers=st.lists(st.text(alphabet="国a", min_size=1, max_size=4), min_size=1, max_size=6),
     again=st.booleans(),
+    day=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
 )
 def test_no_rendering_is_longer(
-    body: str, language: str, place: str, fine: int, points: int, papers: list[str], again: bool
+    body: str,
+    language: str,
+    place: str,
+    fine: int,
+    points: int,
+    papers: list[str],
+    again: bool,
+    day: date,
 ) -> None:
     context = {
         "place": place,
-        "at": "2026-11-24T09:30:00+08:00",
+        "at": f"{day}T09:30:00+08:00",
         "fine": fine,
         "points": points,
         "papers": papers,
@@ -60,10 +71,11 @@ def test_no_rendering_is_longer(
 
 @pytest.mark.parametrize("kind", [kind for kind in TYPES if kind != "url"])
 @pytest.mark.parametrize("limit", [15, 25, 40])
-def test_the_longest_value_is_a_value(kind: VariableType, limit: int) -> None:
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_longest_value_is_a_value(kind: VariableType, limit: int, language: str) -> None:
     event = EventType("gov.test.v1", {"x": Variable(kind, max=limit)})
-    assert check_data(event, {"x": longest_value(event.data["x"])}) == []
+    assert check_data(event, {"x": longest_value(event.data["x"], language)}) == []
 
 
 def test_the_longest_link_has_its_length() -> None:
-    assert len(str(longest_value(Variable("url", max=48)))) == 48
+    assert len(str(longest_value(Variable("url", max=48), "zh"))) == 48
