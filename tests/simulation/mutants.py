@@ -213,12 +213,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if not won:\n            continue\n",
     ),
     _one(
-        "DO NOTHING for facts, when answered late",
-        _PIPELINE + "answers",
-        "        later += [a for a, ok in zip(asked, committed.won, strict=True) if not ok]\n",
-        "",
-    ),
-    _one(
         "renumber a decision",
         _PIPELINE + "tick",
         "    await resume_streams(river, [*states, *(",
@@ -235,22 +229,6 @@ MUTANTS: tuple[Mutant, ...] = (
         _CORE + "notices",
         "name = stream_id(event.at_ms, event.key, notice.id, ref, occasion, leg)",
         "name = stream_id(event.at_ms, event.key, notice.id, ref, occasion)",
-    ),
-    Mutant(
-        "recompute on redelivery",
-        (
-            Patch(
-                _PIPELINE + "route",
-                "            batch.again.append(read._replace(",
-                "            batch.fresh.append(read._replace(",
-            ),
-            Patch(
-                _PIPELINE + "route",
-                "        if not won:\n            lost.append(stream)\n"
-                "        elif isinstance(event, e.Routed):\n",
-                "        if isinstance(event, e.Routed):\n",
-            ),
-        ),
     ),
     _one(
         "delete the timer before the publish",
@@ -552,6 +530,37 @@ RARE: tuple[Mutant, ...] = (
         "[t for t in timers if t.stream not in lost]",
         "timers",
         test=_FOUND + "test_a_timer_whose_decision_lost_stays_to_be_served_again",
+    ),
+    _one(
+        "DO NOTHING for facts, when answered late",
+        _PIPELINE + "answers",
+        "        later += [a for a, ok in zip(asked, committed.won, strict=True) if not ok]\n",
+        "",
+        test=_RACES + "test_of_two_facts_at_once_both_are_kept",
+    ),
+    Mutant(
+        "recompute on redelivery",
+        (
+            Patch(
+                _PIPELINE + "route",
+                "            batch.again.append(read._replace(",
+                "            batch.fresh.append(read._replace(",
+            ),
+            Patch(
+                _PIPELINE + "route",
+                "        if not won:\n            lost.append(stream)\n"
+                "        elif isinstance(event, e.Routed):\n",
+                "        if isinstance(event, e.Routed):\n",
+            ),
+        ),
+        test=_RACES + "test_an_event_that_comes_again_is_not_decided_again",
+    ),
+    _one(
+        "shift moves what may have been taken",
+        _PIPELINE + "shifting",
+        "    moving = {stream: state for stream, state in ready.items() if not state.unknown}\n",
+        "    moving = ready\n",
+        test=_RACES + "test_what_may_have_been_taken_stays_with_its_lane",
     ),
 )
 """Races that thousands of seeds do not meet. Each is staged by a test, which must fail on it."""

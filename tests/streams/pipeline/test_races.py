@@ -8,13 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from channels.base import Message
+from msgspec.structs import replace
+
+from channels.base import Accepted, Message, Receipt
 from channels.breaker import Breaker
 from channels.pacer import Pacer
 from preferences.changes import GiveConsent, SwitchCategory
+from streams.core.codec import decode
+from streams.core.events import AttemptIntended, Released, Routed, Unknown
+from streams.journal.base import Group, Unit
+from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.river import Known, People, River, decode_dispatch
+from streams.pipeline.river import Known, People, River, decode_dispatch, entry
 from streams.pipeline.route import route
+from streams.pipeline.shifting import Key, shift
 from streams.topics import EVENTS, Record
 from tests.journeys.town import Town, town
 
@@ -148,3 +155,76 @@ async def test_who_loses_a_race_sees_to_what_the_winner_did_not_live_to_publish(
         await here.pass_(minutes=5)
         [told] = here.told("P1")
         assert told.status == "delivered"
+
+
+async def test_an_event_that_comes_again_is_not_decided_again(tmp_path: Path) -> None:
+    """Its decision was journalled by a worker that died then: this very message is published, not
+    one that is made anew."""
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        one = record(here, "gov.traffic.violation.paid.v1", PAID, 1)
+        dying: River = copy.copy(here.hub.river)
+        dying.topics = NobodyPublishes()  # type: ignore[assignment]  # it only publishes
+        with suppress(ConnectionError):
+            await route(dying, [one])
+        [told] = here.told("P1")
+        after: River = copy.copy(here.hub.river)
+        after.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+        await route(after, [one])
+        [[published]] = kept.batches.values()
+        assert decode_dispatch(published.value).sealed == told.route.sealed
+
+
+async def test_of_two_facts_at_once_both_are_kept(tmp_path: Path) -> None:
+    """An answer that came late, and a report: who loses the race for a row takes the next."""
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        river: River = copy.copy(here.hub.river)
+        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+        await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
+        [records] = kept.batches.values()
+        ready = decode_dispatch(records[0].value)
+        pacer = Pacer(100, urgent=False, partitions=1, now_ms=here.hub.clock.now_ms() - 60_000)
+        lane = LaneWork(ready.lane, DiesAtTheCall(), pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
+        with suppress(ConnectionError):
+            await dispatch(river, lane, records)
+        taken = Accepted("ref-1")
+        report = Receipt(ready.lane, "ref-1", "delivered", "DELIVRD", here.hub.clock.now_ms())
+        await asyncio.gather(
+            *(
+                record_answers(river, [Answer(ready.stream, ready.version + 1, what, ready.lane)])
+                for what in (taken, report)
+            )
+        )
+        rows = here.hub.store.read([ready.stream])[ready.stream]
+        assert sorted(row.type.partition(".")[0] for row in rows[2:]) == ["Accepted", "Delivered"]
+
+
+async def test_what_may_have_been_taken_stays_with_its_lane(tmp_path: Path) -> None:
+    """Sent again after an unknown, it waits for a lane that takes nothing: only what was never
+    handed over goes another way."""
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        river: River = copy.copy(here.hub.river)
+        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+        await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
+        [records] = kept.batches.values()
+        ready = decode_dispatch(records[0].value)
+        [row] = here.hub.store.read([ready.stream])[ready.stream]
+        routed = decode(row.type, row.data)
+        assert isinstance(routed, Routed)
+        since = [
+            AttemptIntended(lane=ready.lane, call_before_ms=row.at_ms),
+            Unknown(attempt=2, evidence="no answer", moved=None),
+            Released(
+                route=routed.route, facts=routed.facts, policy=routed.policy, reason="resent",
+                moved=None,
+            ),
+        ]  # fmt: skip
+        units = [Unit(tuple(entry(ready.stream, n, event) for n, event in enumerate(since, 2)))]
+        assert (await river.journal.append(Group(units))).won == (True,)
+        fixed: set[Key] = set()
+        again = replace(ready, version=4)
+        assert await shift(river, ready.lane, [again], 1, fixed) == set()
+        assert fixed == {(ready.stream, 4)}
+        assert [told.route.lane for told in here.told("P1")] == [ready.lane]
