@@ -167,6 +167,24 @@ def _pages(settings: Settings) -> Check:
     return Check("pages", "note" if wrong else "good", says)
 
 
+def _lanes(settings: Settings) -> Check:
+    """Who carries, and whether their accounts have what they sign in with."""
+    from channels.lanes_file import LanesError
+    from hub.bootstrap import check_passwords
+    from hub.lanes_file import read_lanes
+
+    try:
+        lanes = read_lanes(settings)
+    except (LanesError, SettingsError) as error:
+        return Check("lanes", "bad", str(error))
+    try:
+        check_passwords(lanes)
+    except SettingsError as error:  # of a cluster's processes only dispatchers need them
+        return Check("lanes", "note" if settings.database else "bad", str(error))
+    by = ", ".join(sorted({lane.via for lane in lanes}))
+    return Check("lanes", "good", f"{len(list(lanes))}, by {by}")
+
+
 def _port(settings: Settings) -> Check:
     running = owner(settings.data_dir)
     if running and running.url:
@@ -228,6 +246,7 @@ OF_A_FOLDER: tuple[Callable[[Settings], Check], ...] = (
     _folder,
     _keys,
     _clock,
+    _lanes,
     _port,
     _sandbox,
     _fonts,
@@ -238,6 +257,7 @@ OF_A_CLUSTER: tuple[Callable[[Settings], Check], ...] = (
     _packages,
     _keys,
     _clock,
+    _lanes,
     _database,
     _topics,
     _pages,

@@ -1,4 +1,4 @@
-"""What `hub doctor` says of the mailbox that bounces and replies are read from."""
+"""What `hub doctor` says of lanes, and of the mailbox that bounces and replies are read from."""
 
 import asyncio
 import mailbox
@@ -11,7 +11,7 @@ import pytest
 from channels.mailbox_lmtp import LmtpMailbox
 from hub import checks
 from hub.checks import Check, examine
-from hub.settings import Settings, load
+from hub.settings import KEYS, Settings, load
 from tests.cluster.native_kafka import free_ports
 
 
@@ -31,6 +31,51 @@ def look(inbox: str, folder: Path) -> Check:
     assert check.name == "mailbox"
     assert check.says.startswith(inbox)
     return check
+
+
+LANE = """
+[[lane]]
+name = "sms-a"
+channel = "sms"
+provider = "smpp"
+rate_per_s = 100
+sender = "10690000"
+
+[lane.smpp]
+host = "127.0.0.1"
+port = 2775
+system_id = "hub"
+password_env = "CARRIER_A_PASSWORD"
+"""
+
+
+def lanes(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, database: str = "") -> Check:
+    monkeypatch.setattr(checks, "OF_A_FOLDER", (checks._lanes,))
+    monkeypatch.setattr(checks, "OF_A_CLUSTER", (checks._lanes,))
+    file = folder / "lanes.toml"
+    file.write_text(text, encoding="utf-8")
+    given = {"HUB_DATA_DIR": str(folder), "HUB_LANES": str(file)}
+    if database:
+        keys = dict.fromkeys((f"HUB_{name.upper()}" for name in KEYS), "A" * 43 + "=")
+        given |= {"HUB_DATABASE": database, "HUB_KAFKA": "127.0.0.1:9", **keys}
+    [check] = examine(load(given))
+    return check
+
+
+def test_a_lanes_file_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = lanes(tmp_path, LANE.replace('"sms"', '"fax"'), monkeypatch)
+    assert check.state == "bad"
+    assert "fax" in check.says
+
+
+def test_an_account_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = lanes(tmp_path, LANE, monkeypatch)
+    assert check.state == "bad"
+    assert check.says.startswith("lane sms-a: CARRIER_A_PASSWORD must hold")
+    elsewhere = lanes(tmp_path, LANE, monkeypatch, "postgresql+psycopg://hub@127.0.0.1:9/hub")
+    assert elsewhere.state == "note", "a dispatcher on another machine has it"
+    monkeypatch.setenv("CARRIER_A_PASSWORD", "secret")
+    assert lanes(tmp_path, LANE, monkeypatch) == Check("lanes", "good", "1, by smpp")
 
 
 def test_where_none_is_read_none_is_looked_at(tmp_path: Path) -> None:

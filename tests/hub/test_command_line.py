@@ -217,7 +217,7 @@ def test_replaying_under_the_same_policy_differs_nowhere(played: Path) -> None:
 def test_doctor_names_what_it_looked_at(tmp_path: Path) -> None:
     names = [check["name"] for check in hub("doctor", "--json", folder=tmp_path).json]
     assert names == [
-        "python", "packages", "data folder", "keys", "clock", "hub", "sandbox", "display",
+        "python", "packages", "data folder", "keys", "clock", "lanes", "hub", "sandbox", "display",
     ]  # fmt: skip
 
 
