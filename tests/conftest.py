@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from hub.folder import JOURNAL
@@ -18,7 +18,8 @@ from streams.journal.postgres import PostgresStore
 from streams.journal.sqlite import SqliteStore
 from tests.cluster.native_postgres import NativePostgres
 
-settings.register_profile("house", deadline=None)  # speed is never asserted by a test
+# speed is never asserted by a test
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 _numbers = count(1)
