@@ -53,9 +53,13 @@ class Speech:
         return text.format(**values) if values else text
 
     def named(self, kind: str, name: str) -> str:
-        """What ``name`` (a channel, a carrier, a status) is called, else the name itself."""
-        word = self._words.get(f"{kind}.{name}")
-        return word[self._at] if word else name
+        """What ``name`` (a channel, a carrier, a status) is called, else the name itself. What
+        follows a colon is somebody else's own word, as a carrier's code."""
+        called, _, detail = name.partition(":")
+        word = self._words.get(f"{kind}.{called}")
+        if word is None:
+            return name
+        return self("site.detail", word=word[self._at], detail=detail) if detail else word[self._at]
 
     def duration(self, ms: int) -> str:
         """A length of time in the largest unit that is whole."""

@@ -84,6 +84,8 @@ def test_a_name_of_its_own_stays_as_it_is():
     speech = Speech(read_words(), "en")
     assert speech.named("carrier", "cmcc") == "China Mobile"
     assert speech.named("carrier", "vodafone") == "vodafone"
+    assert speech.named("reason", "undelivered:UNDELIV") == "it did not reach (UNDELIV)"
+    assert speech.named("reason", "of its own:x") == "of its own:x"
     with pytest.raises(KeyError):
         speech("no.such.word")
 
