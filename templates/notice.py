@@ -71,9 +71,9 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (a data field that names a recipient).
     ``expiry_ms`` counts from the event's time; for a reminder from the moment it falls due.
     ``sender_field`` names a data field whose sender signs instead, where it names one: an answer
-    is signed by whoever sent what it answers. ``contact_field`` names one with the address that is
+    is signed by whoever sent what it answers. ``contact_field`` names one with the number that is
     used first, where the recipient has it and it can be used: an answer goes to where its question
-    came from.
+    came from. It cannot be a mail address, which would be a foreign link in the data.
     ``supersedes``: a newer event of the same case and ``family`` replaces an older one.
     """
 
