@@ -11,7 +11,7 @@ import pytest
 from channels.mailbox_lmtp import LmtpMailbox
 from hub import checks
 from hub.checks import Check, examine
-from hub.settings import KEYS, Settings, load
+from hub.settings import Settings, load
 from tests.cluster.native_kafka import free_ports
 
 
@@ -49,16 +49,11 @@ password_env = "CARRIER_A_PASSWORD"
 """
 
 
-def lanes(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch, database: str = "") -> Check:
+def lanes(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Check:
     monkeypatch.setattr(checks, "OF_A_FOLDER", (checks._lanes,))
-    monkeypatch.setattr(checks, "OF_A_CLUSTER", (checks._lanes,))
     file = folder / "lanes.toml"
     file.write_text(text, encoding="utf-8")
-    given = {"HUB_DATA_DIR": str(folder), "HUB_LANES": str(file)}
-    if database:
-        keys = dict.fromkeys((f"HUB_{name.upper()}" for name in KEYS), "A" * 43 + "=")
-        given |= {"HUB_DATABASE": database, "HUB_KAFKA": "127.0.0.1:9", **keys}
-    [check] = examine(load(given))
+    [check] = examine(load({"HUB_DATA_DIR": str(folder), "HUB_LANES": str(file)}))
     return check
 
 
@@ -69,11 +64,10 @@ def test_a_lanes_file_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_account_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note: the process that sends may have it where this shell does not."""
     check = lanes(tmp_path, LANE, monkeypatch)
-    assert check.state == "bad"
-    assert check.says.startswith("lane sms-a: CARRIER_A_PASSWORD must hold")
-    elsewhere = lanes(tmp_path, LANE, monkeypatch, "postgresql+psycopg://hub@127.0.0.1:9/hub")
-    assert elsewhere.state == "note", "a dispatcher on another machine has it"
+    assert check.state == "note"
+    assert check.says.startswith("not known here: lane sms-a: CARRIER_A_PASSWORD must hold")
     monkeypatch.setenv("CARRIER_A_PASSWORD", "secret")
     assert lanes(tmp_path, LANE, monkeypatch) == Check("lanes", "good", "1, by smpp")
 
