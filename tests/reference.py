@@ -347,7 +347,7 @@ def channels_speed() -> str:
         return "Nothing is measured yet: `make bench-channels`, then `make docs`."
     found = json.loads(file.read_text(encoding="utf-8"))
     rows = [
-        (name, f"{case['us']:.1f}", f"{case['per_s']:,.0f}")
+        (name, f"{case['us']:.1f}", f"{case['yardsticks']:.1f}", f"{case['per_s']:,.0f}")
         for name, case in found["cases"].items()
     ]
     machine = found["machine"]
@@ -356,7 +356,7 @@ def channels_speed() -> str:
         " twentieth as pushes to browsers, a fiftieth by HTTP and to Apple's devices), on"
         f" {_cores(machine)}."
     )
-    return f"{how}\n\n{table(['', 'CPU µs a message', 'a second'], rows)}"
+    return f"{how}\n\n{table(['', 'CPU µs a message', 'yardsticks', 'a second'], rows)}"
 
 
 def speed() -> str:
