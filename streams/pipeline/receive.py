@@ -65,12 +65,17 @@ async def receive(
 ) -> None:
     """Journal a batch of reports and late answers. The caller acknowledges the carrier when this
     returns."""
+    for answer in late:
+        river.unanswered.answered(answer.lane, answer.attempt)
+    with river.unanswered.busy(river.clock):
+        await _receive(river, receipts, late)
+
+
+async def _receive(river: River, receipts: Sequence[Receipt], late: Sequence[LateAnswer]) -> None:
     strangers = await _join(river, receipts)
     if strangers:
         strangers = await _join_after_batches(river, strangers)
     if late:
-        for answer in late:
-            river.unanswered.answered(answer.lane, answer.attempt)
         await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
     for receipt in receipts:
         if receipt.status == "complaint" and receipt.attempt:

@@ -1,6 +1,7 @@
 """A carrier that swallows everything and says nothing is found out by what does not come."""
 
-from streams.pipeline.unanswered import OVERDUE_MS, UNANSWERED_MAX, Unanswered
+from streams.pipeline.unanswered import LISTENS_MS, OVERDUE_MS, UNANSWERED_MAX, Unanswered
+from tests.contracts.clocks import JumpingClock
 
 LANE, OTHER = "sms-a", "sms-b"
 
@@ -27,6 +28,18 @@ def test_a_late_answer_is_no_silence() -> None:
     unanswered.answered(LANE, "1:1")
     unanswered.answered(LANE, "never called:1")
     assert unanswered.overdue(LANE, OVERDUE_MS) == 1
+
+
+def test_who_is_busy_with_what_came_hears_no_silence() -> None:
+    clock = JumpingClock()
+    begun_ms = clock.now_ms()
+    unanswered = Unanswered()
+    unanswered.wait(LANE, ["1:1"], begun_ms)
+    with unanswered.busy(clock):
+        assert unanswered.overdue(LANE, begun_ms + 2 * OVERDUE_MS) == 0
+    soon_ms = clock.now_ms() + LISTENS_MS
+    assert unanswered.overdue(LANE, soon_ms - 1) == 0, "what came meanwhile is not taken up yet"
+    assert unanswered.overdue(LANE, begun_ms + 2 * OVERDUE_MS) == 1
 
 
 def test_a_dead_carrier_costs_so_many_calls_and_no_more() -> None:
