@@ -35,13 +35,7 @@ from tests.crash.on_cluster import PARTITIONS, OnCluster, await_ready, running
 from tests.crash.rehearsal import settle
 from tests.crash.upstream import Upstream, lanes
 
-pytestmark = [
-    pytest.mark.cluster,
-    # kafka-python, which brings the events here, does not close the sockets of failed calls
-    pytest.mark.filterwarnings(
-        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = pytest.mark.cluster
 
 RATE = 20
 """Of each carrier, a second of the hub's: a backlog lasts for some seconds of ours."""

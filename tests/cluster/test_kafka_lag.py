@@ -25,7 +25,7 @@ def test_what_nobody_has_served_yet_waits_as_well(kafka: NativeKafka) -> None:
     lag = Lag(kafka.bootstrap)
     try:
         assert until(lambda: lag.waiting().get(lane) == (4, 0), LOOKED_S), lag.wrong
-        assert lag.absent == ["router", "dispatcher", "receiver"]
+        assert until(lambda: lag.absent == ["router", "dispatcher", "receiver"], LOOKED_S)
         with KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id="hub-dispatcher") as worker:
             worker.commit({TopicPartition(lane, 0): OffsetAndMetadata(2, "", -1)})
             assert until(lambda: lag.waiting().get(lane) == (2, 0), LOOKED_S), lag.wrong
