@@ -70,9 +70,11 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted", gc=False):
 
 
 class NotSent(msgspec.Struct, frozen=True, tag="not_sent", gc=False):
-    """DNS, refused connection, TLS, local deadline: nothing was written."""
+    """DNS, refused connection, TLS, local deadline: nothing was written. ``ours`` where we did not
+    get round to it: that says nothing of the provider."""
 
     reason: str
+    ours: bool = False
 
 
 class Throttled(msgspec.Struct, frozen=True, tag="throttled", gc=False):

@@ -141,7 +141,7 @@ class CarrierChannel:
         return 0 < self._inbox.next_ms() <= self._clock.now_ms()
 
 
-_TOO_LATE = NotSent("past its deadline")
+_TOO_LATE = NotSent("past its deadline", ours=True)
 
 
 def digits_of(number: str, at_most: int) -> str:

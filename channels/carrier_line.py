@@ -98,10 +98,11 @@ class Line:
         """Each message's outcome, as the contract of a channel has it; ``bodies`` are its parts,
         ready to be framed."""
         if self._closed:
-            return [NotSent("closed")] * len(messages)
+            return [NotSent("closed", ours=True)] * len(messages)
         if refused := self.not_bound:
             return [NotSent(refused.reason)] * len(messages)
-        until_ms = self._clock.now_ms() + close_ms
+        since_ms = self._clock.now_ms()
+        until_ms = since_ms + close_ms
         batch = Batch(self.lane, messages, bodies, self._late, self._taken)
         self._bodies[batch] = bodies
         self._queue.extend(
@@ -114,7 +115,7 @@ class Line:
             await self._until(batch.nearly, close_ms)
             await self._until(batch.complete, min(GRACE_MS, until_ms - self._clock.now_ms()))
         finally:
-            self._withdraw(batch)
+            self._withdraw(batch, since_ms)
             outcomes = batch.close()
         return outcomes
 
@@ -125,7 +126,7 @@ class Line:
 
     async def close(self) -> None:
         self._closed = True
-        self._flush(NotSent("closed"))
+        self._flush(NotSent("closed", ours=True))
         await self._drain()
         for session in self.sessions:
             session.say_goodbye()
@@ -193,7 +194,7 @@ class Line:
                 room -= 1
         return frames
 
-    def _withdraw(self, batch: Batch) -> None:
+    def _withdraw(self, batch: Batch, since_ms: int) -> None:
         """Answer for what was not begun: it will not be. What was begun is finished."""
         if not batch.unwritten:
             return
@@ -202,12 +203,19 @@ class Line:
         self._queue = deque(
             item for item in self._queue if item[0] is not batch or item[1] not in not_begun
         )
-        why = _NO_ROOM if self.sessions else _NOT_BOUND
+        why = self._why_not_begun(since_ms)
         for _, index, part, _ in mine:
             if index in not_begun:
                 batch.unwritten -= 1
                 batch.answer(index, part, why)
         batch.look()
+
+    def _why_not_begun(self, since_ms: int) -> NotSent:
+        """A carrier that went on answering is not to blame for what we did not get round to."""
+        if not self.sessions:
+            return _NOT_BOUND
+        answers = any(session.answered_ms >= since_ms for session in self.sessions)
+        return _NO_TURN if answers else _NO_ROOM
 
     def _flush(self, outcome: NotSent) -> None:
         """Nobody will write what waits."""
@@ -341,7 +349,8 @@ class Line:
             pass
 
 
-_TOO_LATE = NotSent("past its deadline")
+_TOO_LATE = NotSent("past its deadline", ours=True)
+_NO_TURN = NotSent("its turn had not come before the batch closed", ours=True)
 _NO_ROOM = NotSent("no room in the window before the batch closed")
 _NOT_BOUND = NotSent("not bound before the batch closed")
 _IN_VAIN = NotSent("another part of it was refused")

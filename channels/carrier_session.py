@@ -100,6 +100,8 @@ class Session(asyncio.Protocol):
         self.full = False
         """Whether the socket takes no more for now."""
         self.heard_ms = clock.now_ms()
+        self.answered_ms = 0
+        """When a submit was answered last."""
         self.asked_ms = 0
         """When it was asked, in this silence, whether it is there; 0: it was not."""
         self.outstanding: dict[int, tuple[Batch, int, int, int]] = {}
@@ -246,6 +248,7 @@ class Session(asyncio.Protocol):
             if not self._answered.done():
                 self._answered.set_result(Refused("the bind was not understood", lasting=False))
             return
+        self.answered_ms = self.heard_ms
         batch, index, part, _ = slot
         again = batch.answer(index, part, outcome)
         if again:

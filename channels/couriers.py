@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome
+from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome, Unknown
 
 LATE_MAX = 10_000
 """Late answers kept for the next collect; each batch leaves at most one a courier."""
@@ -26,8 +26,9 @@ answer costs the hub a timer."""
 CLOSE_S = 5
 """How long closing waits for answers, before it hangs up on those to come."""
 
+NO_TURN = NotSent("its turn had not come before the batch closed", ours=True)
 NOT_STARTED = NotSent("no connection was free before the batch closed")
-CLOSED = NotSent("closed")
+CLOSED = NotSent("closed", ours=True)
 
 
 class Courier(Protocol):
@@ -54,6 +55,7 @@ class Couriers(Generic[C]):
         self._batches: set[_Batch] = set()
         self._late: deque[LateAnswer] = deque(maxlen=LATE_MAX)
         self._closed = False
+        self._answered_ms = 0
 
     async def send(
         self, lane: str, messages: Sequence[Message], close_ms: int
@@ -67,14 +69,16 @@ class Couriers(Generic[C]):
             worker = asyncio.create_task(self._work(batch))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        close_at_ms = self._clock.now_ms() + close_ms
+        since_ms = self._clock.now_ms()
+        close_at_ms = since_ms + close_ms
         try:
             await self._wait(batch.nearly, close_ms)
             left_ms = close_at_ms - self._clock.now_ms()
             await self._wait(batch.answered, min(GRACE_MS, left_ms))
         finally:
             self._batches.discard(batch)
-            batch.close(NOT_STARTED)
+            # a provider that went on answering is not to blame for what we did not get round to
+            batch.close(NO_TURN if self._answered_ms >= since_ms else NOT_STARTED)
         return batch.outcomes
 
     def late(self) -> tuple[LateAnswer, ...]:
@@ -124,6 +128,8 @@ class Couriers(Generic[C]):
             while (index := batch.start()) is not None:
                 message = batch.messages[index]
                 outcome = await courier.deliver(batch.lane, message)
+                if not isinstance(outcome, NotSent | Unknown):
+                    self._answered_ms = self._clock.now_ms()
                 if not batch.answer(index, outcome):
                     self._late.append(LateAnswer(batch.lane, message.attempt, outcome))
                     self.news.set()

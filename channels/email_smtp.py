@@ -172,7 +172,7 @@ def _read_all(mails: Sequence[Mail], returns: Returns, lane: str, now_ms: int) -
     return [read(mail, returns, lane, now_ms) for mail in mails]
 
 
-_TOO_LATE = NotSent("past its deadline")
+_TOO_LATE = NotSent("past its deadline", ours=True)
 
 
 class _Connection:

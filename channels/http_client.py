@@ -29,8 +29,8 @@ unknown fate."""
 
 USER_AGENT = "fenghuo"
 
-_TOO_LATE = NotSent("past its deadline")
-_CLOSED = NotSent("closed")
+_TOO_LATE = NotSent("past its deadline", ours=True)
+_CLOSED = NotSent("closed", ours=True)
 
 _NOTHING_SENT = (
     aiohttp.ClientConnectorError,

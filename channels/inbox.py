@@ -237,7 +237,7 @@ class InboxChannel:
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:
         if self._closed:
-            return [NotSent("closed")] * len(messages)
+            return [NotSent("closed", ours=True)] * len(messages)
         now_ms = self._clock.now_ms()
         deliveries = {
             message.attempt: Delivery(
@@ -256,7 +256,7 @@ class InboxChannel:
         return [
             down or Accepted(_stream(message.attempt))
             if message.attempt in deliveries
-            else NotSent("past its deadline")
+            else NotSent("past its deadline", ours=True)
             for message in messages
         ]
 

@@ -37,7 +37,7 @@ HIGH, NORMAL = "10", "5"
 PATIENT = frozenset({"reminder", "bulletin"})
 """Classes that can wait for that."""
 
-_TOO_LATE = NotSent("past its deadline")
+_TOO_LATE = NotSent("past its deadline", ours=True)
 _NO_TOKEN = Permanent("BadDeviceToken", "recipient")
 
 _encode = msgspec.json.Encoder().encode

@@ -202,7 +202,7 @@ class SandboxChannel:
             self._news.set()
 
 
-_TOO_LATE = Answer(NotSent("past its deadline"), 0)
+_TOO_LATE = Answer(NotSent("past its deadline", ours=True), 0)
 
 
 def _closing_time(answers: Sequence[Answer], latest_ms: int) -> int:

@@ -62,6 +62,7 @@ BESIDE = {
     "whole": ("-n", "3"),
     "crash": ("-n", "2", "--dist", "loadfile"),
     "peers": ("-n", "2", "--dist", "loadfile"),
+    "cluster": ("-n", "2", "--dist", "loadfile"),
 }
 """Tiers whose tests run side by side: they mostly wait, and have their parts for themselves."""
 

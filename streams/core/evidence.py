@@ -44,6 +44,9 @@ SEEN: dict[str, Two] = {
     "no connection was free before the batch closed": (
         "没有空闲的连接，没有轮到", "no connection was free in time",
     ),
+    "its turn had not come before the batch closed": (
+        "前面的消息太多，没有轮到", "too many were before it, and its turn did not come",
+    ),
     "not bound before the batch closed": ("尚未连上运营商", "there was no link to the carrier yet"),
     "another part of it was refused": ("另一段已被拒绝", "another part of it was refused"),
     "no answer to the bind": ("运营商没有答复登录", "the carrier did not answer the bind"),

@@ -322,13 +322,16 @@ def _intent(lane: LaneWork, record: Dispatch, call_before_ms: int) -> Entry:
 def _learn(
     river: River, lane: LaneWork, calls: Sequence[_Call], outcomes: Sequence[Outcome | None]
 ) -> None:
-    """What the answers say about the lane itself. A call that was not answered says nothing yet."""
+    """What the answers say about the lane itself. A call that was not answered says nothing yet,
+    and nothing at all what we did not get round to."""
     now_ms = river.clock.now_ms()
-    errors = accounts = 0
+    errors = accounts = ours = 0
     for outcome in outcomes:
         match outcome:
             case Throttled():
                 lane.pacer.throttled(now_ms)
+            case NotSent(ours=True):
+                ours += 1
             case NotSent() | Unknown():
                 errors += 1
             case Permanent(scope="sender" | "account"):
@@ -338,7 +341,7 @@ def _learn(
                 pass
     silent = [c.message.attempt for c, o in zip(calls, outcomes, strict=True) if o is None]
     river.unanswered.wait(lane.name, silent, now_ms)
-    answered = len(outcomes) - len(silent)
+    answered = len(outcomes) - len(silent) - ours
     was = lane.breaker.state
     lane.breaker.record(now_ms, answered, errors)
     if accounts and 2 * accounts >= answered and lane.breaker.state == "closed":

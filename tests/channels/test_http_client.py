@@ -114,7 +114,7 @@ async def test_nothing_begins_after_its_deadline(make: Make, ahead_ms: int) -> N
     server = Server(of("200 OK"))
     async with served(server.talk) as address:
         deadline_ms = RealClock().now_ms() + ahead_ms
-        assert await ask(make(), address, deadline_ms) == NotSent("past its deadline")
+        assert await ask(make(), address, deadline_ms) == NotSent("past its deadline", ours=True)
     assert server.connections == 0
 
 
@@ -193,7 +193,7 @@ async def test_closing_hangs_up_on_who_waits_and_lets_nobody_begin(make: Make) -
         await asyncio.wait_for(asked.wait(), 5)
         await client.close()
         assert isinstance(await asyncio.wait_for(waiting, 5), Unknown)
-        assert await ask(client, address) == NotSent("closed")
+        assert await ask(client, address) == NotSent("closed", ours=True)
         await client.close()
 
 

@@ -4,10 +4,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
-from channels.base import Accepted, Message, Outcome
-from channels.breaker import Breaker
+from channels.base import Accepted, Message, NotSent, Outcome
+from channels.breaker import HALF_CALLS_MIN, Breaker
 from channels.lanes import Standing
 from channels.pacer import Pacer
 from streams.clock import Clock
@@ -116,6 +117,35 @@ async def test_no_call_starts_after_the_window_or_the_expiry(tmp_path: Path) -> 
         assert carrier.deadlines_ms == [now_ms + 6, now_ms + 4, latest_ms]
 
 
+class Refusing:
+    """A carrier to which nothing is handed over, for one reason."""
+
+    def __init__(self, why: NotSent) -> None:
+        self._why = why
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        return [self._why] * len(messages)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_what_we_do_not_get_round_to_says_nothing_of_the_carrier(
+    tmp_path: Path, ours: bool
+) -> None:
+    """A hub that takes on more than it can do must not leave its lanes for that."""
+    async with small_hub(tmp_path) as small:
+        river, topic, _ = await ready(small)
+        breaker = Breaker()
+        for _ in range(HALF_CALLS_MIN):  # more than enough for it
+            if breaker.state == "closed":
+                records = river.topics.records.pop(topic)  # type: ignore[attr-defined]
+                work = lane(river, topic, Refusing(NotSent("any", ours)))
+                work.breaker = breaker
+                await dispatch(river, work, records)
+        assert breaker.state == ("closed" if ours else "open")
+
+
 class Napping:
     """A clock that notes how long is rested, and lets the worker go after the first time."""
 
@@ -143,7 +173,7 @@ async def test_what_waits_for_a_paused_lane_looks_up_seldom(tmp_path: Path) -> N
         assert (carrier.called, clock.naps_ms) == ([], [NAP_MS])
 
 
-def lane(river: River, topic: str, carrier: Overtaken) -> LaneWork:
+def lane(river: River, topic: str, carrier: Overtaken | Refusing) -> LaneWork:
     """A lane whose bucket is full."""
     name = topic.split(".")[1]
     pacer = Pacer(100, urgent=False, partitions=1, now_ms=river.clock.now_ms() - 60_000)
