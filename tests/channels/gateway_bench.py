@@ -8,6 +8,9 @@ from hub.clock import Real
 from tests.contracts.channel_contract import Bench
 from tests.peers.gateway import Gateway
 
+PATIENCE_S = 20
+"""For what must come: a gateway stands still for seconds when the machine is busy."""
+
 
 class GatewayBench(Bench):
     """Subclasses name what their gateway ``can`` and its messages. ``quiet_s`` is longer than it
@@ -68,3 +71,31 @@ class GatewayBench(Bench):
     async def reconnect(self) -> None:
         await self.channel.close()
         self.channel = self.opened()
+
+
+async def brought(channel: Channel, quiet_s: float) -> list[Collected]:
+    """All that comes until the gateway is quiet, acknowledged."""
+    found = []
+    while True:
+        collected = await channel.collect()
+        found.append(collected)
+        await channel.acknowledge(collected.token)
+        if collected.next_ms and collected.next_ms <= Real().now_ms():
+            continue
+        try:
+            await asyncio.wait_for(channel.arrived(), quiet_s)
+        except TimeoutError:
+            return found
+
+
+async def written(channel: Channel, many: int) -> list[str]:
+    """What people wrote, until it is so many, acknowledged."""
+    texts: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while len(texts) < many:
+            collected = await channel.collect()
+            texts += [reply.text for reply in collected.replies]
+            await channel.acknowledge(collected.token)
+            if not collected.replies:
+                await channel.arrived()
+    return texts

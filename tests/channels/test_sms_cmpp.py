@@ -15,7 +15,6 @@ from channels import carrier_inbox
 from channels import cmpp_codec as codec
 from channels.base import (
     Accepted,
-    Collected,
     LateAnswer,
     Message,
     NotSent,
@@ -29,7 +28,7 @@ from channels.sms_cmpp import CmppChannel
 from hub.clock import Real, Scaled
 from templates.segments import count, split
 from tests.channels import cmpp_tables as tables
-from tests.channels.gateway_bench import GatewayBench
+from tests.channels.gateway_bench import GatewayBench, brought, written
 from tests.contracts.channel_contract import CLOSE_MS, ChannelContract, kinds
 from tests.peers.sms_core import PROTOCOLS, CmppGateway
 
@@ -40,8 +39,6 @@ FAR_MS = 60_000
 QUIET_S = 1.0
 """Longer than the gateway delays anything but an answer that is to be late, and a tick on top."""
 
-PATIENCE_S = 20
-"""For what must come: a gateway stands still for seconds when the machine is busy."""
 
 KINDS = {
     "": "00", "throttled": "01", "transient": "02", "bad_recipient": "03", "bad_content": "04",
@@ -138,36 +135,8 @@ async def channel(gateway: CmppGateway, version: str) -> AsyncIterator[CmppChann
     await channel.close()
 
 
-async def brought(channel: CmppChannel, quiet_s: float = QUIET_S) -> list[Collected]:
-    """All that comes until the gateway is quiet, acknowledged."""
-    found = []
-    while True:
-        collected = await channel.collect()
-        found.append(collected)
-        await channel.acknowledge(collected.token)
-        if collected.next_ms and collected.next_ms <= Real().now_ms():
-            continue
-        try:
-            await asyncio.wait_for(channel.arrived(), quiet_s)
-        except TimeoutError:
-            return found
-
-
-async def written(channel: CmppChannel, many: int) -> list[str]:
-    """What people wrote, until it is so many, acknowledged."""
-    texts: list[str] = []
-    async with asyncio.timeout(PATIENCE_S):
-        while len(texts) < many:
-            collected = await channel.collect()
-            texts += [reply.text for reply in collected.replies]
-            await channel.acknowledge(collected.token)
-            if not collected.replies:
-                await channel.arrived()
-    return texts
-
-
 async def receipts(channel: CmppChannel) -> list[Receipt]:
-    return [receipt for found in await brought(channel) for receipt in found.receipts]
+    return [receipt for found in await brought(channel, QUIET_S) for receipt in found.receipts]
 
 
 async def both_bound(gateway: CmppGateway, binds: int = 2) -> None:
@@ -324,7 +293,7 @@ async def test_a_reply_is_brought_and_kept_until_it_is_durable(
     channel = open_channel(gateway, version, extension_digits=4)
     sent = message(1, "replied")
     await channel.send(LANE, [sent], CLOSE_MS)
-    replies = [reply for found in await brought(channel) for reply in found.replies]
+    replies = [reply for found in await brought(channel, QUIET_S) for reply in found.replies]
     assert [(r.lane, r.source, r.text, r.attempt) for r in replies] == [
         (LANE, sent.to, "TD 退订", sent.attempt)
     ]
@@ -482,6 +451,6 @@ async def test_a_late_answer_of_a_lost_link_is_unknown(
     late = message(1, "answer_lost")
     assert await channel.send(LANE, [late], CLOSE_MS) == [None]
     gateway.tell("cut")
-    answers = [answer for found in await brought(channel) for answer in found.late]
+    answers = [answer for found in await brought(channel, QUIET_S) for answer in found.late]
     assert [(a.attempt, type(a.outcome)) for a in answers] == [(late.attempt, Unknown)]
     assert isinstance(answers[0], LateAnswer)

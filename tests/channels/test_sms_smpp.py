@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from channels import carrier_inbox
 from channels.base import (
     Accepted,
-    Collected,
     LateAnswer,
     Message,
     NotSent,
@@ -31,7 +30,7 @@ from channels.smpp_account import Smpp
 from channels.sms_smpp import SmppChannel
 from hub.clock import Real, Scaled
 from templates.segments import count, split
-from tests.channels.gateway_bench import GatewayBench
+from tests.channels.gateway_bench import GatewayBench, brought, written
 from tests.contracts.channel_contract import CLOSE_MS, ChannelContract, kinds
 from tests.peers.node_smpp import NodeGateway
 
@@ -41,9 +40,6 @@ LANE = "sms-cmcc"
 FAR_MS = 60_000
 QUIET_S = 0.5
 """Longer than the gateway delays anything but an answer that is to be late."""
-
-PATIENCE_S = 20
-"""For what must come: a gateway stands still for seconds when the machine is busy."""
 
 KINDS = {
     "": "00", "throttled": "01", "transient": "02", "bad_recipient": "03", "bad_content": "04",
@@ -122,36 +118,8 @@ async def channel(gateway: NodeGateway) -> AsyncIterator[SmppChannel]:
     await channel.close()
 
 
-async def brought(channel: SmppChannel, quiet_s: float = QUIET_S) -> list[Collected]:
-    """All that comes until the gateway is quiet, acknowledged."""
-    found = []
-    while True:
-        collected = await channel.collect()
-        found.append(collected)
-        await channel.acknowledge(collected.token)
-        if collected.next_ms and collected.next_ms <= Real().now_ms():
-            continue
-        try:
-            await asyncio.wait_for(channel.arrived(), quiet_s)
-        except TimeoutError:
-            return found
-
-
-async def written(channel: SmppChannel, many: int) -> list[str]:
-    """What people wrote, until it is so many, acknowledged."""
-    texts: list[str] = []
-    async with asyncio.timeout(PATIENCE_S):
-        while len(texts) < many:
-            collected = await channel.collect()
-            texts += [reply.text for reply in collected.replies]
-            await channel.acknowledge(collected.token)
-            if not collected.replies:
-                await channel.arrived()
-    return texts
-
-
 async def receipts(channel: SmppChannel) -> list[Receipt]:
-    return [receipt for found in await brought(channel) for receipt in found.receipts]
+    return [receipt for found in await brought(channel, QUIET_S) for receipt in found.receipts]
 
 
 async def both_bound(gateway: NodeGateway) -> None:
@@ -263,7 +231,7 @@ async def test_a_reply_is_brought_and_kept_until_it_is_durable(gateway: NodeGate
     channel = open_channel(gateway, extension_digits=4)
     sent = message(1, "replied")
     await channel.send(LANE, [sent], CLOSE_MS)
-    replies = [reply for found in await brought(channel) for reply in found.replies]
+    replies = [reply for found in await brought(channel, QUIET_S) for reply in found.replies]
     assert [(r.lane, r.source, r.text, r.attempt) for r in replies] == [
         (LANE, sent.to, "TD 退订", sent.attempt)
     ]
@@ -448,7 +416,7 @@ async def test_a_late_answer_of_a_lost_link_is_unknown(
     late = message(1, "answer_lost")
     assert await channel.send(LANE, [late], CLOSE_MS) == [None]
     gateway.tell("cut")
-    answers = [answer for found in await brought(channel) for answer in found.late]
+    answers = [answer for found in await brought(channel, QUIET_S) for answer in found.late]
     assert [(a.attempt, type(a.outcome)) for a in answers] == [(late.attempt, Unknown)]
     assert isinstance(answers[0], LateAnswer)
 

@@ -87,6 +87,22 @@ def tip(number: int) -> dict[str, Any]:
     return {"tip_no": f"XF2026-{number}", "headline": "冬季用电取暖", "tip": "离开时关闭电源"}
 
 
+async def published(here: Town) -> tuple[River, Sequence[Record]]:
+    """A message that is ready, and that no dispatcher of the hub's sees."""
+    river: River = copy.copy(here.hub.river)
+    river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+    await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
+    [records] = kept.batches.values()
+    return river, records
+
+
+def deadly(river: River, records: Sequence[Record]) -> LaneWork:
+    """The lane of these, whose worker dies over the call."""
+    name = decode_dispatch(records[0].value).lane
+    pacer = Pacer(100, urgent=False, partitions=1, now_ms=river.clock.now_ms() - 60_000)
+    return LaneWork(name, DiesAtTheCall(), pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
+
+
 async def test_two_workers_that_both_found_room_do_not_pass_a_cap_together(tmp_path: Path) -> None:
     async with town(tmp_path) as here:
         await here.register("P1", phones=["13312340001"])
@@ -123,13 +139,8 @@ async def test_an_intent_whose_worker_died_is_unknown_in_minutes(tmp_path: Path)
     before the hourly sweep does."""
     async with town(tmp_path) as here:
         await here.register("P1", phones=["13312340001"])
-        river: River = copy.copy(here.hub.river)
-        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
-        await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
-        [records] = kept.batches.values()
-        name = decode_dispatch(records[0].value).lane
-        pacer = Pacer(100, urgent=False, partitions=1, now_ms=here.hub.clock.now_ms() - 60_000)
-        lane = LaneWork(name, DiesAtTheCall(), pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
+        river, records = await published(here)
+        lane = deadly(river, records)
         with suppress(ConnectionError):
             await dispatch(river, lane, records)
         assert await dispatch(river, lane, records)
@@ -179,15 +190,10 @@ async def test_of_two_facts_at_once_both_are_kept(tmp_path: Path) -> None:
     """An answer that came late, and a report: who loses the race for a row takes the next."""
     async with town(tmp_path) as here:
         await here.register("P1", phones=["13312340001"])
-        river: River = copy.copy(here.hub.river)
-        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
-        await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
-        [records] = kept.batches.values()
-        ready = decode_dispatch(records[0].value)
-        pacer = Pacer(100, urgent=False, partitions=1, now_ms=here.hub.clock.now_ms() - 60_000)
-        lane = LaneWork(ready.lane, DiesAtTheCall(), pacer, Breaker(), urgent=False)  # type: ignore[arg-type]  # it only sends
+        river, records = await published(here)
         with suppress(ConnectionError):
-            await dispatch(river, lane, records)
+            await dispatch(river, deadly(river, records), records)
+        ready = decode_dispatch(records[0].value)
         taken = Accepted("ref-1")
         report = Receipt(ready.lane, "ref-1", "delivered", "DELIVRD", here.hub.clock.now_ms())
         await asyncio.gather(
@@ -205,10 +211,7 @@ async def test_what_may_have_been_taken_stays_with_its_lane(tmp_path: Path) -> N
     handed over goes another way."""
     async with town(tmp_path) as here:
         await here.register("P1", phones=["13312340001"])
-        river: River = copy.copy(here.hub.river)
-        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
-        await route(river, [record(here, "gov.traffic.violation.paid.v1", PAID, 1)])
-        [records] = kept.batches.values()
+        river, records = await published(here)
         ready = decode_dispatch(records[0].value)
         [row] = here.hub.store.read([ready.stream])[ready.stream]
         routed = decode(row.type, row.data)
