@@ -74,6 +74,7 @@ class CarrierChannel:
                 self._late.append,
                 partial(self._inbox.remember, lane),
                 self._stir,
+                lambda: self._inbox.crowded,
             )
             for lane, carrier in carriers.items()
         }
@@ -115,7 +116,11 @@ class CarrierChannel:
         return Collected(handed.receipts, late, handed.token, next_ms, handed.replies)
 
     async def acknowledge(self, token: int) -> None:
+        was_crowded = self._inbox.crowded
         self._inbox.acknowledge(token)
+        if was_crowded and not self._inbox.crowded:
+            for line in self._lines.values():
+                line.turn()
 
     async def arrived(self) -> None:
         await self._news.wait()

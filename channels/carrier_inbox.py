@@ -19,6 +19,9 @@ KEPT_MAX = 20_000
 """Receipts and replies in hand, handed out or not, of all lanes: some 10 MB. Beyond it carriers
 are told to wait."""
 
+CROWDED = KEPT_MAX // 2
+"""With so many in hand nothing more is sent: what was written finds room for its reports."""
+
 TAKE_MAX = 1_000
 """At most so many are handed out together: one transaction of the journal."""
 
@@ -84,6 +87,11 @@ class Inbox:
     def __len__(self) -> int:
         """How many wait to be handed out."""
         return len(self._waiting)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more waits than was journalled in time: each message sent brings more of it."""
+        return self._kept >= CROWDED
 
     def remember(self, lane: str, ref: str) -> None:
         """A long text went under these references. One of which a part was reported before that

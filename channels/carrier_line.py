@@ -46,7 +46,8 @@ CLOSE_S = 2
 class Line:
     """Binds of one lane. ``kept`` is asked to keep what the carrier brings, ``late`` is told of
     answers after a batch's end, ``taken`` of what was taken in parts, and ``stirred`` after every
-    read (False) and with every tick (True), for there may be something to collect."""
+    read (False) and with every tick (True), for there may be something to collect. While it is
+    ``crowded`` with that, nothing is written."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Line:
         late: Callable[[LateAnswer], None],
         taken: Callable[[str], None],
         stirred: Callable[[bool], None],
+        crowded: Callable[[], bool],
     ) -> None:
         self.lane = lane
         self.sessions: list[Session] = []
@@ -71,6 +73,7 @@ class Line:
         self._late = late
         self._taken = taken
         self._stirred = stirred
+        self._crowded = crowded
         self._queue: deque[tuple[Batch, int, int, bytes]] = deque()
         self._later: deque[tuple[int, tuple[Batch, int, int, bytes]]] = deque()
         self._bodies: dict[Batch, Sequence[Sequence[bytes]]] = {}
@@ -167,6 +170,8 @@ class Line:
     # Writing
 
     def _write(self) -> None:
+        if self._crowded():
+            return
         now_ms = self._clock.now_ms()
         open_sessions = [s for s in self.sessions if s.bound and not s.full]
         for place, session in enumerate(open_sessions):
@@ -215,7 +220,7 @@ class Line:
         if not self.sessions:
             return _NOT_BOUND
         answers = any(session.answered_ms >= since_ms for session in self.sessions)
-        return _NO_TURN if answers else _NO_ROOM
+        return _NO_TURN if answers or self._crowded() else _NO_ROOM
 
     def _flush(self, outcome: NotSent) -> None:
         """Nobody will write what waits."""

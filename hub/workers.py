@@ -34,8 +34,9 @@ from streams.lane_loads import per_second
 from streams.lane_owner import Ownership
 from streams.outcomes import SCAN, Teller
 from streams.partition import Handler, Partition, Serve
+from streams.pipeline.collecting import Collector
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.receive import receive, receive_parked, receive_replies
+from streams.pipeline.receive import receive_parked
 from streams.pipeline.replies import serve_replies
 from streams.pipeline.shifting import TEND_MS, heed, tend
 from streams.pipeline.sweep import Swept, sweep, waits
@@ -249,17 +250,13 @@ class Worker:
         }  # fmt: skip
 
     def _collecting(self, channel: Channel) -> Step:
+        collector = Collector(self._hub.river, channel)
+
         async def step() -> int:
-            told = await channel.collect()
-            if told.receipts or told.late:
-                await receive(self._hub.river, told.receipts, told.late)
-            await receive_replies(self._hub.river, told.replies)
-            if told.token:
-                await channel.acknowledge(told.token)
-            if told.receipts:
+            moved, rest_ms = await collector.look()
+            if moved:
                 return 0
-            now_ms = self._hub.clock.now_ms()
-            return min(max(told.next_ms - now_ms, 1), COLLECT_MS) if told.next_ms else COLLECT_MS
+            return COLLECT_MS if rest_ms is None else min(max(rest_ms, 1), COLLECT_MS)
 
         return step
 

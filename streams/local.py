@@ -17,8 +17,9 @@ from streams.clock import Clock
 from streams.core.policy import HOUR_MS
 from streams.journal.base import JournalStore
 from streams.lane_owner import LaneLost, Ownership
+from streams.pipeline.collecting import Collector
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.receive import receive, receive_parked, receive_replies
+from streams.pipeline.receive import receive_parked
 from streams.pipeline.replies import serve_replies
 from streams.pipeline.river import River
 from streams.pipeline.shifting import heed, tend
@@ -273,20 +274,13 @@ class LocalBed:
         return step
 
     def _collecting(self, name: str) -> Step:
-        channel = self._channels[name]
+        collector = Collector(self.river, self._channels[name], self._collected[name].set)
 
         async def step() -> int:
-            told = await channel.collect()
-            self._collected[name].set()
-            if told.receipts or told.late:
-                await receive(self.river, told.receipts, told.late)
+            moved, rest_ms = await collector.look()
+            if moved:
                 self.ring()
-            await receive_replies(self.river, told.replies)
-            if told.token:
-                await channel.acknowledge(told.token)
-            if told.next_ms == 0:
-                return self._pace.rest_ms
-            return max(told.next_ms - self._clock.now_ms(), 0)
+            return self._pace.rest_ms if rest_ms is None else rest_ms
 
         return step
 

@@ -60,30 +60,54 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Parked).decode
 
 
+class Overtook(NamedTuple):
+    """Reports that came before the outcomes of the batches under way on their lanes."""
+
+    strangers: list[_Stranger]
+    batches: set[int]
+
+    def waits(self, river: River) -> bool:
+        """Whether one of these batches is not journalled yet."""
+        return river.attempts.is_handing(self.batches)
+
+
 async def receive(
     river: River, receipts: Sequence[Receipt], late: Sequence[LateAnswer] = ()
 ) -> None:
-    """Journal a batch of reports and late answers. The caller acknowledges the carrier when this
-    returns."""
+    """Journal a batch of reports and late answers: all of it is durable when this returns."""
+    overtook = await take_up(river, receipts, late)
+    if overtook is not None:
+        while overtook.waits(river):
+            await river.clock.sleep_ms(HOLD_MS)
+        await join_again(river, [overtook])
+
+
+async def take_up(
+    river: River, receipts: Sequence[Receipt], late: Sequence[LateAnswer] = ()
+) -> Overtook | None:
+    """The same, but for what has to wait: None when nothing does, and all of it is durable."""
     for answer in late:
         river.unanswered.answered(answer.lane, answer.attempt)
     with river.unanswered.busy(river.clock):
-        await _receive(river, receipts, late)
+        strangers = await _join(river, receipts)
+        if late:
+            answers = [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late]
+            await record_answers(river, answers)
+        for receipt in receipts:
+            if receipt.status == "complaint" and receipt.attempt:
+                await _heed(river, receipt)
+        batches = river.attempts.on_the_way({x.receipt.lane for x in strangers})
+        if batches:
+            return Overtook(strangers, batches)
+        await _park_anew(river, strangers)
+    return None
 
 
-async def _receive(river: River, receipts: Sequence[Receipt], late: Sequence[LateAnswer]) -> None:
-    strangers = await _join(river, receipts)
-    if strangers:
-        strangers = await _join_after_batches(river, strangers)
-    if late:
-        await record_answers(river, [Answer(*_named(x.attempt), x.outcome, x.lane) for x in late])
-    for receipt in receipts:
-        if receipt.status == "complaint" and receipt.attempt:
-            await _heed(river, receipt)
-    if strangers:
-        now_ms = river.clock.now_ms()
-        parked = [Parked(r, now_ms, now_ms + RETRY_MS, 0, whole) for r, whole in strangers]
-        await _park(river, parked)
+async def join_again(river: River, overtook: Iterable[Overtook]) -> None:
+    """Reports whose batches are journalled now; all of it is durable when this returns."""
+    with river.unanswered.busy(river.clock):
+        strangers = await _join(river, [x.receipt for some in overtook for x in some.strangers])
+        await _park_anew(river, strangers)
 
 
 async def _heed(river: River, complaint: Receipt) -> None:
@@ -150,17 +174,6 @@ def _each_once(parked: Iterable[Parked]) -> list[Parked]:
         if p.receipt not in last or last[p.receipt].next_ms < p.next_ms:
             last[p.receipt] = p
     return list(last.values())
-
-
-async def _join_after_batches(river: River, strangers: list[_Stranger]) -> list[_Stranger]:
-    """Once more, when the batches that are being handed over now are journalled."""
-    batches = river.attempts.on_the_way({x.receipt.lane for x in strangers})
-    if not batches:
-        return strangers
-    lanes = {x.receipt.lane for x in strangers}
-    while batches & river.attempts.on_the_way(lanes):
-        await river.clock.sleep_ms(HOLD_MS)
-    return await _join(river, [x.receipt for x in strangers])
 
 
 async def _join(river: River, receipts: Sequence[Receipt]) -> list[_Stranger]:
@@ -250,6 +263,11 @@ def _key(river: River, receipt: Receipt) -> tuple[bytes, bytes]:
 def _named(attempt: str) -> tuple[bytes, int]:
     stream, _, version = attempt.partition(":")
     return bytes.fromhex(stream), int(version)
+
+
+async def _park_anew(river: River, strangers: Sequence[_Stranger]) -> None:
+    now_ms = river.clock.now_ms()
+    await _park(river, [Parked(r, now_ms, now_ms + RETRY_MS, 0, whole) for r, whole in strangers])
 
 
 async def _park(river: River, parked: Sequence[Parked]) -> None:

@@ -227,6 +227,10 @@ class Attempts:
         """The batches of these lanes that are being handed over now."""
         return {batch for batch, lane in self._handed.items() if lane in lanes}
 
+    def is_handing(self, batches: Collection[int]) -> bool:
+        """Whether one of these batches still is."""
+        return any(batch in self._handed for batch in batches)
+
     def remember(self, lane: str, ref: str, attempt: Attempt) -> None:
         if len(self._new) >= self.KEPT // 2:
             self._new, self._old = {}, self._new

@@ -51,6 +51,19 @@ def test_a_carrier_hears_of_it_when_it_is_durable() -> None:
     assert (link.written, other.written) == ([[b"1", b"other"]], [[b"other"]])
 
 
+def test_it_is_crowded_long_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carrier_inbox, "CROWDED", 2)
+    inbox, link = open_inbox(), Link()
+    bring(inbox, link, receipt("1"))
+    assert not inbox.crowded
+    assert bring(inbox, link, receipt("2"))
+    assert inbox.crowded
+    handed = inbox.take(0)
+    assert inbox.crowded, "it is not durable yet"
+    inbox.acknowledge(handed.token)
+    assert not inbox.crowded
+
+
 def test_what_proves_nothing_is_answered_too() -> None:
     inbox, link = open_inbox(), Link()
     bring(inbox, link, None)

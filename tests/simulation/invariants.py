@@ -70,7 +70,7 @@ class Watch:
         self._keys: dict[str, object] = {}
         self.words = Words(self)
         world.on_commit = self.on_commit
-        world.on_receipts = self.on_receipts
+        world.provider.on_receipts = self.on_receipts
         world.topics.on_acknowledge = self.on_acknowledge
         world.provider.on_call = self.on_call
         world.provider.on_entry = self.on_entry

@@ -24,6 +24,12 @@ class Mutant(NamedTuple):
 _CORE = "streams.core."
 _PIPELINE = "streams.pipeline."
 _BED = "tests.simulation.world"
+_TAKEN_UP = (
+    "        if told.receipts or told.late:\n"
+    "            moved = True\n"
+    "            overtook = await take_up(self._river, told.receipts, told.late)\n"
+    "        if overtook is not None:\n"
+)
 """The simulator's own bed: the order of step and acknowledgement is a bed's, not a step's."""
 
 
@@ -120,17 +126,21 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "acknowledge receipts first",
-        _BED,
-        "            if told.receipts or told.late:\n"
-        "                await receive(self.river, told.receipts, told.late)\n"
-        "            if told.token:\n"
-        "                self.world.on_receipts(told)\n"
-        "                await self.channel.acknowledge(told.token)\n",
-        "            if told.token:\n"
-        "                self.world.on_receipts(told)\n"
-        "                await self.channel.acknowledge(told.token)\n"
-        "            if told.receipts or told.late:\n"
-        "                await receive(self.river, told.receipts, told.late)\n",
+        _PIPELINE + "collecting",
+        _TAKEN_UP
+        + "            self._held.append(_Held(told.token, overtook))\n"
+        + "        elif told.token:\n"
+        + "            await self._channel.acknowledge(told.token)\n",
+        "        if told.token:\n"
+        "            await self._channel.acknowledge(told.token)\n"
+        + _TAKEN_UP
+        + "            self._held.append(_Held(0, overtook))\n",
+    ),
+    _one(
+        "acknowledge what still waits for its batch",
+        _PIPELINE + "collecting",
+        "            self._held.append(_Held(told.token, overtook))\n        elif told.token:\n",
+        "            self._held.append(_Held(0, overtook))\n        if told.token:\n",
     ),
     Mutant(
         "publish before journal",
@@ -403,17 +413,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "a word is acknowledged before it is kept",
         (
             Patch(
-                _BED,
-                "            if told.replies:\n"
-                "                await receive_replies(self.river, told.replies)\n",
+                _PIPELINE + "collecting",
+                "        await receive_replies(self._river, told.replies)\n",
                 "",
             ),
             Patch(
-                _BED,
-                "                await self.channel.acknowledge(told.token)\n",
-                "                await self.channel.acknowledge(told.token)\n"
-                "            if told.replies:\n"
-                "                await receive_replies(self.river, told.replies)\n",
+                _PIPELINE + "collecting",
+                "            await self._channel.acknowledge(told.token)\n        rest_ms",
+                "            await self._channel.acknowledge(told.token)\n"
+                "        await receive_replies(self._river, told.replies)\n        rest_ms",
             ),
         ),
     ),

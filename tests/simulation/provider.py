@@ -37,6 +37,7 @@ class Provider:
         self.dark: list[Dark] = []
         self.dark_calls = 0
         self.on_entry: Callable[[Entry], None] = lambda entry: None
+        self.on_receipts: Callable[[Collected], None] = lambda told: None
 
     def is_dark(self, lane: str) -> bool:
         now_ms = self.scheduler.now_ms
@@ -59,7 +60,7 @@ class SimChannel:
         self._provider = provider
         self._owner = owner
         self._late: list[tuple[int, LateAnswer]] = []
-        self._tokens: set[int] = set()
+        self._tokens: dict[int, Collected] = {}
 
     def on_lane(self) -> "LaneChannel":
         """The same connection, as it is used for one partition of a lane's topic."""
@@ -113,18 +114,19 @@ class SimChannel:
         told = self._provider.sandbox.collect(now_ms)
         late = tuple(answer for due_ms, answer in self._late if due_ms <= now_ms)
         self._late = [(due_ms, answer) for due_ms, answer in self._late if due_ms > now_ms]
-        if told.token:
-            self._tokens.add(told.token)
         due = [ms for ms in (told.next_ms, *(ms for ms, _ in self._late)) if ms]
         receipts = tuple(r if _echoes(r.lane) else replace(r, attempt="") for r in told.receipts)
         token, replies = self._provider.mouth.take(self._owner, told.token, now_ms)
         told = Collected(receipts, late, token, min(due, default=0), replies)
+        if token:
+            self._tokens[token] = told
         await point("channel.collect after")
         return told
 
     async def acknowledge(self, token: int) -> None:
+        self._provider.on_receipts(self._tokens[token])
         await point("channel.acknowledge before")
-        self._tokens.discard(token)
+        self._tokens.pop(token, None)
         self._provider.mouth.acknowledge(token)
         self._provider.acknowledged += self._provider.sandbox.acknowledge(token)
         await point("channel.acknowledge after")

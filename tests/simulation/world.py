@@ -17,8 +17,9 @@ from streams.documents import Refresher
 from streams.lane_owner import Claim, Ownership
 from streams.people import SqlPeople
 from streams.pipeline import stop_follower, stopping
+from streams.pipeline.collecting import Collector
 from streams.pipeline.dispatch import LaneWork, dispatch
-from streams.pipeline.receive import receive, receive_parked, receive_replies
+from streams.pipeline.receive import receive_parked
 from streams.pipeline.replies import serve_replies
 from streams.pipeline.river import River
 from streams.pipeline.route import route
@@ -262,22 +263,16 @@ class Worker:
 
     async def _collect(self) -> None:
         scheduler = self.world.scheduler
+        collector = Collector(self.river, self.channel)
         while True:
             seen = scheduler.rings[BELL]
-            told = await self.channel.collect()
-            if told.replies:
-                await receive_replies(self.river, told.replies)
-            if told.receipts or told.late:
-                await receive(self.river, told.receipts, told.late)
-            if told.token:
-                self.world.on_receipts(told)
-                await self.channel.acknowledge(told.token)
-            if told.receipts or told.late or told.replies:
+            moved, rest_ms = await collector.look()
+            if moved:
                 continue
-            if told.next_ms == 0:
+            if rest_ms is None:
                 await rest(bell=BELL, seen=seen)
-            elif told.next_ms > scheduler.now_ms:
-                await rest(told.next_ms + scheduler.rng.randrange(300), BELL, seen)
+            elif rest_ms:
+                await rest(scheduler.now_ms + rest_ms + scheduler.rng.randrange(300), BELL, seen)
 
 
 class World:
@@ -319,7 +314,6 @@ class World:
         self.book = Book(self.documents)
         self.swept: Counter[str] = Counter()
         self.swept_ms = scenario.start_ms // HOUR_MS * HOUR_MS
-        self.on_receipts: Callable[[Any], None] = lambda told: None
         self.on_commit: Callable[[], None] = lambda: None
         self.outside = Process("outside", mortal=False)
         self.workers = [Worker(self, f"w{i}") for i in range(self.rng.choice((2, 3)))]
