@@ -274,8 +274,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "drop orphan receipts",
         _PIPELINE + "receive",
-        "        await _park(river, parked)\n\n\nasync def _heed",
-        "\n\nasync def _heed",
+        "    await _park(river, [Parked(r, now_ms, now_ms + RETRY_MS, 0, whole) for r, whole in "
+        "strangers])\n",
+        "",
     ),
     _one(
         "Cancelled terminal over an open intent",
