@@ -172,9 +172,12 @@ def keys_of(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[s
     return found
 
 
+_CHANGES = select(change.c.number)
+
+
 def changes(connection: Connection) -> int:
     """How often any profile or preferences changed: as long as it is the same, none did."""
-    return connection.scalar(select(change.c.number)) or 0
+    return connection.scalar(_CHANGES) or 0
 
 
 def _count_change(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Executable,
     Integer,
     MetaData,
     Table,
@@ -45,6 +46,24 @@ _MINE = (
     .where(*(LANE_OWNER.c[name] == bindparam(name) for name in ("topic", "partition", "epoch")))
     .with_for_update(read=True)
 )
+
+
+def _take(first: sqlite.Insert | postgresql.Insert) -> Executable:
+    """The first claim, or one more."""
+    again = {
+        "epoch": LANE_OWNER.c.epoch + 1,
+        "owner": first.excluded.owner,
+        "at_ms": first.excluded.at_ms,
+    }
+    taken = first.on_conflict_do_update(index_elements=["topic", "partition"], set_=again)
+    return taken.returning(LANE_OWNER.c.epoch)
+
+
+_TAKE = {
+    "sqlite": _take(sqlite.insert(LANE_OWNER)),
+    "postgresql": _take(postgresql.insert(LANE_OWNER)),
+}
+"""By dialect; made once, since making it costs more than running it."""
 
 
 class LaneLost(Exception):  # noqa: N818 - a state of the lane, not a mistake
@@ -81,17 +100,11 @@ class Ownership:
     def claim(self, topic: str, partition: int, owner: str, now_ms: int) -> Claim:
         """Take a partition over, whoever has it. ``owner`` and the time are for people to read."""
         with self._transaction() as connection:
-            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            first = insert(LANE_OWNER).values(
-                topic=topic, partition=partition, epoch=1, owner=owner, at_ms=now_ms
-            )
-            taken = first.on_conflict_do_update(
-                index_elements=["topic", "partition"],
-                set_={
-                    "epoch": LANE_OWNER.c.epoch + 1,
-                    "owner": first.excluded.owner,
-                    "at_ms": first.excluded.at_ms,
+            epoch: int = connection.scalar(
+                _TAKE[connection.dialect.name],
+                {
+                    "topic": topic, "partition": partition, "epoch": 1, "owner": owner,
+                    "at_ms": now_ms,
                 },
-            )
-            epoch = connection.scalars(taken.returning(LANE_OWNER.c.epoch)).one()
+            )  # fmt: skip
         return Claim(topic, partition, epoch)
