@@ -96,9 +96,11 @@ class Reader(Protocol):
     def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
         """Streams by (key, sub); an empty ``sub`` finds all of the key. Absent when none."""
 
-    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
-        """Up to ``limit`` of the streams found by (key, sub) that follow ``after``, in order: for
-        what may have a million of them."""
+    def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]:
+        """By key, up to ``limit`` of the streams found by (key, sub) that follow ``after``, in
+        order: for what may have a million of them. Absent when none."""
 
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """How many look-up rows each key has; absent when none."""
@@ -221,7 +223,9 @@ class Journal(Protocol):
         self, keys: Sequence[tuple[bytes, bytes]]
     ) -> Mapping[tuple[bytes, bytes], list[bytes]]: ...
 
-    async def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]: ...
+    async def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]: ...
 
     async def counts(self, keys: Sequence[bytes]) -> Mapping[bytes, int]: ...
 

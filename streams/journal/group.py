@@ -68,8 +68,10 @@ class GroupCommit:
     ) -> dict[tuple[bytes, bytes], list[bytes]]:
         return await self._aside(self._store.lookup, keys)
 
-    async def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
-        return await self._aside(self._store.page, key, sub, after, limit)
+    async def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]:
+        return await self._aside(self._store.page, keys, sub, after, limit)
 
     async def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return await self._aside(self._store.counts, keys)

@@ -39,8 +39,9 @@ _LOOKUP_SUB = (
 )
 # The index ends with the key: every page looks at all that follow, so a page is a large one.
 _PAGE = (
-    "SELECT DISTINCT stream FROM lookup"
-    " WHERE shard = %s AND key = %s AND sub = %s AND stream > %s ORDER BY stream LIMIT %s"
+    f"SELECT name, stream {_EACH} (SELECT DISTINCT stream FROM lookup"
+    " WHERE shard = %s AND key = name AND sub = %s AND stream > %s ORDER BY stream LIMIT %s)"
+    " AS found"
 )
 _ARCHIVE_KEYS = (
     f"SELECT name {_EACH}"
@@ -127,9 +128,13 @@ class Reads:
                     found.setdefault((key, b""), []).append(stream)
         return found
 
-    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
-        rows = self._all(_PAGE, self._shard, key, sub, after, limit)
-        return [stream for (stream,) in rows]
+    def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]:
+        found: dict[bytes, list[bytes]] = {}
+        for key, stream in sorted(self._each(_PAGE, keys, sub, after, limit)):
+            found.setdefault(key, []).append(stream)
+        return found
 
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return dict(Counter([key for key, _, _ in _once(self._each(_LOOKUP, keys))]))

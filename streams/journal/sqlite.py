@@ -166,9 +166,11 @@ class SqliteStore:
         with self._reading() as reads:
             return reads.lookup(keys)
 
-    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
+    def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]:
         with self._reading() as reads:
-            return reads.page(key, sub, after, limit)
+            return reads.page(keys, sub, after, limit)
 
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         with self._reading() as reads:

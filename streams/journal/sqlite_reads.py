@@ -96,8 +96,14 @@ class Reads:
                 found.setdefault(pairs[index], []).append(stream)
         return found
 
-    def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
-        return [stream for (stream,) in self._all(_PAGE, key, sub, after, limit)]
+    def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]:
+        found: dict[bytes, list[bytes]] = {}
+        for key in dict.fromkeys(keys):
+            if rows := self._all(_PAGE, key, sub, after, limit):
+                found[key] = [stream for (stream,) in rows]
+        return found
 
     def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return dict(self._each(_COUNTS, keys, KEY_BYTES))

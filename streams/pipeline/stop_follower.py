@@ -31,7 +31,8 @@ async def follow_stops(river: River, timers: Sequence[Timer]) -> None:
 
 async def _cancel_page(river: River, stop: Stop, timer: Timer) -> None:
     index, after = river.index, bytes.fromhex(timer.kind.removeprefix(STOP))
-    legs = await river.journal.page(index.case(stop.correlation), index.NOTE, after, PAGE)
+    case = index.case(stop.correlation)
+    legs = (await river.journal.page([case], index.NOTE, after, PAGE)).get(case, [])
     for start in range(0, len(legs), STOP_AT_ONCE):
         await _cancel(river, stop, legs[start : start + STOP_AT_ONCE])
     if len(legs) == PAGE:
@@ -43,6 +44,6 @@ async def _cancel(river: River, stop: Stop, legs: Sequence[bytes]) -> None:
     """They are read where they are cancelled, so that nothing comes between."""
 
     def look(reader: Reader) -> list[Unit]:
-        return cancel_legs(river, reader, legs, [stop])
+        return cancel_legs(river, reader, {leg: [stop] for leg in legs})
 
     await river.journal.append(Group(look=look))

@@ -34,15 +34,15 @@ class Stop(NamedTuple):
 def stop_open_legs(river: River, reader: Reader, stops: Iterable[Stop], now_ms: int) -> list[Unit]:
     """Cancel the open legs of the cases these stops settle. Where a case has more of them than
     :data:`STOP_AT_ONCE`, a timer sees to the rest."""
-    by_case: dict[str, list[Stop]] = defaultdict(list)
+    by_case: dict[bytes, list[Stop]] = defaultdict(list)
     for stop in stops:
-        by_case[stop.correlation].append(stop)
-    units = []
-    for case, settling in by_case.items():
-        legs = reader.page(river.index.case(case), river.index.NOTE, b"", STOP_AT_ONCE)
-        units += cancel_legs(river, reader, legs, settling)
+        by_case[river.index.case(stop.correlation)].append(stop)
+    found = reader.page(list(by_case), river.index.NOTE, b"", STOP_AT_ONCE)
+    settled = {leg: by_case[case] for case, legs in found.items() for leg in legs}
+    units = cancel_legs(river, reader, settled)
+    for case, legs in found.items():
         if len(legs) == STOP_AT_ONCE:
-            units += [go_on(stop.stream, legs[-1], now_ms) for stop in settling]
+            units += [go_on(stop.stream, legs[-1], now_ms) for stop in by_case[case]]
     return units
 
 
@@ -52,16 +52,16 @@ def go_on(stop: bytes, after: bytes, due_ms: int) -> Unit:
 
 
 def cancel_legs(
-    river: River, reader: Reader, legs: Sequence[bytes], stops: Sequence[Stop]
+    river: River, reader: Reader, settled: Mapping[bytes, Sequence[Stop]]
 ) -> list[Unit]:
-    """Cancel those of a case's legs that are open and that one of these stops is about."""
+    """Cancel those of these legs that are open and that one of their case's stops is about."""
     units = []
-    for stream, rows in reader.read(legs).items():
+    for stream, rows in reader.read(list(settled)).items() if settled else ():
         state = state_of(rows)
         if state.head is None:
             continue
         notice = river.documents.catalog.notices.get(state.head.notice)
-        for stop in stops:
+        for stop in settled[stream]:
             if notice and stop.type in notice.stops and stop.at_ms >= state.head.event_ms:
                 if unit := cancelling(stream, state, "case_settled", stop.type):
                     units.append(unit)

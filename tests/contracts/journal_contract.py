@@ -221,10 +221,12 @@ class JournalContract:
             rows = [Lookup(name(7), sub, name(n)) for n in (3, 1, 5, 2, 4) for sub in (b"a", b"b")]
             commit(store, Unit(unit(1, 1).rows, tuple(rows)))
             commit(store, Unit(unit(1, 2).rows, (rows[0], Lookup(name(7), b"a", name(6)))))
-            pages = [store.page(name(7), b"a", b"", 4)]
-            pages.append(store.page(name(7), b"a", pages[0][-1], 4))
-            assert pages == [[name(n) for n in (1, 2, 3, 4)], [name(5), name(6)]]
-            assert store.page(name(7), b"a", name(6), 4) == store.page(name(8), b"a", b"", 4) == []
+            commit(store, Unit(unit(1, 3).rows, (Lookup(name(9), b"a", name(4)),)))
+            first = store.page([name(7), name(8), name(9), name(7)], b"a", b"", 4)
+            assert first == {name(7): [name(n) for n in (1, 2, 3, 4)], name(9): [name(4)]}
+            second = store.page([name(7), name(9)], b"a", name(4), 4)
+            assert second == {name(7): [name(5), name(6)]}
+            assert store.page([name(7)], b"a", name(6), 4) == store.page([], b"a", b"", 4) == {}
 
         def test_since_a_position(self, store: JournalStore) -> None:
             noted = commit(store, unit(1, 1, keys=(7,))).pos

@@ -128,9 +128,11 @@ class SimJournal:
     ) -> Mapping[tuple[bytes, bytes], list[bytes]]:
         return await self.aside(self._store.lookup, keys, name="journal.lookup")
 
-    async def page(self, key: bytes, sub: bytes, after: bytes, limit: int) -> list[bytes]:
-        page: list[bytes] = await self.aside(
-            self._store.page, key, sub, after, limit, name="journal.page"
+    async def page(
+        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
+    ) -> dict[bytes, list[bytes]]:
+        page: dict[bytes, list[bytes]] = await self.aside(
+            self._store.page, keys, sub, after, limit, name="journal.page"
         )
         return page
 

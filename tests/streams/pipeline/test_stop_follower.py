@@ -142,7 +142,7 @@ async def test_what_moves_on_while_its_page_is_read_is_cancelled_all_the_same(
     case, appending = river.index.case(f"violation_no={FINE['violation_no']}"), river.journal.append
 
     async def overtaken(group: Group) -> Any:
-        legs = await river.journal.page(case, river.index.NOTE, b"", 100)
+        legs = (await river.journal.page([case], river.index.NOTE, b"", 100))[case]
         states = {s: state_of(r) for s, r in (await river.journal.read(legs)).items()}
         waiting = {s: state for s, state in states.items() if state.status == "held"}
         now_ms = river.clock.now_ms()
