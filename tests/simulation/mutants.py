@@ -394,12 +394,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "a page is read before it is cancelled",
         _PIPELINE + "stop_follower",
         "    def look(reader: Reader) -> list[Unit]:\n"
-        "        return cancel_legs(river, reader, legs, [stop])\n\n"
+        "        return cancel_legs(river, reader, {leg: [stop] for leg in legs})\n\n"
         "    await river.journal.append(Group(look=look))\n",
         "    from types import SimpleNamespace\n\n"
         "    rows = await river.journal.read(legs)\n"
         "    reader = SimpleNamespace(read=lambda asked: rows)\n"
-        "    await river.journal.append(Group(cancel_legs(river, reader, legs, [stop])))\n",
+        "    units = cancel_legs(river, reader, {leg: [stop] for leg in legs})\n"
+        "    await river.journal.append(Group(units))\n",
         test=_STOPS + "test_what_moves_on_while_its_page_is_read_is_cancelled_all_the_same",
     ),
     _one(
