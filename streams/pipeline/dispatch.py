@@ -63,6 +63,9 @@ BATCH = 500
 crash leaves at most so many attempts unknown."""
 
 
+REACH_MIN = 20
+"""Messages handed over at once however little a batch got round to."""
+
 NAP_MS = 1_000
 """A lane that must wait looks up this often: whoever wants to leave does not wait for a breaker."""
 
@@ -105,6 +108,8 @@ class LaneWork:
         self.troubled = troubled
         self.drip = Drip(0)
         self.refused: Counter[str] = Counter()
+        self.reach = BATCH
+        """How many a batch gets round to: each that is left over costs two rows and a record."""
 
 
 class _Call(NamedTuple):
@@ -169,7 +174,7 @@ def _allowed(river: River, lane: LaneWork, now_ms: int, waiting: Sequence[Dispat
     was = lane.breaker.state
     if silent := river.unanswered.overdue(lane.name, now_ms):
         lane.breaker.record(now_ms, silent, silent)
-    most = min(lane.turns.most(BATCH), river.unanswered.room(lane.name))
+    most = min(lane.turns.most(BATCH), lane.reach, river.unanswered.room(lane.name))
     fitting = lane.pacer.fit(now_ms, map(_calls, islice(waiting, most)))
     allowed = lane.breaker.allow(now_ms, fitting)
     if lane.breaker.state != was:
@@ -339,6 +344,7 @@ def _learn(
                 accounts += 1
             case _:
                 pass
+    lane.reach = max(len(outcomes) - ours, REACH_MIN) if ours else min(2 * lane.reach, BATCH)
     silent = [c.message.attempt for c, o in zip(calls, outcomes, strict=True) if o is None]
     river.unanswered.wait(lane.name, silent, now_ms)
     answered = len(outcomes) - len(silent) - ours

@@ -15,6 +15,7 @@ from streams.clock import Clock
 from streams.core import events as e
 from streams.journal.base import Store
 from streams.lane_owner import Ownership
+from streams.pipeline import dispatch as dispatching
 from streams.pipeline.dispatch import NAP_MS, LaneWork, dispatch
 from streams.pipeline.river import River, decode_dispatch, encode_dispatch
 from streams.pipeline.route import route
@@ -146,6 +147,41 @@ async def test_what_we_do_not_get_round_to_says_nothing_of_the_carrier(
         assert breaker.state == ("closed" if ours else "open")
 
 
+class Slow:
+    """A carrier on a line that gets round to so many of a batch."""
+
+    def __init__(self, reach: int) -> None:
+        self.reach = reach
+        self.batches: list[int] = []
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        self.batches.append(len(messages))
+        left_over = max(len(messages) - self.reach, 0)
+        taken = [Accepted(message.attempt) for message in messages[left_over:]]
+        return [*taken, *[NotSent("its turn", ours=True)] * left_over]
+
+
+async def test_a_batch_is_as_large_as_what_the_last_got_round_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "REACH_MIN", 1)
+    async with small_hub(tmp_path) as small:
+        river, topic, records = await ready(small)
+        carrier = Slow(1)
+        slow = lane(river, topic, carrier)
+        assert await dispatch(river, slow, records)
+        assert slow.reach == 1
+        carrier.reach = LEGS
+        slow.pacer = lane(river, topic, carrier).pacer  # full again
+        left_over = river.topics.records[topic][LEGS:]  # type: ignore[attr-defined]
+        assert len(left_over) == LEGS - 1
+        assert await dispatch(river, slow, left_over)
+        assert carrier.batches == [LEGS, 1, LEGS - 2]
+        assert slow.reach == 4, "doubled with each batch of which nothing is left over"
+
+
 class Napping:
     """A clock that notes how long is rested, and lets the worker go after the first time."""
 
@@ -173,7 +209,7 @@ async def test_what_waits_for_a_paused_lane_looks_up_seldom(tmp_path: Path) -> N
         assert (carrier.called, clock.naps_ms) == ([], [NAP_MS])
 
 
-def lane(river: River, topic: str, carrier: Overtaken | Refusing) -> LaneWork:
+def lane(river: River, topic: str, carrier: Overtaken | Refusing | Slow) -> LaneWork:
     """A lane whose bucket is full."""
     name = topic.split(".")[1]
     pacer = Pacer(100, urgent=False, partitions=1, now_ms=river.clock.now_ms() - 60_000)
