@@ -174,15 +174,20 @@ class SliceConsumer(base.Consumer):
 
     async def _drain_messages(self, fetcher: faust.ServiceT) -> None:
         """What Faust runs from an assignment to the next, or to the end."""
-        while not (self.should_stop or fetcher.should_stop):
-            # held before anything is awaited: from here on a commit must not pass them
-            slices = [
-                one
-                for tp, records in (await self._fetch()).items()
-                for one in self._hold(tp, records)
-            ]
-            for slice_ in slices:
-                await self._pass_on(slice_)
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                # held before anything is awaited: from here on a commit must not pass them
+                slices = [
+                    one
+                    for tp, records in (await self._fetch()).items()
+                    for one in self._hold(tp, records)
+                ]
+                for slice_ in slices:
+                    await self._pass_on(slice_)
+        except asyncio.CancelledError:
+            # during a rebalance Faust takes this for a crash, also when it is the end that cancels
+            if not self.app.should_stop:
+                raise
 
     async def _fetch(self) -> Mapping[TopicPartition, list[Any]]:
         assert self._kafka is not None
