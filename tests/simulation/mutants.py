@@ -354,8 +354,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "a carrier that does not answer is given more",
         _PIPELINE + "dispatch",
-        "most = min(lane.turns.most(BATCH), river.unanswered.room(lane.name))",
-        "most = lane.turns.most(BATCH)",
+        "most = min(lane.turns.most(BATCH), lane.reach, river.unanswered.room(lane.name))",
+        "most = min(lane.turns.most(BATCH), lane.reach)",
         test=_SHIFTING + "test_what_is_not_answered_makes_no_room_for_more",
     ),
     # stops of more legs than one transaction cancels
