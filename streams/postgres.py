@@ -35,8 +35,8 @@ _SESSION = {
     "default_transaction_isolation": r"read\ committed",
     # of no use to statements of a millisecond, and dear when an estimate is wrong
     "jit": "off",
-    # The plan of a prepared statement is made while its tables are small, and kept. Of those that
-    # read whole tables no index is left out: nothing here reads one that has another way.
+    # The plan of a prepared statement is made while its tables are small, and kept: it would go on
+    # reading a whole table for one key when that has long been large.
     "enable_seqscan": "off",
 }
 

@@ -15,7 +15,7 @@ from streams.pipeline.river import River
 HELD_MAX = 16
 """Takes with reports that wait, of up to a thousand each: what comes within a batch's second."""
 
-COLLECT_MS = 50
+ASK_MS = 50
 """How often a channel is asked for more while something waits: each question may go to another
 process."""
 
@@ -67,7 +67,7 @@ class Collector:
         rest_ms = max(told.next_ms - clock.now_ms(), 0) if told.next_ms else None
         if not self._held:
             return Look(moved, rest_ms)
-        self._ask_ms = clock.now_ms() + (0 if told.receipts else COLLECT_MS)
+        self._ask_ms = clock.now_ms() + (0 if told.receipts else ASK_MS)
         return Look(moved, HOLD_MS if rest_ms is None else min(rest_ms, HOLD_MS))
 
     async def _settle(self) -> bool:
