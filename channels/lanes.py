@@ -103,7 +103,7 @@ NO_WAY = Ways(())
 class Lanes:
     """A snapshot of all lanes, for decisions: immutable, and cheap to ask."""
 
-    __slots__ = ("_named", "_serving", "_standings", "_ways")
+    __slots__ = ("_barred", "_named", "_serving", "_standings", "_ways")
 
     def __init__(
         self, lanes: Iterable[Lane], standings: Mapping[str, Standing] | None = None
@@ -113,6 +113,7 @@ class Lanes:
         self._named = {lane.name: lane for lane in ordered}
         self._serving: dict[tuple[str, str], tuple[Lane, ...]] = {}
         self._ways: dict[tuple[str, str, frozenset[str]], Ways] = {}
+        self._barred: dict[tuple[str, str, str, str, int], dict[str, str]] = {}
 
     def serving(self, channel: str, carrier: str) -> tuple[Lane, ...]:
         """Every lane with a contract for ``carrier``, also those that are paused: first those that
@@ -166,17 +167,23 @@ class Lanes:
 
     def barred(
         self, channel: str, carrier: str, notice: str, wording: str, segments: int
-    ) -> dict[str, Barred]:
-        """The lanes with a contract for ``carrier`` that may not carry this notice now, and why."""
-        found: dict[str, Barred] = {}
-        for lane in self.serving(channel, carrier):
-            if self.is_paused(lane.name):
-                found[lane.name] = "paused"
-            elif not self.is_registered(lane.name, notice, wording):
-                found[lane.name] = "wording"
-            elif 0 < lane.segments_max < segments:
-                found[lane.name] = "segments"
+    ) -> dict[str, str]:
+        """The lanes with a contract for ``carrier`` that may not carry this notice now, and why
+        (:data:`Barred`). The answer is kept for who asks next, and must not be changed."""
+        key = channel, carrier, notice, wording, segments
+        found = self._barred.get(key)
+        if found is None:
+            serving = self.serving(channel, carrier)
+            why = [(lane, self._why_not(lane, notice, wording, segments)) for lane in serving]
+            found = self._barred[key] = {lane.name: reason for lane, reason in why if reason}
         return found
+
+    def _why_not(self, lane: Lane, notice: str, wording: str, segments: int) -> Barred | None:
+        if self.is_paused(lane.name):
+            return "paused"
+        if not self.is_registered(lane.name, notice, wording):
+            return "wording"
+        return "segments" if 0 < lane.segments_max < segments else None
 
     def is_registered(self, name: str, notice: str, wording: str) -> bool:
         """Whether the wording of a notice may go this way: the file says so, and the carrier has

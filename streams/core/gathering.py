@@ -88,7 +88,7 @@ def gather(
         category=head.category,
         event_ms=head.event_ms,
         expiry_ms=head.expiry_ms,
-        channels=tuple(_channel(c, notice, who, history, lanes, wording, wanted) for c in order),
+        channels=tuple([_channel(c, notice, who, history, lanes, wording, wanted) for c in order]),
         due_ms=head.due_ms,
         respects_quiet=notice.quiet,
         needs_consent=notice.consent,
@@ -113,12 +113,17 @@ def contact_for(channel: ChannelName, who: Recipient, wanted: str = "") -> Conta
     kind = CONTACT_OF[channel]
     if kind == "inbox":
         return ContactPoint("inbox", who.profile.ref)
-    known = [c for c in who.profile.contacts if c.kind == kind]
-    usable = [c for c in known if not c.suppressed and not (c.landline and channel == "sms")]
-    for contact in usable:
-        if wanted and contact.address.casefold() == wanted.casefold():
+    unusable = usable = None
+    for contact in who.profile.contacts:
+        if contact.kind != kind:
+            continue
+        if contact.suppressed or (contact.landline and channel == "sms"):
+            unusable = unusable or contact
+        elif not wanted or contact.address.casefold() == wanted.casefold():
             return contact
-    return next(iter(usable or known), None)
+        else:
+            usable = usable or contact
+    return usable or unusable
 
 
 def _channel(
@@ -156,11 +161,11 @@ def _ways(
     """The lanes for this message, and why others of its carrier are none. Lanes that failed it
     are taken again only where there is no other."""
     segments = notice.max_segments if channel == "sms" else 0
-    barred: dict[str, str] = {**lanes.barred(channel, carrier, notice.id, wording, segments)}
+    barred = lanes.barred(channel, carrier, notice.id, wording, segments)
     ways = lanes.ways(channel, carrier, frozenset(barred))
-    failed = history.avoid.intersection(ways.lanes)
+    failed = history.avoid.intersection(ways.lanes) if history.avoid else ()
     if failed and len(failed) < len(ways.lanes):
-        barred |= dict.fromkeys(sorted(failed), "avoided")
+        barred = {**barred, **dict.fromkeys(sorted(failed), "avoided")}
         ways = lanes.ways(channel, carrier, frozenset(barred))
     return ways, barred
 

@@ -5,7 +5,7 @@ identity**; the time only keeps indexes local and months separable. No template 
 goes in: republishing wording must not send again.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 HASH_BYTES = 10
@@ -15,8 +15,9 @@ CASE_BYTES = 8
 """Of a case's key, which tell the cases of one recipient apart."""
 
 LANES_KEPT = 256
-CASES_KEPT = 4096
-"""Keys at hand: those of every lane there is, and of the cases of a few batches."""
+KEYS_KEPT = 4096
+"""Keys at hand: those of every lane there is, and of the cases, people and caps of a few batches,
+each of which is asked for three or four times on its way."""
 
 _TIME_MASK = (1 << 48) - 1
 _LENGTHS = [length.to_bytes(4, "big") for length in range(256)]
@@ -24,13 +25,12 @@ _LENGTHS = [length.to_bytes(4, "big") for length in range(256)]
 
 def digest(*parts: str | bytes, size: int = 16, key: bytes = b"") -> bytes:
     """BLAKE2b over length-prefixed parts, so that ("a", "bc") and ("ab", "c") differ."""
-    said: list[bytes] = []
+    said = b""
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
         length = len(raw)
-        said.append(_LENGTHS[length] if length < 256 else length.to_bytes(4, "big"))
-        said.append(raw)
-    return blake2b(b"".join(said), digest_size=size, key=key).digest()
+        said += (_LENGTHS[length] if length < 256 else length.to_bytes(4, "big")) + raw
+    return blake2b(said, digest_size=size, key=key).digest()
 
 
 def event_key(source: str, event_id: str) -> bytes:
@@ -72,24 +72,23 @@ class Index:
     def __init__(self, key: bytes) -> None:
         self._key = key[:64]
         self._lane = lru_cache(LANES_KEPT)(lambda lane: digest("ref", lane, key=self._key, size=4))
-        self._case = lru_cache(CASES_KEPT)(lambda case: digest("case", case, key=self._key))
+        self._kept = lru_cache(KEYS_KEPT)(partial(digest, key=self._key))
 
     def recipient(self, ref: str) -> bytes:
         """All notifications of one recipient."""
-        return digest("recipient", ref, key=self._key)
+        return self._kept("recipient", ref)
 
     def within(self, correlation: str) -> bytes:
         """The sub-key of a case under its recipients' keys; b"" for none, which finds them all."""
-        return self._case(correlation)[:CASE_BYTES] if correlation else b""
+        return self._kept("case", correlation)[:CASE_BYTES] if correlation else b""
 
     def stops(self, correlation: str) -> bytes:
         """What settled one case."""
-        return digest("stop", correlation, key=self._key)
+        return self._kept("stop", correlation)
 
     def case(self, correlation: str) -> bytes:
-        """Everything about one case, whoever its recipient is. A batch asks for it several times,
-        and the next event of a case often comes soon."""
-        return self._case(correlation)
+        """Everything about one case, whoever its recipient is."""
+        return self._kept("case", correlation)
 
     def provider_ref(self, lane: str, ref: str) -> bytes:
         """The attempt a carrier's reference belongs to; carriers reuse references, so a hit is
@@ -111,7 +110,7 @@ class Index:
 
     def cap(self, ref: str, cls: str, day: str) -> bytes:
         """What a recipient was sent of one class on one local day."""
-        return digest("cap", ref, cls, day, key=self._key)
+        return self._kept("cap", ref, cls, day)
 
     def kind(self, name: str) -> bytes:
         """All streams of one kind: wording, quarantine, policy."""

@@ -294,8 +294,8 @@ def _narrow(q: Question, reason: str, fault: Callable[[ChannelFacts], str]) -> V
     """Drop channels with a fault; when none is left the step answers, with the last fault's name
     where that says more than the step's."""
     last = ""
-    for channel in q.facts.channels:
-        if channel in q.left and (why := fault(channel)):
+    for channel in q.left[:]:
+        if why := fault(channel):
             q.drop(channel, why)
             last = why
     if q.left:
