@@ -119,7 +119,7 @@ def event_words(event: Event) -> bytes:
     """What makes a second event the same as the first: everything it says but when it was sent,
     for a retry may be stamped anew."""
     parts = (event.type.encode(), event.subject.encode(), event.region.encode(), bytes(event.data))
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def parse_time(text: str) -> int | None:
