@@ -49,6 +49,7 @@ class ClusterHub:
     settings: Settings
     clock: Clock
     store: PostgresStore
+    urgent: PostgresStore | None
     journal: GroupCommit
     topics: KafkaTopics
     vault: Vault
@@ -90,6 +91,8 @@ class ClusterHub:
         await self.journal.close()
         self.lag.close()
         self.threads.shutdown()
+        if self.urgent is not None:
+            self.urgent.close()
         self.store.close()
 
 
@@ -106,10 +109,11 @@ async def open_cluster(
 
     check_postgres(settings.database_url())
     store = PostgresStore(settings.database_url())
+    urgent = PostgresStore(settings.database_url(), goes_first=True) if patient else None
     patience = Patience(ending)
     reads = patiently(aside, patience) if patient else aside
     journal = (
-        PatientCommit(store, clock, reads, patience=patience)
+        PatientCommit(store, clock, reads, urgent, patience=patience)
         if patient
         else GroupCommit(store, clock, reads)
     )
@@ -149,7 +153,7 @@ async def open_cluster(
         """Followers are other processes."""
 
     return ClusterHub(
-        settings, clock, store, journal, topics, vault, river, inbox, channels,
+        settings, clock, store, urgent, journal, topics, vault, river, inbox, channels,
         Commands(river, inbox, nobody, aside), reading, refresher, os.urandom, lanes_file, lag,
         patience, reads, point, threads,
     )  # fmt: skip

@@ -33,27 +33,41 @@ class GroupCommit:
     """`streams.journal.base.Journal` over a store, for the tasks of one event loop.
 
     Commits are confirmed in a thread of their own (see `streams.group_writer`), reads where
-    ``aside`` has them run. A read sees every commit answered before it began. Errors:
+    ``aside`` has them run. A read sees every commit answered before it began. ``urgent`` is the
+    same journal by a second writer, for urgent groups: they need not wait for a commit of others
+    that is under way here; without it, they go first among those that wait. Errors:
     `streams.journal.errors`, and what an effect or ``look`` of the group raised.
     """
 
-    def __init__(self, store: JournalStore, clock: Clock, aside: Aside = at_once) -> None:
+    def __init__(
+        self,
+        store: JournalStore,
+        clock: Clock,
+        aside: Aside = at_once,
+        urgent: JournalStore | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._aside = aside
         self._head = store.head()
         self.timers = asyncio.Event()
         """Set when timers were written; whoever serves them clears it."""
-        self._writer = GroupWriter[Group, Committed](self._begin, nobodys=JournalUnavailable)
+        self._writer = self._writing(store)
+        self._urgent = self._writing(urgent) if urgent else self._writer
+
+    def _writing(self, store: JournalStore) -> GroupWriter[Group, Committed]:
+        return GroupWriter(partial(self._begin, store), nobodys=JournalUnavailable)
 
     async def close(self) -> None:
-        """Commit what waits. The store stays open."""
+        """Commit what waits. The stores stay open."""
+        await self._urgent.close()
         await self._writer.close()
 
     async def append(self, group: Group) -> Committed:
         weight = sum([max(len(unit.rows), 1) for unit in group.units]) + len(group.archive)
+        writer = self._urgent if group.urgent else self._writer
         try:
-            committed = await self._writer.bring(group, max(weight, 1), urgent=group.urgent)
+            committed = await writer.bring(group, max(weight, 1), urgent=group.urgent)
         except Closed as closed:
             raise JournalClosed("the journal is closed") from closed
         if any(unit.timers for unit in chain(group.units, committed.looked)):
@@ -93,32 +107,33 @@ class GroupCommit:
         """The last position this process has seen committed."""
         return self._head
 
-    def _begin(self, groups: Sequence[Group]) -> Callable[[], list[Committed]]:
+    def _begin(self, store: JournalStore, groups: Sequence[Group]) -> Callable[[], list[Committed]]:
         try:
-            finish = self._store.begin(groups, self._clock.now_ms())
+            finish = store.begin(groups, self._clock.now_ms())
         except JournalLocked:
-            return partial(self._again, groups)
-        return partial(self._finish, groups, finish)
+            return partial(self._again, store, groups)
+        return partial(self._finish, store, groups, finish)
 
     def _finish(
-        self, groups: Sequence[Group], finish: Callable[[], list[Committed]]
+        self, store: JournalStore, groups: Sequence[Group], finish: Callable[[], list[Committed]]
     ) -> list[Committed]:
         try:
-            answers = finish()
+            return self._seen(finish())
         except JournalLocked:
-            return self._again(groups)
-        self._head = answers[-1].pos
-        return answers
+            return self._again(store, groups)
 
-    def _again(self, groups: Sequence[Group]) -> list[Committed]:
+    def _again(self, store: JournalStore, groups: Sequence[Group]) -> list[Committed]:
         """Another holds the database: it is asked again, since nothing was written."""
         for tries_left in reversed(range(LOCK_TRIES - 1)):
             try:
-                answers = self._store.commit(groups, self._clock.now_ms())
+                answers = store.commit(groups, self._clock.now_ms())
             except JournalLocked:
                 if not tries_left:
                     raise
             else:
                 break
-        self._head = answers[-1].pos
+        return self._seen(answers)
+
+    def _seen(self, answers: list[Committed]) -> list[Committed]:
+        self._head = max(self._head, answers[-1].pos)  # two writers may end in either order
         return answers

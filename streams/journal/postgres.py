@@ -1,7 +1,9 @@
 """One shard of the journal in PostgreSQL: writers of many processes, readers beside them.
 
 A commit locks the shard's head first, so positions come in the order of commits and without gaps,
-and whoever writes to a stream is alone with it. Then it writes at once, without asking which
+and whoever writes to a stream is alone with it. Before the head stands a door, where all wait but
+those who go first: one at most is let through at a time, and whoever goes first waits for no more
+than the commit that is under way. Then it writes at once, without asking which
 versions there are: nearly always nobody was faster, and if somebody was, the database says so.
 """
 
@@ -59,6 +61,9 @@ READERS = 4
 WRITERS = 4
 """The writer thread, and beside it whoever follows, serves timers or answers a citizen."""
 
+_LOCK_DOOR = "SELECT pg_advisory_xact_lock(%s, %s)"
+DOOR = 0x66656E67
+"""Names the doors among the database's advisory locks; the second number is the shard's."""
 _LOCK_HEAD = (
     "UPDATE journal_head SET pos = pos WHERE shard = %s RETURNING pos, archive, number, chain"
 )
@@ -77,12 +82,13 @@ _DELETE_TIMERS = (
 )
 _COUNT_MONTH = "SELECT count(*) FROM archive WHERE shard = %s AND month = %s"
 _NOTE_REMOVAL = "INSERT INTO archive_removal VALUES (%s, %s, %s, %s)"
-# Who holds a head and has made its server wait for as long as others wait for the lock was
-# stopped or cut off in the middle of a commit. What it wrote is rolled back with its session.
+# Who holds a head or a door and has made its server wait for as long as others wait for the lock
+# was stopped or cut off in the middle of a commit. What it wrote is rolled back with its session.
 _EVICT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
-    " AND state_change < now() - %s * interval '1 ms' AND pid IN (SELECT pid"
-    " FROM pg_locks WHERE relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock')"
+    " AND state_change < now() - %s * interval '1 ms' AND pid IN (SELECT pid FROM pg_locks"
+    " WHERE (relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock')"
+    f" OR (locktype = 'advisory' AND classid = {DOOR} AND granted))"
 )
 
 
@@ -94,13 +100,15 @@ class PostgresStore:
     """`streams.journal.base.Store` on a database; the tables are made when there are none.
 
     For one writing thread and some reading ones. ``engine`` is for who writes beside the journal,
-    ``readers`` for reading. Errors: `streams.journal.errors`. If the connection is lost while a
-    commit is being answered, it may be written although `JournalUnavailable` is raised; brought
-    again it then loses against itself, as after the death of a process.
+    ``readers`` for reading. ``goes_first``: its commits wait at no door. Errors:
+    `streams.journal.errors`. If the connection is lost while a commit is being answered, it may be
+    written although `JournalUnavailable` is raised; brought again it then loses against itself, as
+    after the death of a process.
     """
 
-    def __init__(self, url: str, *, shard: int = 0) -> None:
+    def __init__(self, url: str, *, shard: int = 0, goes_first: bool = False) -> None:
         self.shard = shard
+        self._goes_first = goes_first
         self.engine = postgres.engine(url, connections=WRITERS)
         self.readers = postgres.engine(url, connections=READERS, read_only=True)
         self._tail = Tail()
@@ -143,6 +151,8 @@ class PostgresStore:
         with self.transaction() as connection:
             raw = postgres.driver_of(connection)
             with self._evicting(raw):
+                if not self._goes_first:
+                    raw.execute(_LOCK_DOOR, (DOOR, self.shard), prepare=True)
                 writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
             archived = writing.archive(groups)
             won = iter(writing.write(_offered(groups, archived)))

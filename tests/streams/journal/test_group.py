@@ -1,6 +1,7 @@
 """Appends of many share a commit; each caller gets its own answer, and only its own."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,35 @@ async def test_an_urgent_group_waits_for_no_company_and_goes_first(
     assert store.sizes == [1_000, 1_000, 1]
     assert answers[-1].pos == 1_000
     assert store.since(0, 1)[0].stream == name(5_000)
+
+
+async def test_with_a_writer_of_its_own_an_urgent_group_waits_for_no_commit_of_others(
+    tmp_path: Path,
+) -> None:
+    """The same journal twice: one of its writers stands still in the middle of a commit."""
+    go_on = threading.Event()
+
+    class Slow(SqliteStore):
+        def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
+            def finish() -> list[Committed]:
+                assert go_on.wait(10)
+                return self.commit(groups, at_ms)
+
+            return finish
+
+        def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
+            return super().begin(groups, at_ms)()
+
+    slow, urgent = Slow(tmp_path / "journal.db"), SqliteStore(tmp_path / "journal.db")
+    journal = GroupCommit(slow, Virtual(AT), urgent=urgent)
+    other = asyncio.create_task(journal.append(Group([unit(1, 1)])))
+    first = await journal.append(Group([unit(2, 1)], urgent=True))
+    assert (first.pos, journal.head, other.done()) == (1, 1, False)
+    go_on.set()
+    assert ((await other).pos, journal.head) == (2, 2)
+    await journal.close()
+    urgent.close()
+    slow.close()
 
 
 async def test_only_the_guilty_group_fails(journal: GroupCommit, store: Watched) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from streams import postgres as database_of
 from streams.journal.base import Entry, Group, Lookup, Reader, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
-from streams.journal.postgres import PostgresStore
+from streams.journal.postgres import DOOR, PostgresStore
 from streams.journal.postgres_schema import MAKING
 from streams.journal.proof import includes
 from streams.journal.tops import CAREFUL_COMMITS
@@ -57,8 +57,9 @@ def opened(database: str) -> Iterator[Callable[..., PostgresStore]]:
     """Opens stores on one database, as so many processes would."""
     with ExitStack() as stack:
 
-        def open_one(shard: int = 0) -> PostgresStore:
-            return stack.enter_context(closing(PostgresStore(database, shard=shard)))
+        def open_one(shard: int = 0, *, goes_first: bool = False) -> PostgresStore:
+            store = PostgresStore(database, shard=shard, goes_first=goes_first)
+            return stack.enter_context(closing(store))
 
         yield open_one
 
@@ -135,6 +136,33 @@ class TestTwoProcesses:
             until(lambda: ask(ours, waits) == 1)
             go_on.set()
             assert (first.result()[0].pos, second.result().pos) == (1, 2)
+
+    def test_one_that_goes_first_waits_for_nobody_but_who_is_writing(self, opened: Opened) -> None:
+        """Two wait when the third comes, and it is written before both."""
+        working, *waiting = (settle(opened()) for _ in range(3))
+        urgent = settle(opened(goes_first=True))
+        inside, go_on = threading.Event(), threading.Event()
+
+        def look(_: Reader) -> Sequence[Unit]:
+            inside.set()
+            assert go_on.wait(DEADLINE_S)
+            return []
+
+        def waits(count: int) -> bool:
+            asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return ask(working, asked) == count
+
+        with ThreadPoolExecutor(4) as pool:
+            pool.submit(working.commit, [Group([unit(1, 1)], look=look)], AT)
+            assert inside.wait(DEADLINE_S)
+            others = [pool.submit(commit, store, unit(2, 1)) for store in waiting]
+            until(lambda: waits(2))
+            first = pool.submit(commit, urgent, unit(3, 1))
+            until(lambda: waits(3))
+            go_on.set()
+            assert first.result().pos == 2
+            assert sorted(other.result().won for other in others) == [(False,), (True,)]
+        assert [row.stream for row in working.since(0, 9)] == [name(1), name(3), name(2)]
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -259,6 +287,17 @@ class TestLocks:
             assert commit(ours, unit(1, 1)).pos == 1
             connection.invalidate()
         assert commit(stopped, unit(1, 2)).pos == 2
+
+    def test_who_was_stopped_at_the_door_stops_nobody(self, opened: Opened) -> None:
+        ours, stopped = opened(), opened()
+        with stopped.engine.connect() as connection:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({DOOR}, 0)"))
+            with pytest.raises(JournalLocked):  # and its session is ended
+                commit(ours, unit(1, 1))
+            held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            until(lambda: ask(ours, held) == 0)
+            assert commit(ours, unit(1, 1)).pos == 1
+            connection.invalidate()
 
 
 def ask(store: PostgresStore, query: str) -> object:
