@@ -172,20 +172,20 @@ def keys_of(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[s
     return found
 
 
-_CHANGES = select(change.c.number)
+_CHANGES = "SELECT number FROM recipient_change"
+_COUNT_CHANGE = (
+    "INSERT INTO recipient_change (one, number) VALUES (1, 1)"
+    " ON CONFLICT (one) DO UPDATE SET number = recipient_change.number + 1"
+)
 
 
 def changes(connection: Connection) -> int:
     """How often any profile or preferences changed: as long as it is the same, none did."""
-    return connection.scalar(_CHANGES) or 0
+    return connection.exec_driver_sql(_CHANGES).scalar() or 0
 
 
 def _count_change(connection: Connection) -> None:
-    connection.execute(
-        _insert(connection, change)
-        .values(one=1, number=1)
-        .on_conflict_do_update(index_elements=["one"], set_={"number": change.c.number + 1})
-    )
+    connection.exec_driver_sql(_COUNT_CHANGE)
 
 
 def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -> set[str]:

@@ -9,19 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Executable,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    bindparam,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text
 
 _Int = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -40,30 +28,17 @@ LANE_OWNER = Table(
 )
 
 
-# Locked and shared: shards do not wait for each other, and a claim waits for all of them.
-_MINE = (
-    select(LANE_OWNER.c.epoch)
-    .where(*(LANE_OWNER.c[name] == bindparam(name) for name in ("topic", "partition", "epoch")))
-    .with_for_update(read=True)
+_OWNED = "SELECT epoch FROM lane_owner WHERE topic = {0} AND partition = {0} AND epoch = {0}"
+_CLAIM = (
+    "INSERT INTO lane_owner (topic, partition, epoch, owner, at_ms)"
+    " VALUES ({0}, {0}, 1, {0}, {0}) ON CONFLICT (topic, partition) DO UPDATE"
+    " SET epoch = lane_owner.epoch + 1, owner = excluded.owner, at_ms = excluded.at_ms"
+    " RETURNING epoch"
 )
-
-
-def _take(first: sqlite.Insert | postgresql.Insert) -> Executable:
-    """The first claim, or one more."""
-    again = {
-        "epoch": LANE_OWNER.c.epoch + 1,
-        "owner": first.excluded.owner,
-        "at_ms": first.excluded.at_ms,
-    }
-    taken = first.on_conflict_do_update(index_elements=["topic", "partition"], set_=again)
-    return taken.returning(LANE_OWNER.c.epoch)
-
-
-_TAKE = {
-    "sqlite": _take(sqlite.insert(LANE_OWNER)),
-    "postgresql": _take(postgresql.insert(LANE_OWNER)),
-}
-"""By dialect; made once, since making it costs more than running it."""
+# By dialect, as its driver takes them. Locked and shared: shards do not wait for each other, and a
+# claim waits for all of them.
+_MINE = {"sqlite": _OWNED.format("?"), "postgresql": _OWNED.format("%s") + " FOR SHARE"}
+_TAKE = {"sqlite": _CLAIM.format("?"), "postgresql": _CLAIM.format("%s")}
 
 
 class LaneLost(Exception):  # noqa: N818 - a state of the lane, not a mistake
@@ -84,7 +59,8 @@ class Claim(NamedTuple):
 
     def check(self, connection: Connection) -> None:
         """The effect that rides with intents. Raises :class:`LaneLost`."""
-        if connection.scalar(_MINE, self._asdict()) is None:
+        mine = connection.exec_driver_sql(_MINE[connection.dialect.name], tuple(self))
+        if mine.scalar() is None:
             raise LaneLost(self.topic, self.partition)
 
 
@@ -100,11 +76,7 @@ class Ownership:
     def claim(self, topic: str, partition: int, owner: str, now_ms: int) -> Claim:
         """Take a partition over, whoever has it. ``owner`` and the time are for people to read."""
         with self._transaction() as connection:
-            epoch: int = connection.scalar(
-                _TAKE[connection.dialect.name],
-                {
-                    "topic": topic, "partition": partition, "epoch": 1, "owner": owner,
-                    "at_ms": now_ms,
-                },
-            )  # fmt: skip
+            take = _TAKE[connection.dialect.name]
+            taken = connection.exec_driver_sql(take, (topic, partition, owner, now_ms))
+            epoch: int = taken.scalar_one()
         return Claim(topic, partition, epoch)

@@ -294,8 +294,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "no epoch check",
         "streams.lane_owner",
-        "        if connection.scalar(_MINE, self._asdict()) is None:\n",
-        "        if connection.scalar(_MINE, self._asdict()) == -1:\n",
+        "        if mine.scalar() is None:\n",
+        "        if mine.scalar() == -1:\n",
     ),
     _one(
         "rate ÷ partitions owned",
