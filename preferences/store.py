@@ -23,7 +23,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Row,
     Table,
     Text,
     bindparam,
@@ -108,6 +107,11 @@ _PROFILE = b"profile"
 _PREFERENCES = b"preferences"
 _NOTHING_CHOSEN = Preferences()
 
+# Made once, since making them costs more than running them.
+_MAKE = {
+    "sqlite": sqlite.insert(recipient).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(recipient).on_conflict_do_nothing(),
+}
 _SAVE_PROFILE = update(recipient).where(recipient.c.ref == bindparam("of"))
 
 _T = TypeVar("_T")
@@ -348,10 +352,26 @@ def rewrap_keys(connection: Connection, vault: Vault, after: str = "") -> str:
     return last
 
 
+class _Kept(NamedTuple):
+    """A recipient's row, while nobody else may write it."""
+
+    ref: str
+    wrapped_key: bytes | None
+    profile: bytes | None
+    profile_ms: int
+    preferences_version: int
+    erased_ms: int
+
+
 # One text whatever the size of the batch, so that the database reads it once.
 _LOAD = (
     "SELECT ref, wrapped_key, profile, preferences, erased_ms, profile_ms"
     " FROM recipient WHERE ref {}"
+)
+_FOUND = "SELECT ref FROM recipient WHERE ref {}"
+_LOCKED = (
+    "SELECT ref, wrapped_key, profile, profile_ms, preferences_version, erased_ms"
+    " FROM recipient WHERE ref {} ORDER BY ref"
 )
 _KEYS = (
     "SELECT ref, wrapped_key, preferences_version, profile_ms FROM recipient"
@@ -414,23 +434,20 @@ def _own_refs(connection: Connection, vault: Vault, aliases: Sequence[str]) -> d
     return own
 
 
-def _locked(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, Row[Any]]:
+def _locked(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, _Kept]:
     """The rows of these references, made where missing, nobody else writing them meanwhile.
 
     First all are made and then all are locked, each in one order: of two who do this at once,
     neither waits for what the other waits for.
     """
     chunks = [*_chunks(sorted(set(refs)))]
-    among = recipient.c.ref.in_(bindparam("refs", expanding=True))
     for chunk in chunks:
-        found = set(connection.scalars(select(recipient.c.ref).where(among), {"refs": chunk}))
+        found = {ref for (ref,) in _by_refs(connection, _FOUND, chunk)}
         if made := [_new_row(vault, ref) for ref in chunk if ref not in found]:
-            connection.execute(_insert(connection, recipient).on_conflict_do_nothing(), made)
-    rows: dict[str, Row[Any]] = {}
-    locked = select(recipient).where(among).order_by(recipient.c.ref).with_for_update()
-    for chunk in chunks:
-        rows.update({row.ref: row for row in connection.execute(locked, {"refs": chunk})})
-    return rows
+            connection.execute(_MAKE[connection.dialect.name], made)
+    locked = _LOCKED if connection.dialect.name == "sqlite" else f"{_LOCKED} FOR UPDATE"
+    rows = [_Kept._make(row) for chunk in chunks for row in _by_refs(connection, locked, chunk)]
+    return {row.ref: row for row in rows}
 
 
 def _new_row(vault: Vault, ref: str) -> dict[str, object]:
@@ -444,7 +461,7 @@ def _new_row(vault: Vault, ref: str) -> dict[str, object]:
     }
 
 
-def _key(vault: Vault, row: Row[Any]) -> SubjectKey | None:
+def _key(vault: Vault, row: _Kept) -> SubjectKey | None:
     """The key of a row; None when erased or damaged."""
     try:
         return vault.unwrap(row.ref, row.wrapped_key or b"")
