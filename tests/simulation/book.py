@@ -1,11 +1,12 @@
 """What the simulator knows of the journal: every row as it was committed, folded as it grows."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from typing import NamedTuple
 
 from streams.core import events as e
 from streams.core.codec import decode
-from streams.core.lifecycle import Journalled, State, apply
+from streams.core.lifecycle import Journalled, State, Status, apply
 from streams.journal.base import Row
 from streams.pipeline.river import Documents
 from streams.pipeline.sweep import LOOKED_AT
@@ -19,8 +20,8 @@ class Line(NamedTuple):
 
     row: Row
     event: e.Base
-    before: str
-    after: str
+    before: Status
+    after: Status
     commit: int
 
 
@@ -36,7 +37,8 @@ class Book:
         self.fresh: list[Line] = []
         self.commits = 0
         self.sweepable = False
-        self._going: list[tuple[int, bytes]] = []
+        self._going: list[bytes] = []
+        self._going_ms: list[int] = []
 
     def take(self, store: MemoryStore, now_ms: int) -> None:
         """Read what was just committed; ``fresh`` is that."""
@@ -47,9 +49,9 @@ class Book:
             state = self.states.get(row.stream)
             if state is None:
                 state = self.states[row.stream] = State()
-            before = str(state.status)
+            before = state.status
             apply(state, Journalled(row.version, row.at_ms, event))
-            line = Line(row, event, before, str(state.status), self.commits)
+            line = Line(row, event, before, state.status, self.commits)
             self.lines.append(line)
             self.fresh.append(line)
             self.streams[row.stream].append(line)
@@ -57,7 +59,8 @@ class Book:
             if head is not None:
                 self.heads[row.stream] = head
             if row.type in LOOKED_AT:
-                self._going.append((row.at_ms, row.stream))
+                self._going.append(row.stream)
+                self._going_ms.append(row.at_ms)
                 self.sweepable = True
 
     def legs(self) -> list[tuple[bytes, e.Head, State]]:
@@ -65,15 +68,14 @@ class Book:
 
     def next_sweep_ms(self, last_ms: int, waits: tuple[int, ...]) -> int:
         """The next full hour at which a sweep would look at anything; 0: never."""
-        due = [
-            (at_ms + wait_ms) // HOUR_MS * HOUR_MS + HOUR_MS
-            for at_ms, _ in self._going
-            for wait_ms in waits
-            if at_ms + wait_ms >= last_ms
-        ]
+        due = []
+        for wait_ms in waits:
+            first = bisect_left(self._going_ms, last_ms - wait_ms)
+            if first < len(self._going_ms):
+                due.append((self._going_ms[first] + wait_ms) // HOUR_MS * HOUR_MS + HOUR_MS)
         return min(due, default=0)
 
     def set_going(self, start_ms: int, end_ms: int) -> list[bytes]:
         """The streams with a row of that time that set them going."""
-        found = [stream for at_ms, stream in self._going if start_ms <= at_ms < end_ms]
-        return list(dict.fromkeys(found))
+        first, end = (bisect_left(self._going_ms, ms) for ms in (start_ms, end_ms))
+        return list(dict.fromkeys(self._going[first:end]))

@@ -125,7 +125,7 @@ class Watch:
     def _account(self, line: Line, head: e.Head) -> None:
         """I14, row by row: a read model that only adds and subtracts what rows say of themselves;
         I17: its sums are the legs there are."""
-        category = CATEGORY[Status(line.after)]
+        category = CATEGORY[line.after]
         if line.row.version == 1:
             self.opened[head.notice] += 1
             self.standing[head.notice, category] += 1
@@ -133,7 +133,7 @@ class Watch:
             self.hits["I14"] += 1
             moved = getattr(line.event, "moved", None)
             said = moved.was if moved else category
-            if said != CATEGORY[Status(line.before)]:
+            if said != CATEGORY[line.before]:
                 kind = type(line.event).__name__
                 self.wrong(
                     "I14", f"{name_of(line)} {kind} says it leaves {said!r}, it was {line.before}"

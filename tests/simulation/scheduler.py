@@ -9,6 +9,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Generator
 from heapq import heappop, heappush
+from types import coroutine
 from typing import Any, NamedTuple
 
 from streams.topics import EVENTS
@@ -35,23 +36,15 @@ class Rest(NamedTuple):
     seen: int = 0
 
 
-class _Handing:
-    __slots__ = ("what",)
-
-    def __init__(self, what: str | Rest) -> None:
-        self.what = what
-
-    def __await__(self) -> Generator[str | Rest, None, None]:
-        yield self.what
-
-
-def point(name: str) -> _Handing:
+@coroutine
+def point(name: str) -> Generator[str, None, None]:
     """A place where a process may be stopped for ever."""
-    return _Handing(name)
+    yield name
 
 
-def rest(until_ms: int = 0, bell: str = "", seen: int = 0) -> _Handing:
-    return _Handing(Rest(until_ms, bell, seen))
+@coroutine
+def rest(until_ms: int = 0, bell: str = "", seen: int = 0) -> Generator[Rest, None, None]:
+    yield Rest(until_ms, bell, seen)
 
 
 class Rates(NamedTuple):
@@ -79,11 +72,12 @@ class Process:
 
 
 class Task:
-    __slots__ = ("coro", "name", "process", "waiting")
+    __slots__ = ("coro", "name", "process", "routes", "waiting")
 
     def __init__(self, process: Process, name: str, coro: Coroutine[Any, Any, None]) -> None:
         self.process = process
         self.name = name
+        self.routes = name.startswith(EVENTS)
         self.coro = coro
         self.waiting = 0  # the number of the rest it is in; 0: none
 
@@ -108,6 +102,7 @@ class Scheduler:
         self._bells: defaultdict[str, list[tuple[Task, int]]] = defaultdict(list)
         self._count = 0
         self._nervous = 0
+        self._paused_until_ms = 0  # the last moment of any pause so far
         self.running: Task | None = None
 
     # what a world asks for
@@ -153,7 +148,9 @@ class Scheduler:
         """Until nothing is left to do; False when that took more than ``limit`` turns."""
         for _ in range(limit):
             self._wake_due()
-            awake = [t for t in self._ready if t.process.paused_until_ms <= self.now_ms]
+            awake = self._ready
+            if self._paused_until_ms > self.now_ms:
+                awake = [t for t in awake if t.process.paused_until_ms <= self.now_ms]
             if awake:
                 task = awake[self.rng.randrange(len(awake))] if len(awake) > 1 else awake[0]
                 self._ready.remove(task)
@@ -230,7 +227,7 @@ class Scheduler:
         draw = rng.random()
         if process.mortal and self.now_ms < rates.until_ms:
             self._nervous -= 1
-            routes = task.name.startswith(EVENTS)
+            routes = task.routes
             tender = routes and what in TENDER and self._nervous > 0
             crash = rates.crash * (NERVOUS if tender else 1)
             calls = what == "channel.send before"
@@ -247,7 +244,7 @@ class Scheduler:
                 self.faults["pause"] += 1
                 # most pauses are short; the long ones outlast a session
                 longest = PAUSE_MAX_MS if rng.random() < 0.4 else 5_000
-                process.paused_until_ms = self.now_ms + rng.randrange(1, longest)
+                self._pause(process, rng.randrange(1, longest))
                 self.say(f"PAUSED until {process.paused_until_ms}")
                 self._ready.append(task)
                 self.on_pause(process)
@@ -257,7 +254,7 @@ class Scheduler:
                 self._nervous = 300
                 self.on_move()
                 if calls:  # the next owner claims while this one stands before its call
-                    process.paused_until_ms = self.now_ms + rng.randrange(1, OVERTAKEN_MS)
+                    self._pause(process, rng.randrange(1, OVERTAKEN_MS))
                     self._ready.append(task)
                     return True
             draw = rng.random()
@@ -266,3 +263,7 @@ class Scheduler:
             self._ready.append(task)
             return True
         return False
+
+    def _pause(self, process: Process, ms: int) -> None:
+        process.paused_until_ms = self.now_ms + ms
+        self._paused_until_ms = max(self._paused_until_ms, process.paused_until_ms)

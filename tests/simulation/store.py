@@ -56,6 +56,7 @@ class MemoryStore(SqliteStore):
             "sqlite://", creator=lambda: self._raw, poolclass=StaticPool
         )
         self.connection = _Direct(self.engine, self._raw)
+        self._reads = nullcontext(Reads(self._raw))
         self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
         schema.create(self.engine)
         for metadata in (preference_store.metadata, lane_owner.METADATA):
@@ -90,9 +91,8 @@ class MemoryStore(SqliteStore):
         """For tampering and for counting; no step comes here."""
         return self._raw.execute(sql, values).fetchall()
 
-    @contextmanager
-    def _reading(self) -> Iterator[Reads]:
-        yield Reads(self._raw)
+    def _reading(self) -> AbstractContextManager[Reads]:  # type: ignore[override]
+        return self._reads
 
 
 @cache

@@ -110,7 +110,7 @@ def too_late_is_said(watch: Watch) -> None:
                 continue
             lines = [x for x in watch.book.streams[stream] if x.commit <= stop.commit]
             before = [x for x in lines if not isinstance(x.event, e.Cancelled)]
-            if not before or Status(before[-1].after) in ENDED:
+            if not before or before[-1].after in ENDED:
                 continue
             if (stop.row.stream, stream) in watch.ended_before:
                 continue
