@@ -1,6 +1,7 @@
 """``python -m tests.simulation --seeds N``: run seeds on every core and say what they showed."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -8,9 +9,13 @@ from os import cpu_count
 
 from tests.simulation.report import lines, summarise
 from tests.simulation.run import Result, run_seed
+from tests.simulation.store import the_store
 
 CHUNK = 10
 """Seeds a process takes at once: few enough that none waits long for the last."""
+
+ALLOCATED = 20_000
+"""Objects made between two looks for garbage: a world is freed within a seed or two of its end."""
 
 
 def main() -> int:
@@ -28,8 +33,15 @@ def main() -> int:
 
 def run_many(seeds: range) -> Iterator[Result]:
     """Every seed once, on all cores, in no particular order."""
-    with get_context("fork").Pool(cpu_count()) as pool:
+    with get_context("fork").Pool(cpu_count(), _settle) as pool:
         yield from pool.imap_unordered(run_seed, seeds, CHUNK)
+
+
+def _settle() -> None:
+    """What stays to the end is not looked through for garbage with every seed."""
+    the_store()
+    gc.freeze()
+    gc.set_threshold(ALLOCATED)
 
 
 def _one(seed: int, *, trace: bool) -> int:
