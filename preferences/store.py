@@ -204,8 +204,7 @@ def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -
 
 def find_by_contact(connection: Connection, blind: bytes) -> list[str]:
     """Who registered the contact point with this blind index, in the order of references."""
-    found = select(contact_index.c.ref).where(contact_index.c.blind == blind)
-    return list(connection.scalars(found.order_by(contact_index.c.ref)))
+    return [ref for (ref,) in _by_blinds(connection, _HOLDERS, [blind])]
 
 
 def ensure_keys(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, SubjectKey]:
@@ -382,6 +381,10 @@ _STANDING = (
     " WHERE wrapped_key IS NOT NULL AND ref {}"
 )
 
+_OWN_REFS = "SELECT blind, ref FROM alias_index WHERE blind {}"
+_HOLDERS = "SELECT ref FROM contact_index WHERE blind {} ORDER BY ref"
+_LEARNED = "SELECT blind, carrier, suppressed FROM address WHERE blind {}"
+
 
 def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> Sequence[Any]:
     """One statement a batch, and nothing between it and the driver."""
@@ -389,6 +392,14 @@ def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> Sequence[
         among = "IN (SELECT value FROM json_each(?))"
         return connection.exec_driver_sql(sql.format(among), (json.dumps(refs),)).fetchall()
     return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(refs),)).fetchall()
+
+
+def _by_blinds(connection: Connection, sql: str, blinds: Sequence[bytes]) -> Sequence[Any]:
+    """The same by blind indexes, which SQLite takes from no JSON."""
+    if connection.dialect.name == "sqlite":
+        among = f"IN ({', '.join('?' * len(blinds))})"
+        return connection.exec_driver_sql(sql.format(among), tuple(blinds)).fetchall()
+    return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(blinds),)).fetchall()
 
 
 def _load(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Loaded]:
@@ -429,8 +440,8 @@ def _own_refs(connection: Connection, vault: Vault, aliases: Sequence[str]) -> d
     blinds = {vault.blind("alias", alias): alias for alias in aliases}
     own = {}
     for chunk in _chunks(list(blinds)):
-        found = select(alias_index.c.blind, alias_index.c.ref).where(alias_index.c.blind.in_(chunk))
-        own.update({blinds[blind]: ref for blind, ref in connection.execute(found)})
+        found = _by_blinds(connection, _OWN_REFS, chunk)
+        own.update({blinds[blind]: ref for blind, ref in found})
     return own
 
 
@@ -557,10 +568,10 @@ def _learned(
             by_blind.setdefault(vault.blind(contact.kind, contact.address), []).append(contact)
     known: dict[ContactPoint, ContactPoint] = {}
     for chunk in _chunks(list(by_blind)):
-        for row in connection.execute(select(address).where(address.c.blind.in_(chunk))):
-            for contact in by_blind[row.blind]:
+        for blind, carrier, suppressed in _by_blinds(connection, _LEARNED, chunk):
+            for contact in by_blind[blind]:
                 known[contact] = replace(
-                    contact, carrier=row.carrier or contact.carrier, suppressed=row.suppressed
+                    contact, carrier=carrier or contact.carrier, suppressed=suppressed
                 )
     return known
 

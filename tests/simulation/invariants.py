@@ -115,7 +115,7 @@ class Watch:
         if event.by != BY:
             self.words.on_choice(event.recipient)
             return self.world.chosen[line.row.stream, line.row.version]
-        with self.world.store.connect() as connection:
+        with self.world.store.readers.connect() as connection:
             loaded = preference_store.load_many(connection, self.world.vault, [event.recipient])
         after = loaded[event.recipient].preferences
         before = self.choices[event.recipient][-1:]
@@ -304,7 +304,7 @@ class Watch:
 
     def _key(self, ref: str) -> object:
         if ref not in self._keys:
-            with self.world.store.connect() as connection:
+            with self.world.store.readers.connect() as connection:
                 loaded = preference_store.load_many(connection, self.world.vault, [ref])
             self._keys[ref] = loaded[ref].key
         return self._keys[ref]

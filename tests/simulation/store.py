@@ -52,10 +52,9 @@ class MemoryStore(SqliteStore):
 
     def __init__(self) -> None:
         self._raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self.engine = self.readers = create_engine(
-            "sqlite://", creator=lambda: self._raw, poolclass=StaticPool
-        )
+        self.engine = create_engine("sqlite://", creator=lambda: self._raw, poolclass=StaticPool)
         self.connection = _Direct(self.engine, self._raw)
+        self.readers = self  # type: ignore[assignment]  # of an engine only `connect` is asked
         self._reads = nullcontext(Reads(self._raw))
         self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
         schema.create(self.engine)
@@ -65,26 +64,28 @@ class MemoryStore(SqliteStore):
             connection.exec_driver_sql(
                 "INSERT OR IGNORE INTO journal_head VALUES (?, 0, 0, ?)", (SHARD, GENESIS)
             )
-        self._blank = sqlite3.connect(":memory:")
-        self._raw.backup(self._blank)
+        self._raw.execute("BEGIN")
 
     def reset(self) -> None:
+        """A run is one transaction, and undone: its statements stay prepared for the next."""
         self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
-        self._blank.backup(self._raw)
+        self._raw.execute("ROLLBACK")
+        self._raw.execute("BEGIN")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Not by way of SQLAlchemy, whose connection from its pool cost more than what it did."""
-        self._raw.execute("BEGIN IMMEDIATE")
+        self._raw.execute("SAVEPOINT here")
         try:
             yield self.connection
         except BaseException:
-            self._raw.execute("ROLLBACK")
+            self._raw.execute("ROLLBACK TO here")
             raise
-        self._raw.execute("COMMIT")
+        finally:
+            self._raw.execute("RELEASE here")
 
     def connect(self) -> AbstractContextManager[Connection]:
-        """For reading, as an engine is asked."""
+        """For reading, as of an engine."""
         return nullcontext(self.connection)
 
     def execute(self, sql: str, *values: object) -> list[Any]:

@@ -320,7 +320,7 @@ class World:
 
     def river(self) -> River:
         journal = SimJournal(self.store, self.scheduler, self._committed)
-        people = SqlPeople(self.store, self.vault, journal, journal.aside)
+        people = SqlPeople(self.store.readers, self.vault, journal, journal.aside)
         return River(
             journal, View(self.topics), people, self.vault, self.index, Clock(self.scheduler),
             self.documents, self.vault.hub,
