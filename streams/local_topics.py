@@ -18,6 +18,10 @@ from streams.topics import Record, TopicsClosed, TopicsRefused, TopicsUnavailabl
 # A poll is held in memory as a whole; a step that asks for more would wait for it too long.
 POLL_LIMIT = 10_000
 
+# 4 MiB, what a busy commit writes: records are written once, and deleted by others than came last.
+# A larger cache only keeps a backlog in memory.
+CACHE_KIB = 4_096
+
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS topic_log (topic TEXT NOT NULL, off INTEGER NOT NULL,"
     " key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (topic, off)) STRICT, WITHOUT ROWID"
@@ -58,7 +62,7 @@ class SqliteTopics:
     """
 
     def __init__(self, path: str | Path, *, synced: bool = True) -> None:
-        self._writing = sqlite.connect(path, synced=synced)
+        self._writing = sqlite.connect(path, synced=synced, cache_kib=CACHE_KIB)
         self._writing.execute(_CREATE)
         self._reading = sqlite.connect(path, read_only=True)
         self._topics = {

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 # How long SQLite itself waits for another process (a backup, a command) to let go.
 BUSY_MS = 5_000
-# 64 MiB: the upper pages of every index and a day's leaves; beyond that the system's cache helps.
-CACHE_KIB = 65_536
+# 32 MiB: the upper pages of the indexes over ten million messages, and the leaves of the last
+# minutes; beyond that the system's cache helps. Twice as much was no faster.
+CACHE_KIB = 32_768
 # There may be several readers, and what they look for was mostly just written.
 READER_CACHE_KIB = 8_192
 # 64 MiB of log between two checkpoints: hot index pages are then copied once, not every commit.
@@ -86,9 +87,15 @@ def trouble(error: BaseException) -> Trouble | None:
 
 
 def connect(
-    path: str | Path, *, read_only: bool = False, synced: bool = True
+    path: str | Path,
+    *,
+    read_only: bool = False,
+    synced: bool = True,
+    cache_kib: int = CACHE_KIB,
 ) -> sqlite3.Connection:
     """Open the file, durable at every commit; usable from any one thread at a time.
+
+    Pages stay in a cache of ``cache_kib`` until others come: it fills, whether it is of use or not.
 
     Not ``synced``, a commit survives the process but not the machine: for what is only played.
 
@@ -100,7 +107,7 @@ def connect(
     connection.execute("PRAGMA journal_mode = WAL")
     # NORMAL may lose the last commits with power
     connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
-    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB if read_only else CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB if read_only else cache_kib}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA query_only = {int(read_only)}")
     return connection

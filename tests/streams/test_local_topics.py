@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.local_topics import SqliteTopics
+from streams.local_topics import CACHE_KIB, SqliteTopics
 from streams.topics import Record, TopicsClosed, TopicsRefused, TopicsUnavailable
 from tests.contracts.topics_contract import TopicsContract
 
@@ -93,6 +93,11 @@ async def test_backlog_counts_what_is_held(topics: SqliteTopics) -> None:
     await topics.publish({"b": records(2)})
     assert topics.backlog() == {"a": (1, 3), "b": (1, 2)}
     assert values(await topics.poll("b", 9)) == [2]
+
+
+async def test_a_backlog_lies_on_the_disk_and_not_in_memory(topics: SqliteTopics) -> None:
+    [(kept_kib,)] = topics._writing.execute("PRAGMA cache_size")  # negative: not in pages
+    assert kept_kib == -CACHE_KIB
 
 
 async def test_many_publish_and_poll_at_once(topics: SqliteTopics) -> None:

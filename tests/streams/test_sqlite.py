@@ -1,13 +1,14 @@
 """What an error of SQLite is taken to mean, and what a connection promises."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from streams.sqlite import Trouble, connect, engine, trouble
+from streams.sqlite import CACHE_KIB, READER_CACHE_KIB, Trouble, connect, engine, trouble
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,18 @@ def test_every_commit_is_durable(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def test_a_connection_keeps_as_many_pages_in_memory_as_it_is_told(tmp_path: Path) -> None:
+    def kept_kib(connection: sqlite3.Connection) -> int:
+        with closing(connection):
+            [(kib,)] = connection.execute("PRAGMA cache_size")  # negative: not in pages
+        return -int(kib)
+
+    file = tmp_path / "file.db"
+    assert kept_kib(connect(file)) == CACHE_KIB
+    assert kept_kib(connect(file, cache_kib=512)) == 512
+    assert kept_kib(connect(file, read_only=True)) == READER_CACHE_KIB
 
 
 def test_a_reading_engine_does_not_write(tmp_path: Path) -> None:
