@@ -37,6 +37,7 @@ def test_what_was_answered_survives(opened: Engine) -> None:
             ("transaction_isolation", "read committed"),
             ("lock_timeout", "5s"),
             ("jit", "off"),
+            ("plan_cache_mode", "force_generic_plan"),
         ):
             assert connection.scalar(text(f"SHOW {name}")) == value
 
@@ -55,6 +56,20 @@ def test_who_reads_sees_one_state_and_changes_nothing(database: str, opened: Eng
             reading.execute(text("DELETE FROM counted"))
     with readers.connect() as reading:
         assert reading.scalar(count) == 2
+    readers.dispose()
+
+
+def test_what_a_reader_prepared_outlives_its_transaction(database: str) -> None:
+    readers = engine(database, connections=1, read_only=True)
+    prepared = text("SELECT count(*) FROM pg_prepared_statements")
+    with readers.connect() as reading:
+        driver_of(reading).execute("SELECT 1", prepare=True)
+    with readers.connect() as reading:
+        assert reading.scalar(prepared) == 1
+        with pytest.raises(DBAPIError, match="does not exist"):
+            reading.execute(text("SELECT 1 FROM nowhere"))
+    with readers.connect() as reading:  # one that failed is ended as ever
+        assert reading.scalar(text("SELECT 1")) == 1
     readers.dispose()
 
 

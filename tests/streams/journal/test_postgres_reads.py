@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import text
 
 from streams.journal.postgres import PostgresStore
@@ -41,18 +42,24 @@ ROWS = f"""
 """
 
 
+Few = tuple[list[bytes], list[bytes]]
+_LAST_PREPARED = "SELECT name FROM pg_prepared_statements ORDER BY prepare_time DESC LIMIT 1"
+
+
 class Explained(Reads):
-    """Says how each statement is carried out before it is."""
+    """Says how each statement was carried out: by the plan that is kept of it."""
 
     def __init__(self, store: PostgresStore, raw: Any) -> None:
         super().__init__(raw, store.shard)
         self.plans: list[str] = []
 
     def _all(self, sql: str, *values: object) -> list[Any]:
-        with self._raw.cursor() as cursor:
-            lines = cursor.execute(f"EXPLAIN {sql}", values).fetchall()
-        self.plans += ["\n".join([line for (line,) in lines])]
-        return super()._all(sql, *values)
+        answer = super()._all(sql, *values)
+        [name] = self._raw.execute(_LAST_PREPARED).fetchone() or ()
+        given = SQL(", ").join([list(v) if isinstance(v, list) else v for v in values])
+        explain = SQL("EXPLAIN EXECUTE {} ({})").format(Identifier(name), given)
+        self.plans += ["\n".join([line for (line,) in self._raw.execute(explain)])]
+        return answer
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def long(postgres: NativePostgres) -> Iterator[PostgresStore]:
 
 
 @pytest.fixture
-def some(long: PostgresStore) -> tuple[list[bytes], list[bytes]]:
+def some(long: PostgresStore) -> Few:
     """Streams and keys that are there, and one of each that is not."""
     query = text("SELECT stream, key FROM lookup WHERE pos % 400 = 0")
     with long.readers.connect() as connection:
@@ -105,7 +112,7 @@ READS: dict[str, Asked] = {
 @pytest.mark.parametrize("analysed", [False, True], ids=["never analysed", "analysed"])
 @pytest.mark.parametrize("asked", READS.values(), ids=READS)
 def test_no_table_is_read_whole(
-    long: PostgresStore, some: tuple[list[bytes], list[bytes]], analysed: bool, asked: Asked
+    long: PostgresStore, some: Few, analysed: bool, asked: Asked
 ) -> None:
     with long.engine.connect() as connection:
         if analysed:
@@ -121,7 +128,18 @@ def test_no_table_is_read_whole(
     assert (whole, len(reads.plans) > 0) == ([], True)
 
 
-def test_answers_are_whole(long: PostgresStore, some: tuple[list[bytes], list[bytes]]) -> None:
+@pytest.mark.parametrize("asked", READS.values(), ids=READS)
+def test_no_statement_is_planned_anew(long: PostgresStore, some: Few, asked: Asked) -> None:
+    few = some[0][:2], some[1][:2]
+    with long.engine.connect() as connection:
+        raw = driver_of(connection)
+        for _ in range(7):  # left to itself, the server makes up its mind at the sixth
+            asked(Reads(raw, long.shard), *few)
+        planned = raw.execute("SELECT custom_plans, generic_plans FROM pg_prepared_statements")
+        assert {(anew, kept) for anew, kept in planned if kept} == {(0, 7)}
+
+
+def test_answers_are_whole(long: PostgresStore, some: Few) -> None:
     streams, keys = some
     rows = long.read(streams)
     assert set(rows) == set(streams) - {name(1)}
