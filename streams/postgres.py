@@ -60,6 +60,7 @@ def engine(url: str, *, connections: int, read_only: bool = False) -> Engine:
         url,
         poolclass=QueuePool,
         pool_size=connections,
+        pool_use_lifo=True,  # by turns, each session would keep all plans, and none would be warm
         max_overflow=0,
         pool_timeout=LOCK_MS / 1_000,
         isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",

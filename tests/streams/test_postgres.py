@@ -59,6 +59,17 @@ def test_who_reads_sees_one_state_and_changes_nothing(database: str, opened: Eng
     readers.dispose()
 
 
+def test_who_comes_is_lent_the_connection_used_last(database: str) -> None:
+    readers = engine(database, connections=2, read_only=True)
+    with readers.connect() as first:
+        with readers.connect() as second:
+            assert driver_of(first) is not driver_of(second)
+        used_last = driver_of(first)
+    with readers.connect() as again:
+        assert driver_of(again) is used_last
+    readers.dispose()
+
+
 def test_what_a_reader_prepared_outlives_its_transaction(database: str) -> None:
     readers = engine(database, connections=1, read_only=True)
     prepared = text("SELECT count(*) FROM pg_prepared_statements")
