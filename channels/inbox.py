@@ -144,8 +144,7 @@ class InboxStore:
             .limit(limit)
         )
         try:
-            with self._engine.connect() as connection:
-                rows = connection.execute(query).all()
+            rows = self._ask(query)
         except _DOWN as error:
             raise StoreDown(type(error).__name__) from error
         return [Delivery(f"{row[0].hex()}:{row[1]}", row[2], row[3]) for row in rows]
@@ -167,10 +166,8 @@ class InboxStore:
             .order_by(table.at_ms.desc(), table.stream)
             .limit(min(limit, LIST_MAX))
         )
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
         items = []
-        for stream, sealed, at_ms, read_ms in rows:
+        for stream, sealed, at_ms, read_ms in self._ask(query):
             content = self._open(recipient, sealed)
             if content is not None:
                 subject, text = msgspec.json.decode(content, type=tuple[str, str])
@@ -183,8 +180,7 @@ class InboxStore:
         table = INBOX_MESSAGE.c
         news = (table.at_ms > since_ms) | (table.read_ms > since_ms) | ~table.reported
         query = sa.select(table.recipient).where(table.recipient.in_(recipients), news).distinct()
-        with self._engine.connect() as connection:
-            return frozenset(connection.scalars(query))
+        return frozenset(recipient for (recipient,) in self._ask(query))
 
     def mark_read(self, recipient: str, stream: str, now_ms: int) -> bool:
         """Whether this was its first reading. Nobody's but the recipient's own counts."""
@@ -197,6 +193,11 @@ class InboxStore:
         )
         with self._engine.begin() as connection:
             return connection.execute(update).rowcount == 1
+
+    def _ask(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        # ended by COMMIT: after a ROLLBACK the driver forgets what the connection had prepared
+        with self._engine.begin() as connection:
+            return connection.execute(query).all()
 
     def _write(self, statement: sa.Executable, rows: Sequence[dict[str, Any]]) -> None:
         try:
