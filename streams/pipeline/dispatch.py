@@ -9,8 +9,8 @@ meanwhile.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from channels.base import (
@@ -21,13 +21,13 @@ from channels.base import (
     Outcome,
     Permanent,
     Throttled,
-    Transient,
     Unknown,
 )
 from channels.breaker import Breaker
 from channels.lanes import cost_of
 from channels.pacer import Pacer
 from streams.core import events as e
+from streams.core.codec import encode
 from streams.core.lifecycle import CATEGORY, Status
 from streams.core.notices import URGENT
 from streams.journal.base import Entry, Group, Timer, Unit
@@ -112,7 +112,7 @@ class LaneWork:
         """How many a batch gets round to: each that is left over costs two rows and a record."""
 
 
-class _Call(NamedTuple):
+class _Call(msgspec.Struct, frozen=True, gc=False):
     """An attempt whose intent won: what is said, and where its row stands."""
 
     record: Dispatch
@@ -250,7 +250,7 @@ async def _intend(
     batch = await _without_erased(river, batch, people)
     before_ms = river.clock.now_ms() + river.documents.policy.call_before_ms
     deadlines = [min(before_ms, _last_ms(r)) for r in batch]
-    units = [Unit((_intent(lane, r, ms),)) for r, ms in zip(batch, deadlines, strict=True)]
+    units = _intents(lane, batch, deadlines)
     owned = [lane.claim.check] if lane.claim else []
     committed = await river.journal.append(Group(units, effects=owned, urgent=lane.urgent))
     lanes = river.documents.lanes
@@ -319,9 +319,17 @@ def _last_ms(record: Dispatch) -> int:
     return ends_ms - 1
 
 
-def _intent(lane: LaneWork, record: Dispatch, call_before_ms: int) -> Entry:
-    event = e.AttemptIntended(lane=lane.name, call_before_ms=call_before_ms)
-    return entry(record.stream, record.version + 1, event)
+def _intents(
+    lane: LaneWork, batch: Sequence[Dispatch], deadlines_ms: Sequence[int]
+) -> list[Unit]:
+    """The intents of a batch. Nearly all say the same, which is encoded once."""
+    said = {
+        ms: encode(e.AttemptIntended(lane=lane.name, call_before_ms=ms)) for ms in set(deadlines_ms)
+    }
+    return [
+        Unit((Entry(r.stream, r.version + 1, *said[ms]),))
+        for r, ms in zip(batch, deadlines_ms, strict=True)
+    ]
 
 
 def _learn(
@@ -331,8 +339,13 @@ def _learn(
     and nothing at all what we did not get round to."""
     now_ms = river.clock.now_ms()
     errors = accounts = ours = 0
-    for outcome in outcomes:
+    silent: list[str] = []
+    for call, outcome in zip(calls, outcomes, strict=True):
         match outcome:
+            case Accepted():  # nearly all: looked for first
+                pass
+            case None:
+                silent.append(call.message.attempt)
             case Throttled():
                 lane.pacer.throttled(now_ms)
             case NotSent(ours=True):
@@ -345,7 +358,6 @@ def _learn(
             case _:
                 pass
     lane.reach = max(len(outcomes) - ours, REACH_MIN) if ours else min(2 * lane.reach, BATCH)
-    silent = [c.message.attempt for c, o in zip(calls, outcomes, strict=True) if o is None]
     river.unanswered.wait(lane.name, silent, now_ms)
     answered = len(outcomes) - len(silent) - ours
     was = lane.breaker.state
@@ -377,31 +389,28 @@ async def _record(
     """Append what was answered. An acceptance straight after its intent needs no fold; the rest
     is read, folded and decided on."""
     units: list[Unit] = []
-    quick: list[tuple[_Call, Accepted]] = []
+    quick: list[tuple[_Call, Accepted | NotSent | Throttled | None]] = []
     slow: list[Answer] = []
     turns: list[_Call] = []
     late_ms = river.clock.now_ms() + river.documents.policy.answer_ms
     for call, outcome in zip(calls, outcomes, strict=True):
-        if outcome is None:
-            due_ms = max(call.message.call_before_ms, late_ms)
-            units.append(Unit((), (), (Timer(due_ms, call.record.stream, RELEASE),)))
-        elif isinstance(outcome, Accepted):
-            units.append(_accepted(river, call, outcome.ref))
-            quick.append((call, outcome))
-        elif isinstance(outcome, NotSent | Throttled):
-            units.append(_kept_turn(call, outcome))
-            turns.append(call)
-        else:
-            slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))
+        match outcome:
+            case Accepted(ref):
+                units.append(_accepted(river, call, ref))
+            case None:
+                due_ms = max(call.message.call_before_ms, late_ms)
+                units.append(Unit((), (), (Timer(due_ms, call.record.stream, RELEASE),)))
+            case NotSent() | Throttled():
+                units.append(_kept_turn(call, outcome))
+                turns.append(call)
+            case _:
+                slow.append(Answer(call.record.stream, call.intent, outcome, lane.name))
+                continue
+        quick.append((call, outcome))
     committed = await river.journal.append(_answered(river, lane, units, turns))
     held = {unit.rows[0].stream for unit in committed.looked if unit.rows}
     again: list[Dispatch] = []
-    for call, outcome, won in zip(
-        [c for c, o in zip(calls, outcomes, strict=True) if o is None or not _is_slow(o)],
-        [o for o in outcomes if o is None or not _is_slow(o)],
-        committed.won,
-        strict=True,
-    ):
+    for (call, outcome), won in zip(quick, committed.won, strict=True):
         if outcome is None:
             continue
         if not won:
@@ -429,10 +438,6 @@ def _answered(river: River, lane: LaneWork, units: Sequence[Unit], turns: Sequen
         look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
         urgent=lane.urgent,
     )
-
-
-def _is_slow(outcome: Outcome) -> bool:
-    return isinstance(outcome, Transient | Permanent | Unknown)
 
 
 def _accepted(river: River, call: _Call, ref: str) -> Unit:
@@ -464,9 +469,8 @@ def _kept_turn(call: _Call, outcome: NotSent | Throttled) -> Unit:
 def _attempt(call: _Call) -> Attempt:
     r = call.record
     return Attempt(
-        r.stream, call.intent, call.intent + 1, r.notice, r.cls, r.region, r.channel, r.lane,
-        r.carrier,
-    )  # fmt: skip
+        r.stream, call.intent, r.notice, r.cls, r.region, r.channel, r.lane, r.carrier
+    )
 
 
 async def _queue_again(river: River, records: Sequence[Dispatch]) -> None:

@@ -207,7 +207,8 @@ async def _append_quick(river: River, quick: Sequence[tuple[Receipt, Attempt]]) 
             notice=a.notice, cls=a.cls, region=a.region,
         )  # fmt: skip
         event = e.Delivered(attempt=a.intent, code=receipt.code, at_ms=receipt.at_ms, moved=moved)
-        units.append(Unit((entry(a.stream, a.version + 1, event),)))
+        after_accepted = a.intent + 2
+        units.append(Unit((entry(a.stream, after_accepted, event),)))
     committed = await river.journal.append(Group(units))
     return [r for (r, _), won in zip(quick, committed.won, strict=True) if not won]
 

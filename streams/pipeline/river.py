@@ -181,12 +181,11 @@ class Dispatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sealed: bytes
 
 
-class Attempt(NamedTuple):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What a receipt needs to know of the attempt it is about."""
 
     stream: bytes
     intent: int
-    version: int
     notice: str
     cls: str
     region: str
@@ -293,7 +292,7 @@ def found_by(river: River, lane: str, ref: str, stream: bytes) -> tuple[Lookup, 
     """A stream's look-up rows under the reference its attempt was accepted with: one for each part
     of a long text, for each is reported by itself."""
     refs = ref.split() or [ref]
-    return tuple(Lookup(river.index.provider_ref(lane, one), b"", stream) for one in refs)
+    return tuple([Lookup(river.index.provider_ref(lane, one), b"", stream) for one in refs])
 
 
 def state_of(rows: Sequence[Row]) -> State:

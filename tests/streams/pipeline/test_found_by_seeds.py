@@ -24,7 +24,7 @@ from streams.journal.base import Row, Timer, Unit
 from streams.pipeline.answers import Answer, _unit
 from streams.pipeline.caps import counts_today
 from streams.pipeline.deciding import Background
-from streams.pipeline.dispatch import LaneWork, _intent, _last_ms
+from streams.pipeline.dispatch import LaneWork, _intents, _last_ms
 from streams.pipeline.receive import Parked, _each_once
 from streams.pipeline.river import Dispatch, Known
 from streams.pipeline.stopping import cancelling, redecide_overtaken, settle_opened
@@ -82,7 +82,9 @@ def test_no_call_starts_after_the_window_or_the_expiry(window_end_ms: int, last_
     record = msgspec.structs.replace(RECORD, window_end_ms=window_end_ms)
     assert _last_ms(record) == last_ms
     lane = LaneWork("sms-any", None, Pacer(1, False, 1, 0), Breaker(), False)  # type: ignore[arg-type]
-    assert str(last_ms).encode() in _intent(lane, record, last_ms).data
+    units = _intents(lane, [RECORD, record, RECORD], [NOON, last_ms, NOON])
+    said_ms = [msgspec.json.decode(unit.rows[0].data)["call_before_ms"] for unit in units]
+    assert said_ms == [NOON, last_ms, NOON]
 
 
 def known_as(ref: str) -> Known:
