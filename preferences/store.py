@@ -156,23 +156,29 @@ def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict
     return found
 
 
-class Held(NamedTuple):
-    """A recipient's key, and by what a later profile or choice differs from this moment's."""
+class Keyed(msgspec.Struct, frozen=True, gc=False):
+    """Somebody's key, and by what a later profile or choice differs from when it was read."""
 
     ref: str
     key: SubjectKey
-    preferences_version: int
+    chosen: int
+    """The version of their preferences."""
     profile_ms: int
+    as_of: int
+    """How often anybody's profile or choices had changed."""
 
 
-def keys_of(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Held]:
+def keys_of(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Keyed]:
     """Keys of recipients by their own references, for whoever opens what was sealed before;
-    unknown, erased and damaged ones are absent."""
-    found: dict[str, Held] = {}
-    for chunk in _chunks(list(dict.fromkeys(refs))):
-        for ref, wrapped, version, at_ms in _by_refs(connection, _KEYS, chunk):
-            with suppress(SealBroken):
-                found[ref] = Held(ref, vault.unwrap(ref, wrapped), version, at_ms)
+    unknown, erased and damaged ones are absent. In a transaction, all is of one moment."""
+    found: dict[str, Keyed] = {}
+    as_of = changes(connection)
+    for chunk in _chunks(refs):
+        for ref, wrapped, chosen, profile_ms in _by_refs(connection, _KEYS, chunk):
+            try:
+                found[ref] = Keyed(ref, vault.unwrap(ref, wrapped), chosen, profile_ms, as_of)
+            except SealBroken:
+                continue
     return found
 
 

@@ -122,19 +122,17 @@ class Pooled:
 class SubjectKey:
     """The data key of one recipient (or of the hub). ``aad`` binds what is sealed to its place."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_entropy", "_raw")
+    __slots__ = ("_cipher", "_entropy", "_raw")
 
     def __init__(self, raw: bytes, entropy: Entropy) -> None:
-        cipher = AESGCM(raw)
-        self._encrypt = cipher.encrypt
-        self._decrypt = cipher.decrypt
+        self._cipher = AESGCM(raw)
         self._entropy = entropy
         self._raw = raw
 
     def seal(self, plain: bytes, aad: bytes) -> bytes:
         """Seal any field, by AES-GCM: 29 bytes longer than ``plain``."""
         nonce = self._entropy(NONCE_BYTES)
-        return _GCM + nonce + self._encrypt(nonce, plain, aad)
+        return _GCM + nonce + self._cipher.encrypt(nonce, plain, aad)
 
     def seal_contact(self, address: bytes, aad: bytes) -> bytes:
         """Seal a contact point that is kept apart, by AES-GCM-SIV.
@@ -153,7 +151,7 @@ class SubjectKey:
         head = sealed[:1]
         try:
             if head == _GCM:
-                return self._decrypt(sealed[1:13], sealed[13:], aad)
+                return self._cipher.decrypt(sealed[1:13], sealed[13:], aad)
             if head == _GCM_SIV:
                 return self._siv().decrypt(sealed[1:13], sealed[13:], aad)
         except (InvalidTag, ValueError):

@@ -8,10 +8,11 @@ from sqlalchemy import Connection, Engine
 from preferences import store
 from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress
 from preferences.recipient import Preferences, Profile
+from preferences.store import Keyed
 from preferences.vault import Vault
 from streams.journal.base import Group, Journal
 from streams.journal.group import Aside
-from streams.pipeline.river import Effect, Keyed, Known
+from streams.pipeline.river import Effect, Known
 
 
 class SqlPeople:
@@ -34,11 +35,7 @@ class SqlPeople:
         }
 
     async def keys(self, refs: Sequence[str]) -> Mapping[str, Keyed]:
-        as_of, held = await self._aside(self._keys, refs)
-        return {
-            one.ref: Keyed(one.key, one.ref, one.preferences_version, one.profile_ms, as_of)
-            for one in held.values()
-        }
+        return await self._aside(self._keys, refs)
 
     async def meet(self, refs: Sequence[str]) -> Mapping[str, Known]:
         """Keys are made in a transaction of their own: what is sealed under them follows."""
@@ -91,9 +88,9 @@ class SqlPeople:
         with self._readers.connect() as connection:
             return store.find_by_contact(connection, blind)
 
-    def _keys(self, refs: Sequence[str]) -> tuple[int, dict[str, store.Held]]:
+    def _keys(self, refs: Sequence[str]) -> dict[str, Keyed]:
         with self._readers.connect() as connection:
-            return store.changes(connection), store.keys_of(connection, self._vault, refs)
+            return store.keys_of(connection, self._vault, refs)
 
 
 def _save(connection: Connection, vault: Vault, profiles: Sequence[tuple[Profile, int]]) -> None:

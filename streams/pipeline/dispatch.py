@@ -26,6 +26,7 @@ from channels.base import (
 from channels.breaker import Breaker
 from channels.lanes import cost_of
 from channels.pacer import Pacer
+from preferences.store import Keyed
 from streams.core import events as e
 from streams.core.codec import encode
 from streams.core.lifecycle import CATEGORY, Status
@@ -39,7 +40,6 @@ from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import (
     Attempt,
     Dispatch,
-    Keyed,
     River,
     decode_dispatch,
     encode_dispatch,
@@ -319,9 +319,7 @@ def _last_ms(record: Dispatch) -> int:
     return ends_ms - 1
 
 
-def _intents(
-    lane: LaneWork, batch: Sequence[Dispatch], deadlines_ms: Sequence[int]
-) -> list[Unit]:
+def _intents(lane: LaneWork, batch: Sequence[Dispatch], deadlines_ms: Sequence[int]) -> list[Unit]:
     """The intents of a batch. Nearly all say the same, which is encoded once."""
     said = {
         ms: encode(e.AttemptIntended(lane=lane.name, call_before_ms=ms)) for ms in set(deadlines_ms)
@@ -468,9 +466,7 @@ def _kept_turn(call: _Call, outcome: NotSent | Throttled) -> Unit:
 
 def _attempt(call: _Call) -> Attempt:
     r = call.record
-    return Attempt(
-        r.stream, call.intent, r.notice, r.cls, r.region, r.channel, r.lane, r.carrier
-    )
+    return Attempt(r.stream, call.intent, r.notice, r.cls, r.region, r.channel, r.lane, r.carrier)
 
 
 async def _queue_again(river: River, records: Sequence[Dispatch]) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from channels.finding import Finder
 from channels.lanes import Lanes
 from preferences.recipient import Preferences, Profile, Recipient
+from preferences.store import Keyed
 from preferences.vault import SubjectKey, Vault
 from streams.clock import Clock
 from streams.core import codec
@@ -52,17 +53,6 @@ class Known(NamedTuple):
     def chosen(self) -> int:
         """The version of their preferences."""
         return self.preferences.version
-
-
-class Keyed(NamedTuple):
-    """Somebody's key, and what they had chosen when it was read."""
-
-    key: SubjectKey
-    ref: str
-    chosen: int
-    """The version of their preferences."""
-    profile_ms: int
-    as_of: int
 
 
 class People(Protocol):

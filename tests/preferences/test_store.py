@@ -453,8 +453,8 @@ def test_keys_alone_open_what_was_sealed_and_say_when_something_changed(
     [held] = keys_of(connection, vault, ["r-wang", "r-nobody"]).values()
     sealed = load_many(connection, vault, ["r-wang"])["r-wang"].key.seal(b"words", b"leg")  # type: ignore[union-attr]  # it is there
     assert held.key.open(sealed, b"leg") == b"words"
-    assert (held.ref, held.preferences_version, held.profile_ms) == ("r-wang", 0, 7)
+    assert (held.ref, held.chosen, held.profile_ms) == ("r-wang", 0, 7)
     save_preferences(connection, vault, "r-wang", CHOSEN)
-    assert keys_of(connection, vault, ["r-wang"])["r-wang"].preferences_version == 1
+    assert keys_of(connection, vault, ["r-wang"])["r-wang"].chosen == 1
     erase(connection, vault, "r-wang", 9)
     assert keys_of(connection, vault, ["r-wang"]) == {}
