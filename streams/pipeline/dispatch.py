@@ -324,10 +324,11 @@ def _intents(lane: LaneWork, batch: Sequence[Dispatch], deadlines_ms: Sequence[i
     said = {
         ms: encode(e.AttemptIntended(lane=lane.name, call_before_ms=ms)) for ms in set(deadlines_ms)
     }
-    return [
-        Unit((Entry(r.stream, r.version + 1, *said[ms]),))
-        for r, ms in zip(batch, deadlines_ms, strict=True)
-    ]
+    units = []
+    for r, ms in zip(batch, deadlines_ms, strict=True):
+        name, data = said[ms]
+        units.append(Unit((Entry(r.stream, r.version + 1, name, data),)))
+    return units
 
 
 def _learn(
@@ -391,10 +392,11 @@ async def _record(
     slow: list[Answer] = []
     turns: list[_Call] = []
     late_ms = river.clock.now_ms() + river.documents.policy.answer_ms
+    call_cost = cost_of(river.documents.lanes, lane.name, 1)
     for call, outcome in zip(calls, outcomes, strict=True):
         match outcome:
             case Accepted(ref):
-                units.append(_accepted(river, call, ref))
+                units.append(_accepted(river, call, ref, call_cost))
             case None:
                 due_ms = max(call.message.call_before_ms, late_ms)
                 units.append(Unit((), (), (Timer(due_ms, call.record.stream, RELEASE),)))
@@ -438,12 +440,12 @@ def _answered(river: River, lane: LaneWork, units: Sequence[Unit], turns: Sequen
     )
 
 
-def _accepted(river: River, call: _Call, ref: str) -> Unit:
+def _accepted(river: River, call: _Call, ref: str, call_cost: int) -> Unit:
     r = call.record
-    cost = cost_of(river.documents.lanes, r.lane, r.segments)
     event = e.Accepted(
-        attempt=call.intent, ref=ref, segments=r.segments, cost=cost, moved=_sending(r)
-    )
+        attempt=call.intent, ref=ref, segments=r.segments, cost=call_cost * _calls(r),
+        moved=_sending(r),
+    )  # fmt: skip
     return Unit((entry(r.stream, call.intent + 1, event),), found_by(river, r.lane, ref, r.stream))
 
 

@@ -140,7 +140,7 @@ class River:
         self.unanswered = Unanswered()
 
 
-class Content(msgspec.Struct, frozen=True, array_like=True):
+class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is sealed in a route: where to, and the words."""
 
     to: str
@@ -281,6 +281,8 @@ def entry(stream: bytes, version: int, event: Base) -> Entry:
 def found_by(river: River, lane: str, ref: str, stream: bytes) -> tuple[Lookup, ...]:
     """A stream's look-up rows under the reference its attempt was accepted with: one for each part
     of a long text, for each is reported by itself."""
+    if " " not in ref:  # nearly all
+        return (Lookup(river.index.provider_ref(lane, ref), b"", stream),)
     refs = ref.split() or [ref]
     return tuple([Lookup(river.index.provider_ref(lane, one), b"", stream) for one in refs])
 
