@@ -194,7 +194,7 @@ class InboxStore:
         with self._engine.begin() as connection:
             return connection.execute(update).rowcount == 1
 
-    def _ask(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+    def _ask(self, query: sa.Select[*tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
         # ended by COMMIT: after a ROLLBACK the driver forgets what the connection had prepared
         with self._engine.begin() as connection:
             return connection.execute(query).all()

@@ -9,7 +9,9 @@ import msgspec
 from templates.notice import ChannelName, NoticeClass
 
 
-class ChannelFacts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ChannelFacts(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False
+):
     """One channel of the chain as it stands for this recipient.
 
     ``lanes`` are those open for the carrier, best first; the first ``len(weights)`` share the work
@@ -30,7 +32,7 @@ class ChannelFacts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     barred: dict[str, str] = {}
 
 
-class Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """The facts of one decision. Times in ms since 1970, quiet hours in minutes of the local day.
 
     ``at_ms`` is when it was decided; its journal row is as much younger as the commit took.
