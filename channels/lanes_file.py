@@ -7,7 +7,7 @@ protocol needs to connect. What is wrong is said by lane and field; half a file 
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 from msgspec.structs import replace
@@ -31,6 +31,9 @@ URGENT_MIN, URGENT_MAX = 1, 90
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 """It is part of a topic's name, where dots divide."""
+
+NO_SUCH_VALUE = "Invalid enum value "
+"""How the decoder begins when a field has a value that is none of its own."""
 
 ONE_SERVICE = {"push_web": WEB, "push_apns": APNS}
 """Lanes that can use the addresses of one push service only."""
@@ -99,7 +102,7 @@ def _lane(row: Any, number: int, protocols: Protocols | None) -> Lane:
     try:
         lane = msgspec.convert(plain, Lane)
     except msgspec.ValidationError as error:
-        raise LanesError(f"{where}: {_told(str(error))}") from error
+        raise LanesError(f"{where}: {_told(str(error), Lane)}") from error
     if fault := _fault(lane):
         raise LanesError(f"{where}: {fault}")
     if protocols is None:
@@ -122,7 +125,8 @@ def _account(where: str, lane: Lane, account: Account | None, tables: Mapping[st
     try:
         read = msgspec.convert(tables[account.table], account.kind)
     except msgspec.ValidationError as error:
-        raise LanesError(f"{where}: {_told(str(error), account.table)}") from error
+        told = _told(str(error), account.kind, account.table)
+        raise LanesError(f"{where}: {told}") from error
     if fault := account.fault(read) or (lane.sender and account.sender_fault(read, lane.sender)):
         raise LanesError(f"{where}: {fault}")
     return read
@@ -155,8 +159,23 @@ def _fault(lane: Lane) -> str:
     return ""
 
 
-def _told(message: str, table: str = "") -> str:
-    """The decoder's sentence with the field before it."""
+def _told(message: str, shape: type[msgspec.Struct], table: str = "") -> str:
+    """The decoder's sentence with the field before it, and the values it may have."""
     text, _, path = message.partition(" - at `$")
-    field = ".".join(part for part in (table, path.strip("`.")) if part)
+    path = path.strip("`.")
+    if text.startswith(NO_SUCH_VALUE):
+        text = f"{text.removeprefix(NO_SUCH_VALUE)} is none of {', '.join(_allowed(shape, path))}"
+    field = ".".join(part for part in (table, path) if part)
     return f"{field}: {text}" if field else text
+
+
+def _allowed(shape: Any, path: str) -> tuple[str, ...]:
+    """The values that may stand at a path as the decoder writes it (``answer.codes[...]``)."""
+    for step in re.findall(r"\[[^\]]*\]|[^.\[]+", path):
+        if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+            shape = get_type_hints(shape)[step]
+        else:  # a table: what stands in it
+            shape = get_args(shape)[-1]
+        if type(None) in get_args(shape):  # a table that may be left out
+            shape = get_args(shape)[0]
+    return get_args(shape)
