@@ -47,7 +47,9 @@ ATTRIBUTE_MAX = 200
 
 ReadPhone = Callable[[str], tuple[str, bool] | None]
 """Understands a number as people type it: E.164 and whether it is a fixed line (or another that
-takes no text message); None when it is no number. Channels know how."""
+takes no text message); None when nobody is reached there. Channels know how."""
+
+PHONE = "the number of a mobile phone or a fixed line; nobody is reached at a service number"
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,7 +149,7 @@ def _contacts(
     contacts: dict[tuple[ContactKind, str], ContactPoint] = {}
     faults: list[Fault] = []
     for field, given, read, expected in (
-        ("phones", data.phones, lambda text: _phone(text, read_phone), "a telephone number"),
+        ("phones", data.phones, lambda text: _phone(text, read_phone), PHONE),
         ("emails", data.emails, _email, "an e-mail address, as name@example.cn"),
         ("push", data.push, _push, f"a push token of 1 to {PUSH_MAX} characters, without spaces"),
         ("wechat", data.wechat, _openid, "an openid: letters, digits, - and _, at most 128"),

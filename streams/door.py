@@ -33,7 +33,7 @@ NEWEST_MS = 2 * DAY_MS
 """An event from further back or ahead carries a wrong clock, not a fact: it would live in the
 wrong month and outlive every expiry."""
 
-RULES = 2
+RULES = 3
 """Counted up with every change of what is checked here, or of what an event is read as."""
 
 INLINE = "recipient"
@@ -165,6 +165,9 @@ def profile_after(said: Said, before: Profile | None) -> Profile | None:
 
 
 def read_phone(text: str) -> tuple[str, bool] | None:
-    """A number as it is kept, and whether it takes no text messages; None when it is none."""
+    """A number as it is kept, and whether it takes no text messages; None when nobody is told
+    anything there: it is none, or a service number (110, 95588), which others write from."""
     phone = normalise(text)
-    return (phone.number, not phone.takes_sms) if isinstance(phone, Phone) else None
+    if not isinstance(phone, Phone) or phone.kind == "service":
+        return None
+    return phone.number, not phone.takes_sms

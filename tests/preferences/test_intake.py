@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from preferences.fault import Fault
 from preferences.intake import (
     ATTRIBUTE_MAX,
+    PHONE,
     ContactChanged,
     Person,
     RecipientRegistered,
@@ -156,9 +157,7 @@ def test_what_was_learned_of_an_address_stays() -> None:
 
 def test_faulty_contacts_change_nothing() -> None:
     data = ContactChanged("r-wang", phones=("13900139000", "110"))
-    assert with_contacts(profile_of(WANG), data, read_phone) == (
-        Fault("phones[1]", "a telephone number"),
-    )
+    assert with_contacts(profile_of(WANG), data, read_phone) == (Fault("phones[1]", PHONE),)
 
 
 @pytest.mark.parametrize(

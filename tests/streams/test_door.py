@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from preferences.intake import PHONE
+from preferences.recipient import ContactPoint
 from preferences.vault import Keys, Pooled, Vault
 from streams.core.codec import Refusal
-from streams.door import Incoming, examine
+from streams.door import Incoming, examine, profile_after
 from templates.catalog_files import read_catalog
 from templates.links import OFFICIAL
 
@@ -43,12 +45,34 @@ def test_an_event_as_declared_comes_in() -> None:
         ({"phones": "13312340001"}, Refusal("phones", "a list", "text")),
         ({"phones": [13312340001]}, Refusal("phones[0]", "text", "a whole number")),
         ({"ref": "P2"}, Refusal("ref", "the subject 'P1'", "P2")),
+        ({"phones": ["13312340001", "13"]}, Refusal("phones[1]", PHONE)),
+        ({"phones": ["110"]}, Refusal("phones[0]", PHONE)),
+        ({"phones": ["95588"]}, Refusal("phones[0]", PHONE)),
+        ({"phones": ["400-810-1234"]}, Refusal("phones[0]", PHONE)),
+        ({"phones": ["106575258192144"]}, Refusal("phones[0]", PHONE)),
     ],
 )
 def test_what_is_wrong_with_a_recipient(changed: dict[str, Any], refused: Refusal) -> None:
     told = examined(PAID | {"recipient": PERSON | changed})
     assert isinstance(told, Refusal)
     assert told == refused._replace(field=f"data.recipient.{refused.field}")
+
+
+@pytest.mark.parametrize(
+    ("phone", "kept", "landline"),
+    [
+        ("133 1234 0001", "+8613312340001", False),
+        ("0591-87654321", "+8659187654321", True),
+        ("+14155550100", "+14155550100", False),
+    ],
+)
+def test_a_phone_is_kept_by_its_whole_number(phone: str, kept: str, landline: bool) -> None:
+    told = examined(PAID | {"recipient": PERSON | {"phones": [phone]}})
+    assert isinstance(told, Incoming)
+    assert told.said is not None
+    profile = profile_after(told.said, None)
+    assert profile is not None
+    assert profile.contacts[0] == ContactPoint("phone", kept, landline=landline)
 
 
 def test_a_recipient_inline_needs_the_subject() -> None:
