@@ -26,7 +26,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(EMAILS, "an e-mail address, tried in the order of the columns"),
     "region": "province or city code",
     "zone": "time zone; empty: Asia/Shanghai",
-    "language": "empty: the hub's default",
+    "language": "zh or en, also as en-GB; another tag, or empty: the hub's default",
     "role:NAME": "the reference of an enterprise's contact person in the role NAME",
     "alias": "other references that mean the same recipient, separated by ;",
     "attributes": "name=value, separated by ;",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from channels.carriers import Phone, normalise
 from preferences.intake import (
@@ -26,6 +27,7 @@ from streams.core.events import Event
 from streams.core.notices import Upstream, upstream
 from streams.core.policy import DAY_MS
 from templates.catalog_files import Catalog
+from templates.notice import LANGUAGES
 from templates.values import check_data
 
 OLDEST_MS = 400 * DAY_MS
@@ -155,13 +157,21 @@ def profile_after(said: Said, before: Profile | None) -> Profile | None:
     if isinstance(said, RecipientRemoved):
         return None
     if isinstance(said, RecipientRegistered):
-        after = profile_from(said, read_phone, before)
+        known = replace(said, language=spoken(said.language))
+        after = profile_from(known, read_phone, before)
     elif before is not None:
         after = with_contacts(before, said, read_phone)
     else:
         return None
     assert isinstance(after, Profile), "examined at the door"
     return after
+
+
+def spoken(tag: str) -> str:
+    """The language of ours that a tag names, ``en`` for ``en-GB``; "" for none: the hub's default.
+    What somebody speaks is no reason to refuse them, or the event they came in."""
+    language = tag.partition("-")[0]
+    return language if language in LANGUAGES else ""
 
 
 def read_phone(text: str) -> tuple[str, bool] | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from preferences.intake import PHONE
-from preferences.recipient import ContactPoint
+from preferences.recipient import ContactPoint, Profile
 from preferences.vault import Keys, Pooled, Vault
 from streams.core.codec import Refusal
 from streams.door import Incoming, examine, profile_after
@@ -32,6 +32,15 @@ def examined(data: dict[str, Any], **envelope: str) -> Incoming | Refusal:
     }  # fmt: skip
     raw = json.dumps(event | envelope | {"data": data}, ensure_ascii=False).encode()
     return examine(raw, CATALOG, OFFICIAL, VAULT.digest, NOW_MS)
+
+
+def profile_of(**changed: Any) -> Profile:
+    told = examined(PAID | {"recipient": PERSON | changed})
+    assert isinstance(told, Incoming)
+    assert told.said is not None
+    profile = profile_after(told.said, None)
+    assert profile is not None
+    return profile
 
 
 def test_an_event_as_declared_comes_in() -> None:
@@ -67,12 +76,21 @@ def test_what_is_wrong_with_a_recipient(changed: dict[str, Any], refused: Refusa
     ],
 )
 def test_a_phone_is_kept_by_its_whole_number(phone: str, kept: str, landline: bool) -> None:
-    told = examined(PAID | {"recipient": PERSON | {"phones": [phone]}})
-    assert isinstance(told, Incoming)
-    assert told.said is not None
-    profile = profile_after(told.said, None)
-    assert profile is not None
-    assert profile.contacts[0] == ContactPoint("phone", kept, landline=landline)
+    assert profile_of(phones=[phone]).contacts[0] == ContactPoint("phone", kept, landline=landline)
+
+
+@pytest.mark.parametrize(
+    ("tag", "kept"),
+    [("", ""), ("zh", "zh"), ("en", "en"), ("en-GB", "en"), ("zh-Hans-CN", "zh"), ("ug", "")],
+)
+def test_a_language_is_kept_where_the_hub_speaks_it(tag: str, kept: str) -> None:
+    assert profile_of(language=tag).language == kept
+
+
+def test_what_is_no_language_tag_is_refused() -> None:
+    told = examined(PAID | {"recipient": PERSON | {"language": "English"}})
+    assert isinstance(told, Refusal)
+    assert told.field == "data.recipient.language"
 
 
 def test_a_recipient_inline_needs_the_subject() -> None:
