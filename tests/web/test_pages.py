@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from channels.sandbox_model import Faults
 from hub.bootstrap import Hub
+from preferences.changes import SuppressAddress
+from preferences.store import learn, load_many
 from streams.journal.errors import JournalUnavailable
 from streams.journal.sqlite import SqliteStore
 from streams.reading import Reading
-from tests.web.world import World, paid, registered, violation, world
+from tests.web.world import World, event, paid, registered, violation, world
 
 PAGES = (
     "/",
@@ -39,6 +41,13 @@ async def quarantined(there: World, raw: bytes) -> str:
     assert (await site.commands.accept([raw]))[0].status == "refused"
     await there.until(lambda: site.reading.quarantined())
     return site.reading.quarantined()[0].id
+
+
+def phones_in_use(there: World, ref: str) -> list[str]:
+    with there.hub.store.readers.connect() as connection:
+        known = load_many(connection, there.hub.river.vault, [ref])[ref].recipient
+    contacts = known.profile.contacts if known else ()
+    return [c.address for c in contacts if c.kind == "phone" and not c.suppressed]
 
 
 class TestEveryPage:
@@ -209,6 +218,25 @@ class TestStories:
         assert "wangli@" not in page
         assert "w***@example.cn" in page
         assert "Traffic violation recorded" in page
+
+    async def test_an_address_out_of_use_says_why_and_how_it_comes_back(self, there):
+        """Also one that was refused before its present owner was first registered."""
+        vault = there.hub.river.vault
+        refused = SuppressAddress(vault.blind("phone", "+8613800138000").hex(), "UNDELIV 27")
+        with there.hub.store.transaction() as connection:
+            learn(connection, vault, refused)
+        await told(there)
+        page = (await there.client.get("/recipients/P1?lang=en")).text
+        assert "not used: UNDELIV 27" in page
+        assert "takes it out of their registration and brings it back" in page
+
+        for name, phones in (("out", []), ("back", ["13800138000"])):
+            changed = {"ref": "P1", "phones": phones}
+            await there.bring(event(name, "hub.recipient.contact-changed.v1", "", changed))
+        await there.until(lambda: phones_in_use(there, "P1"))
+        page = (await there.client.get("/recipients/P1?lang=en")).text
+        assert "not used" not in page
+        assert "takes it out of their registration" not in page
 
     async def test_a_link_to_try_is_made_by_post_only(self, there):
         await told(there)
