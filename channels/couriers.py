@@ -137,6 +137,33 @@ class Couriers(Generic[C]):
             self._free.put_nowait(courier)
 
 
+class ByCouriers:
+    """All of a :class:`~channels.base.Channel` but its name, where lanes share their couriers and
+    what these connect by, which is hung up on by ``hang_up``. Its collect holds late answers
+    only."""
+
+    def __init__(self, couriers: Couriers[Any], hang_up: Callable[[], Awaitable[None]]) -> None:
+        self._couriers = couriers
+        self._hang_up = hang_up
+
+    async def send(
+        self, lane: str, messages: Sequence[Message], close_ms: int
+    ) -> list[Outcome | None]:
+        return await self._couriers.send(lane, messages, close_ms)
+
+    async def collect(self) -> Collected:
+        return Collected((), self._couriers.late(), 0, 0)
+
+    async def acknowledge(self, token: int) -> None:
+        """Nothing is collected that would need it."""
+
+    async def arrived(self) -> None:
+        await self._couriers.news.wait()
+
+    async def close(self) -> None:
+        await self._couriers.close(self._hang_up)
+
+
 class Carried(Protocol):
     """A lane with couriers of its own."""
 

@@ -6,14 +6,13 @@ and never what became of it. Sending again is harmless: the collapse id replaces
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 
 import httpx
 import jwt
 import msgspec
 
-from channels.base import Accepted, Clock, Collected, Message, NotSent, Outcome, Permanent, Unknown
-from channels.couriers import Couriers
+from channels.base import Accepted, Clock, Message, NotSent, Outcome, Permanent, Unknown
+from channels.couriers import ByCouriers, Couriers
 from channels.push_account import Apns
 from channels.push_address import APNS, service_of
 from channels.push_codes import judge
@@ -52,7 +51,7 @@ class _Refused(msgspec.Struct):
 _read_refused = msgspec.json.Decoder(_Refused).decode
 
 
-class PushApns:
+class PushApns(ByCouriers):
     """A :class:`~channels.base.Channel`. ``Message.to`` is ``apns:`` and a device's token. Its
     collect holds late answers only."""
 
@@ -67,24 +66,7 @@ class PushApns:
             http1=False, http2=True, limits=limits, verify=trust, follow_redirects=False,
             trust_env=False,
         )  # fmt: skip
-        self._couriers = Couriers(clock, [self] * COURIERS)
-
-    async def send(
-        self, lane: str, messages: Sequence[Message], close_ms: int
-    ) -> list[Outcome | None]:
-        return await self._couriers.send(lane, messages, close_ms)
-
-    async def collect(self) -> Collected:
-        return Collected((), self._couriers.late(), 0, 0)
-
-    async def acknowledge(self, token: int) -> None:
-        """Nothing is collected that would need it."""
-
-    async def arrived(self) -> None:
-        await self._couriers.news.wait()
-
-    async def close(self) -> None:
-        await self._couriers.close(self._client.aclose)
+        super().__init__(Couriers(clock, [self] * COURIERS), self._client.aclose)
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         """One message; the couriers have no more of their own than a place in the line."""

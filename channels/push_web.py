@@ -5,15 +5,15 @@ at the address that is sealed in the message (``proof``). Sending again is harml
 replaces what still waits at the service, and the tag what is on the screen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import http_ece
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from yarl import URL
 
-from channels.base import Accepted, Clock, Collected, Message, Outcome, Permanent
-from channels.couriers import Couriers
+from channels.base import Accepted, Clock, Message, Outcome, Permanent
+from channels.couriers import ByCouriers, Couriers
 from channels.http_client import Answered, HttpClient
 from channels.push_account import WebPush
 from channels.push_address import Subscription, is_allowed, read_subscription
@@ -55,7 +55,7 @@ class Shown(msgspec.Struct, frozen=True):
 _encode = msgspec.json.Encoder().encode
 
 
-class PushWeb:
+class PushWeb(ByCouriers):
     """A :class:`~channels.base.Channel`. ``Message.to`` is a browser's address as
     `channels.push_address` writes it. Its collect holds late answers only."""
 
@@ -67,24 +67,7 @@ class PushWeb:
         self._account = account
         self._proof = proof
         self._http = HttpClient(clock, account.connect_s, account.answer_s)
-        self._couriers = Couriers(clock, [self] * account.connections)
-
-    async def send(
-        self, lane: str, messages: Sequence[Message], close_ms: int
-    ) -> list[Outcome | None]:
-        return await self._couriers.send(lane, messages, close_ms)
-
-    async def collect(self) -> Collected:
-        return Collected((), self._couriers.late(), 0, 0)
-
-    async def acknowledge(self, token: int) -> None:
-        """Nothing is collected that would need it."""
-
-    async def arrived(self) -> None:
-        await self._couriers.news.wait()
-
-    async def close(self) -> None:
-        await self._couriers.close(self._http.close)
+        super().__init__(Couriers(clock, [self] * account.connections), self._http.close)
 
     async def deliver(self, lane: str, message: Message) -> Outcome:
         """One message; the couriers have no more of their own than a place in the line."""

@@ -21,13 +21,12 @@ from channels.base import (
     NOT_ABROAD,
     Accepted,
     Clock,
-    Collected,
     Message,
     Outcome,
     Permanent,
     Unknown,
 )
-from channels.couriers import Couriers
+from channels.couriers import ByCouriers, Couriers
 from channels.finding import Match, Sought
 from channels.http_client import HttpClient
 from channels.twilio_account import Account, Kind
@@ -53,7 +52,7 @@ Allowed = Callable[[str], bool]
 """Whether a lane may take numbers of the mainland abroad."""
 
 
-class TwilioChannel(ABC):
+class TwilioChannel(ByCouriers, ABC):
     """A :class:`~channels.base.Channel` and a :class:`~channels.finding.Finder`. Its collect holds
     late answers only: reports come to the pages' door."""
 
@@ -66,27 +65,10 @@ class TwilioChannel(ABC):
         self._account = account
         self._http = HttpClient(clock, account.connect_s, account.answer_s, answer_max=ANSWER_MAX)
         couriers = [_Courier(self, allowed) for _ in range(account.connections)]
-        self._couriers = Couriers(clock, couriers)
+        super().__init__(Couriers(clock, couriers), self._http.close)
         self._finders = asyncio.Semaphore(account.connections)
         client, _ = self.client()
         _ = client.messages, client.calls  # loads modules for most of a second: not at a deadline
-
-    async def send(
-        self, lane: str, messages: Sequence[Message], close_ms: int
-    ) -> list[Outcome | None]:
-        return await self._couriers.send(lane, messages, close_ms)
-
-    async def collect(self) -> Collected:
-        return Collected((), self._couriers.late(), 0, 0)
-
-    async def acknowledge(self, token: int) -> None:  # noqa: B027 - there is none to give
-        """Nothing is collected that would need it."""
-
-    async def arrived(self) -> None:
-        await self._couriers.news.wait()
-
-    async def close(self) -> None:
-        await self._couriers.close(self._http.close)
 
     async def find(self, sought: Sought) -> Sequence[Match]:
         """What Twilio lists for the number, created about then."""
