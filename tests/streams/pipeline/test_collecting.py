@@ -8,9 +8,7 @@ from streams.pipeline.collecting import HELD_MAX, Collector
 from streams.pipeline.receive import HOLD_MS
 from streams.pipeline.river import River
 from streams.topics import PARKED
-from tests.streams.pipeline.test_receive import LANE, receipt, river
-
-__all__ = ["river"]
+from tests.streams.pipeline.reports import LANE, receipt
 
 OTHER = "sms-cucc"
 
@@ -34,13 +32,9 @@ class Told:
         self.acknowledged.append(token)
 
 
-def of(lane: str, ref: str) -> Receipt:
-    return Receipt(lane, ref, "delivered", "DELIVRD", 7)
-
-
 async def test_what_waits_for_its_batch_holds_up_nobody_behind_it(river: River) -> None:
     kept = river.topics.records  # type: ignore[attr-defined]
-    channel = Told([receipt("1")], [of(OTHER, "2")])
+    channel = Told([receipt("1")], [receipt("2", OTHER)])
     collector = Collector(river, channel)  # type: ignore[arg-type]  # it only collects
     with river.attempts.handing(LANE):
         assert (await collector.look()).rest_ms == HOLD_MS

@@ -1,44 +1,12 @@
 """Reports that come before the outcomes they are about, and those of parts of a long text."""
 
 import asyncio
-import copy
-from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
 
-import pytest
-
-from channels.base import Receipt, Reply
-from hub.clock import Real
+from channels.base import Reply
 from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.river import River
-from streams.topics import INBOUND, PARKED, Record
-from tests.streams.small_hub import small_hub
-
-LANE = "sms-cmcc"
-
-
-class Kept:
-    """Keeps what is published."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, list[Record]] = {}
-
-    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
-        for topic, records in batches.items():
-            self.records.setdefault(topic, []).extend(records)
-
-
-@pytest.fixture
-async def river(tmp_path: Path) -> AsyncIterator[River]:
-    async with small_hub(tmp_path) as small:
-        river = copy.copy(small.hub.river)
-        river.topics = Kept()  # type: ignore[assignment]  # it only publishes
-        river.clock = Real()
-        yield river
-
-
-def receipt(ref: str) -> Receipt:
-    return Receipt(LANE, ref, "delivered", "DELIVRD", 7)
+from streams.topics import INBOUND, PARKED
+from tests.streams.pipeline.reports import LANE, receipt
 
 
 async def test_a_report_waits_for_the_batch_that_is_handed_over(river: River) -> None:

@@ -22,12 +22,11 @@ from streams.pipeline.replies import ANSWERS_AN_HOUR, REPEAT_MS, serve_replies
 from streams.pipeline.route import route
 from streams.topics import INBOUND, Record
 from streams.views import Leg, Written
+from tests.streams.pipeline.reports import LANE, Kept
 from tests.streams.pipeline.test_races import ChoosesMeanwhile
-from tests.streams.pipeline.test_receive import Kept
 from tests.streams.small_hub import SmallHub, small_hub
 
 PHONE = "+8613800001234"
-LANE = "sms-cmcc"
 TIP = "fire-safety-tip"
 ANSWER = "reply-answered"
 
