@@ -4,6 +4,7 @@ A word is ``[zh, en]`` under a dotted name; ``{n}`` stands for a value. What the
 carriers name themselves is no word of ours: :meth:`Speech.named` falls back to the name itself.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ HTML_LANGUAGE: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
 
 UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000))
 """In ms, the longest first."""
+
+EXPECTED = "expected."
+"""Before the names of what the door may have expected."""
 
 Words = Mapping[str, tuple[str, str]]
 
@@ -45,6 +49,7 @@ class Speech:
     def __init__(self, words: Words, language: Language) -> None:
         self._words = words
         self._at = LANGUAGES.index(language)
+        self._expected = _patterns(words)
         self.language = language
 
     def __call__(self, name: str, /, **values: object) -> str:
@@ -61,11 +66,31 @@ class Speech:
             return name
         return self("site.detail", word=word[self._at], detail=detail) if detail else word[self._at]
 
+    def expected(self, text: str) -> str:
+        """What was expected where something was refused, of which the English is known; of several
+        things that would do, each."""
+        for name, pattern in self._expected:
+            if match := pattern.fullmatch(text):
+                return self(name, **match.groupdict())
+        choices = text.split(" or ")
+        return self("site.or").join(map(self.expected, choices)) if len(choices) > 1 else text
+
     def duration(self, ms: int) -> str:
         """A length of time in the largest unit that is whole."""
         unit, unit_ms = next((of for of in UNITS if ms >= of[1] and ms % of[1] == 0), UNITS[-1])
         n = ms // unit_ms
         return self(f"site.{unit}" if n == 1 else f"site.{unit}s", n=n)
+
+
+def _patterns(words: Words) -> list[tuple[str, re.Pattern[str]]]:
+    """What each English phrase looks like with its values, the wordiest first: "at most 5 bytes" is
+    also "at most" and a value."""
+    phrases = [(name, en) for name, (_, en) in words.items() if name.startswith(EXPECTED)]
+    phrases.sort(key=lambda one: -len(re.sub(r"\{\w+\}", "", one[1])))
+    return [
+        (name, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(en))))
+        for name, en in phrases
+    ]
 
 
 def speeches(words: Words) -> Callable[[Language], Speech]:

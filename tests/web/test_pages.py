@@ -253,6 +253,8 @@ class TestQuarantine:
         item = await quarantined(there, raw)
         page = (await there.client.get(f"/quarantine/{item}?lang=en")).text
         assert "&#34;m1&#34;" in page
+        for shown in ("/quarantine", f"/quarantine/{item}"):
+            assert "已填写，不能缺少" in (await there.client.get(shown + "?lang=zh")).text
         still_bad = await there.post(f"/quarantine/{item}/replay", mended="{}")
         assert still_bad.status_code == 422
         assert 'role="alert"' in still_bad.text
