@@ -60,7 +60,8 @@ SCANNED_MAX = 40_000
 """Rows looked at for the newest moves: a burst of intents may hide them, but not for long."""
 
 CASE_MAX = 500
-"""Streams on one case's timeline, the newest: a case has a dozen."""
+"""Streams told of at once, of a case or an event: a case has a dozen, a warning to a city a
+million."""
 
 
 class Reading:
@@ -230,22 +231,27 @@ class Reading:
         return sorted((one for one in found if one), key=lambda one: one.pos)
 
     def case(
-        self, correlation: str, unseal: bool = False, *, words: bool = False
+        self, correlation: str, unseal: bool = False, *, words: bool = False, after: str = ""
     ) -> CaseTimeline | None:
         """A case (``case_no=…``, as heads name it) with its events, notifications and replies on
-        one timeline; None when nothing is known of it. ``words`` unseals what was written back:
-        somebody has to read it."""
-        case = self._index.case(correlation)
-        found = self._store.lookup([(case, b""), (self._index.stops(correlation), b"")])
-        streams = sorted({s for hits in found.values() for s in hits}, reverse=True)[:CASE_MAX]
-        rows = self._store.read(streams)
+        one timeline; None when nothing is known of it. Of a large one it is a part, with what
+        settled it; ``after`` is where the part before said to go on. ``words`` unseals what was
+        written back: somebody has to read it."""
+        case, stops = self._index.case(correlation), self._index.stops(correlation)
+        found = {
+            stream
+            for sub in (Index.NOTE, Index.NOTED)
+            for stream in self._found(case, sub, bytes.fromhex(after))
+        }
+        streams, go_on = _part(found)
+        rows = self._store.read([*streams, *self._found(stops, b"", b"")])
         if not rows:
             return None
         keys = {key for one in rows.values() for key in stories.events_of_case(stories.steps(one))}
         entries: list[CaseEvent | Timeline | Written] = [*self._case_events(keys, unseal)]
         entries += self._timelines(rows, unseal)
         entries += [x for x in self._written(rows, unseal or words) if x.correlation == correlation]
-        return CaseTimeline(correlation, sorted(entries, key=_when))
+        return CaseTimeline(correlation, sorted(entries, key=_when), go_on)
 
     def replies(self, ref: str, limit: int = 50) -> list[Written]:
         """What a recipient (own reference or alias) wrote back, the newest first, with the words:
@@ -260,23 +266,31 @@ class Reading:
         rows = self._store.read(self._store.lookup([key]).get(key, []))
         return next((x for x in self._written(rows, unseal=True) if x.reply == name), None)
 
-    def event(self, source: str, event_id: str) -> EventStatus | None:
-        """An upstream event and what it led to; None until it was decided on."""
+    def event(self, source: str, event_id: str, after: str = "") -> EventStatus | None:
+        """An upstream event and what it led to, or a part of that; None until it was decided on.
+        ``after`` is where the part before said to go on."""
         key = event_key(source, event_id)
         row = self._store.archived([key]).get(key)
         if row is None:
             return None
         opened = self._opened(row, self._people([row.recipient] if row.recipient else []))
-        keys = [(self._index.recipient(row.recipient), b"")]
-        if opened is not None and opened.correlation:
-            keys.append((self._index.case(opened.correlation), Index.NOTE))
-        hits = {stream for found in self._store.lookup(keys).values() for stream in found}
         # a leg's id begins with the time of its event
-        rows = self._store.read([s for s in sorted(hits) if s[:6] == row.at_ms.to_bytes(6)])
+        time = row.at_ms.to_bytes(6)
+        begin = max(time, bytes.fromhex(after))
+        recipient = (self._index.recipient(row.recipient), b"")
+        found = {s for s in self._store.lookup([recipient]).get(recipient, []) if s > begin}
+        if opened is not None and opened.correlation:
+            found.update(self._found(self._index.case(opened.correlation), Index.NOTE, begin))
+        streams, go_on = _part(stream for stream in found if stream.startswith(time))
+        rows = self._store.read(streams)
         states = {stream: stories.folded(stories.steps(one)) for stream, one in rows.items()}
         own = {s: state for s, state in states.items() if state.head and state.head.event == key}
         legs = [leg for s, state in own.items() if (leg := stories.leg(s, state))]
-        return EventStatus(key.hex(), row.type, row.at_ms, legs)
+        return EventStatus(key.hex(), row.type, row.at_ms, legs, go_on)
+
+    def _found(self, key: bytes, sub: bytes, after: bytes) -> list[bytes]:
+        """Streams by a look-up key that may have a million, one more than are told of at once."""
+        return self._store.page([key], sub, after, CASE_MAX + 1).get(key, [])
 
     def _timelines(self, rows: Mapping[bytes, Sequence[Row]], unseal: bool) -> list[Timeline]:
         known = policies.published(self._store, self._index)
@@ -336,6 +350,14 @@ class Reading:
     def _people(self, refs: Iterable[str]) -> dict[str, preference_store.Loaded]:
         with self._store.readers.connect() as connection:
             return preference_store.load_many(connection, self._vault, refs)
+
+
+def _part(found: Iterable[bytes]) -> tuple[list[bytes], str]:
+    """As many of these streams as are told of at once, in order, and the one to go on after; ""
+    when that is all."""
+    streams = sorted(found)
+    part = streams[:CASE_MAX]
+    return part, part[-1].hex() if len(streams) > CASE_MAX else ""
 
 
 def _sum(counts: ColumnElement[int]) -> ColumnElement[int]:

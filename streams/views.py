@@ -256,19 +256,22 @@ class Written(msgspec.Struct, frozen=True):
 
 class CaseTimeline(msgspec.Struct, frozen=True):
     """A case at a glance: its events, its notifications and what was written back, in the order of
-    their times."""
+    their times. Of a large one a part: ask again with ``after`` for the next, "" for the last."""
 
     correlation: str
     entries: list[CaseEvent | Timeline | Written]
+    after: str = ""
 
 
 class EventStatus(msgspec.Struct, frozen=True):
-    """An upstream event the hub has decided on, and the notifications it asked for."""
+    """An upstream event the hub has decided on, and the notifications it asked for. Where these are
+    many they come in parts: ask again with ``after`` for the next, "" for the last."""
 
     key: str
     type: str
     at_ms: int
     notifications: list[Leg]
+    after: str = ""
 
 
 class QuarantinedItem(msgspec.Struct, frozen=True):

@@ -156,16 +156,18 @@ async def notification_status(
 
 @get("/v1/events/{event:path}", summary="What became of an event")
 async def event_status(
-    request: Req, site: Here, event: FromPath[PurePath]
+    request: Req, site: Here, event: FromPath[PurePath], after: FromQuery[str] = ""
 ) -> Response[EventStatus]:
     """`{source}/{id}`, each percent-encoded: whether the event is known, and the notifications it
-    asked for."""
+    asked for, at most 500 at once. Where the answer names an `after`, there are more: ask again
+    with it."""
     del event  # decoded already; see below
     await _authorised(request, site)
     # the path as it was sent: a source is often a path itself, with its slashes encoded
     raw = request.scope["raw_path"].decode().removeprefix("/v1/events/")
     source, _, event_id = raw.rpartition("/")
-    found = await asyncio.to_thread(site.reading.event, unquote(source), unquote(event_id))
+    after = after if STREAM.fullmatch(after) else ""
+    found = await asyncio.to_thread(site.reading.event, unquote(source), unquote(event_id), after)
     return Response(found) if found else _unknown("event")
 
 

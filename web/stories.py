@@ -65,8 +65,11 @@ def _told(site: Site, stream: str, language: Language) -> dict[int, Told]:
 
 @get("/cases/{correlation:str}", include_in_schema=False)
 async def case(request: Req, site: Here, correlation: FromPath[str]) -> Response[str]:
-    """A case with its events and its notifications, in the order of their times."""
-    found = await asyncio.to_thread(site.reading.case, correlation, words=True)
+    """A case with its events and its notifications, in the order of their times; a large one in
+    parts."""
+    after = request.query_params.get("after", "")
+    after = after if STREAM.fullmatch(after) else ""
+    found = await asyncio.to_thread(site.reading.case, correlation, words=True, after=after)
     if found is None:
         raise NotFoundException("no such case")
     values = {"case": found, "title_of": titles(site, site.speech(request))}

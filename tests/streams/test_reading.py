@@ -9,7 +9,7 @@ from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.journal.base import Store
 from streams.reading import POINTS_MAX
 from streams.recount import recount
-from streams.views import CaseEvent, Timeline
+from streams.views import CaseEvent, Leg, Timeline
 from tests.streams.small_hub import MORNING, SmallHub, small_hub
 
 RECEIVED = "gov.approval.case.received.v1"
@@ -184,6 +184,70 @@ async def test_a_case_shows_its_events_with_its_messages(tmp_path: Path, hub_sto
         assert times == sorted(times)
         assert {one.leg.correlation for one in told} == {CORRELATION}
         assert small.reading.case("case_no=none") is None
+
+
+async def warn(small: SmallHub, people: int) -> None:
+    """A warning to a city: one case, an event for each, and of each a leg a channel."""
+    warned = {
+        "warning_no": "W1", "area": "福州市", "level": "台风橙色", "advice": "减少外出",
+        "until": "2026-11-24T20:00:00+08:00",
+    }  # fmt: skip
+    for n in range(people):
+        await small.register(f"P{n}")
+        await small.tell("gov.traffic.weather.warned.v1", f"P{n}", warned)
+    await small.pass_time(MINUTE_MS)
+    await small.tell("gov.traffic.weather.lifted.v1", "P0", {"warning_no": "W1"})
+    await small.pass_time(MINUTE_MS)
+
+
+async def test_a_large_case_is_shown_in_parts(
+    tmp_path: Path, hub_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each leg on one of them, and what settled the case on every one; never is more looked up."""
+    async with small_hub(tmp_path, store=hub_store) as small:
+        await warn(small, people=4)
+        whole = small.reading.case("warning_no=W1")
+        assert whole is not None
+        assert whole.after == ""
+        monkeypatch.setattr("streams.reading.CASE_MAX", 5)
+        asked, lookup = set[bytes](), hub_store.lookup
+        monkeypatch.setattr(
+            hub_store, "lookup", lambda keys: asked.update(k for k, _ in keys) or lookup(keys)
+        )
+        part = small.reading.case("warning_no=W1")
+        shown: list[str] = []
+        while part is not None:
+            assert len(shown) <= len(whole.entries), "it comes to an end"
+            legs = [one.leg.stream for one in part.entries if isinstance(one, Timeline)]
+            assert len(legs) <= 5
+            assert [one for one in part.entries if isinstance(one, CaseEvent) and one.stops]
+            shown += sorted(legs)
+            part = small.reading.case("warning_no=W1", after=part.after) if part.after else None
+        legs = [one.leg.stream for one in whole.entries if isinstance(one, Timeline)]
+        assert len(legs) > 10
+        assert shown == sorted(legs)
+        assert small.hub.river.index.case("warning_no=W1") not in asked
+
+
+async def test_what_an_event_led_to_is_told_in_parts(
+    tmp_path: Path, hub_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_hub(tmp_path, store=hub_store) as small:
+        await warn(small, people=2)
+        whole = small.reading.event("test", "e4")
+        assert whole is not None
+        assert whole.after == ""
+        assert {leg.recipient for leg in whole.notifications} == {"P1"}
+        monkeypatch.setattr("streams.reading.CASE_MAX", 2)
+        assert len(whole.notifications) > 2
+        told: list[Leg] = []
+        part = small.reading.event("test", "e4")
+        while part is not None:
+            assert len(part.notifications) <= 2
+            told += part.notifications
+            assert len(told) <= len(whole.notifications), "it comes to an end"
+            part = small.reading.event("test", "e4", part.after) if part.after else None
+        assert told == whole.notifications
 
 
 async def test_personal_fields_stay_out_unless_unsealed(tmp_path: Path, hub_store: Store) -> None:

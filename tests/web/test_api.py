@@ -191,6 +191,9 @@ class TestStatus:
         event = await there.client.get("/v1/events/%2Ftraffic%2Ffujian/v-1", headers=headers)
         assert event.status_code == 200, event.text
         [leg] = event.json()["notifications"]
+        assert event.json()["after"] == ""
+        beyond = f"{event.url}?after={leg['stream']}"
+        assert (await there.client.get(beyond, headers=headers)).json()["notifications"] == []
         assert (leg["notice"], leg["status"]) == ("violation-recorded", "delivered")
         answer = await there.client.get(f"/v1/notifications/{leg['stream']}", headers=headers)
         timeline = answer.json()

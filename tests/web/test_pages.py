@@ -210,6 +210,22 @@ class TestStories:
                 assert "Stopped too late" in page
             assert "Settles the case" in page
 
+    async def test_a_large_case_leads_on_to_its_other_parts(self, there, monkeypatch):
+        await told(there)
+        reading = there.app.state.site.reading
+        await there.bring(registered("P2"), {**violation("P2", 1), "id": "of the owner"})
+        await there.until(lambda: reading.history("P2"))
+        case = "/cases/violation_no%3D0000000000000001"
+        whole = (await there.client.get(case + "?lang=en")).text
+        assert "Further ones" not in whole
+        monkeypatch.setattr("streams.reading.CASE_MAX", 1)
+        first = (await there.client.get(case + "?lang=en")).text
+        [after] = re.findall(r'href="(\?after=[0-9a-f]{32})">Further ones', first)
+        second = (await there.client.get(f"{case}{after}&lang=en")).text
+        assert "Further ones" not in second
+        assert ["/recipients/P1" in page for page in (first, second)].count(True) == 1
+        assert ["/recipients/P2" in page for page in (first, second)].count(True) == 1
+
     async def test_a_recipient_is_masked(self, there):
         await told(there)
         page = (await there.client.get("/recipients/P1?lang=en")).text
