@@ -182,7 +182,6 @@ def keys_of(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[s
     return found
 
 
-_CHANGES = "SELECT number FROM recipient_change"
 _COUNT_CHANGE = (
     "INSERT INTO recipient_change (one, number) VALUES (1, 1)"
     " ON CONFLICT (one) DO UPDATE SET number = recipient_change.number + 1"
@@ -191,7 +190,7 @@ _COUNT_CHANGE = (
 
 def changes(connection: Connection) -> int:
     """How often any profile or preferences changed: as long as it is the same, none did."""
-    return connection.exec_driver_sql(_CHANGES).scalar() or 0
+    return connection.exec_driver_sql("SELECT number FROM recipient_change").scalar() or 0
 
 
 def _count_change(connection: Connection) -> None:

@@ -2,8 +2,9 @@
 
 A loop does not interrupt anything. With twenty partitions at work, each on a batch of five hundred,
 whoever waits for a turn of the loop waits for a second, and a warning needs half a dozen of them.
-So while something urgent is in hand, the others go one at a time and in small batches; for the rest
-of the time they overlap, and share commits.
+So while something urgent is in hand, the others go one at a time, in small batches, and rest after
+each for as long as it took: processors, database and brokers are shared with the other processes on
+the urgent one's way. For the rest of the time they overlap, and share commits.
 """
 
 import asyncio
@@ -18,6 +19,9 @@ from streams.topics import Record
 
 SMALL = 100
 """Records of a batch while something urgent is in hand: some 15 ms."""
+
+REST_MAX_MS = 500
+"""A batch may have waited long for a carrier or a database: others need not wait as long again."""
 
 LOOK_MS = 1_000
 """Who waits for a turn is told of it; this bounds what it would cost not to be."""
@@ -53,6 +57,8 @@ class Precedence:
         self._clock = clock
         self._in_hand = 0
         self._taken = False
+        self._rested_ms = 0
+        """When the batch before has rested."""
         self._free = asyncio.Event()
         self._urgent, self._normal = _Urgent(self), _Normal(self)
 
@@ -67,21 +73,32 @@ class Precedence:
             yield
         finally:
             self._in_hand -= 1
+            if not self._in_hand:
+                self._free.set()
 
     @asynccontextmanager
     async def behind_the_urgent(self) -> AsyncIterator[None]:
         if not self._in_hand:
             yield
             return
-        while self._taken:
+        while rest_ms := self._rest_ms():
             self._free.clear()
-            await self._clock.wait(self._free, LOOK_MS)  # a lock would stop a clock that is played
+            await self._clock.wait(self._free, rest_ms)  # a lock would stop a clock that is played
         self._taken = True
+        begun_ms = self._clock.now_ms()
         try:
             yield
         finally:
             self._taken = False
+            ended_ms = self._clock.now_ms()
+            self._rested_ms = ended_ms + min(ended_ms - begun_ms, REST_MAX_MS)
             self._free.set()
+
+    def _rest_ms(self) -> int:
+        """How long the next must wait as things are, unless it is told before; 0: not at all."""
+        if self._taken:
+            return LOOK_MS
+        return max(self._rested_ms - self._clock.now_ms(), 0) if self._in_hand else 0
 
     @property
     def is_urgent_in_hand(self) -> bool:

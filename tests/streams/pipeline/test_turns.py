@@ -2,8 +2,11 @@
 
 import asyncio
 
-from hub.clock import Scaled
+from hub.clock import Scaled, Virtual
 from streams.pipeline.turns import AT_ONCE, SMALL, Precedence, Turns
+
+LOOP_TURNS = 20
+"""Until all that can go on has gone on, and only sleepers are left."""
 
 
 class Work:
@@ -38,6 +41,30 @@ async def test_behind_something_urgent_they_go_one_by_one_and_small() -> None:
         await asyncio.gather(*(work.batch(normal) for _ in range(5)))
     assert work.most_at_once == 1
     assert normal.most(SMALL * 5) == SMALL * 5, "as before, once it is done"
+
+
+async def test_behind_something_urgent_each_rests_as_long_as_it_took() -> None:
+    clock = Virtual(0)
+    precedence = Precedence(clock)
+    normal, begun_ms = precedence.of(urgent=False), []
+
+    async def batch() -> None:
+        async with normal.turn():
+            begun_ms.append(clock.now_ms())
+            await clock.sleep_ms(40)
+
+    async def urgent(ms: int) -> None:
+        async with precedence.of(urgent=True).turn():
+            await clock.sleep_ms(ms)
+
+    everything = asyncio.gather(urgent(130), *(batch() for _ in range(4)))
+    while not everything.done():
+        for _ in range(LOOP_TURNS):
+            await asyncio.sleep(0)
+        if (due_ms := clock.next_due_ms()) is not None:
+            clock.advance_to(due_ms)
+    assert begun_ms[:2] == [0, 80]
+    assert begun_ms[2] == 130, "and no longer than something urgent is in hand"
 
 
 async def test_what_is_urgent_waits_for_nobody() -> None:
