@@ -13,6 +13,7 @@ from psycopg.copy import LibpqWriter
 from psycopg.pq import Format
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from streams.sqlite import Trouble
 
@@ -29,6 +30,13 @@ KEEPALIVES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
+
+PLANS_KEPT = 128
+"""A session is lent at most so often before it plans anew, and a new one after 8, 16, 32 times. A
+plan made while a month was empty may take the wrong one of two indexes, and read the whole month
+for a key when it is long full; to plan what a session asks takes some five milliseconds."""
+
+_PLANNED_SOON = (8, 16, 32, 64)
 
 _SESSION = {
     "synchronous_commit": "on",  # a commit that was answered survives the loss of power
@@ -77,9 +85,12 @@ def engine(url: str, *, connections: int, read_only: bool = False) -> Engine:
             driver.adapters.register_dumper(many, dumper)
 
     @event.listens_for(made, "checkout")
-    def _lent(driver: psycopg.Connection[Any], *_: object) -> None:
+    def _lent(driver: psycopg.Connection[Any], lent: ConnectionPoolEntry, _: object) -> None:
         if driver.closed or _speaks(driver):
             raise DisconnectionError("the server went away")
+        times = lent.info["times"] = lent.info.get("times", 0) + 1
+        if times % PLANS_KEPT == 0 or times in _PLANNED_SOON:
+            _plan_anew(driver)
 
     if read_only:
         # What only read may be ended either way; but after a ROLLBACK the driver makes the server
@@ -94,6 +105,16 @@ def driver_of(connection: Connection | PoolProxiedConnection) -> psycopg.Connect
     driver = lent.driver_connection
     assert isinstance(driver, psycopg.Connection)
     return driver
+
+
+def _plan_anew(driver: psycopg.Connection[Any]) -> None:
+    """Have the server forget its plans, not the statements they are of."""
+    try:
+        driver.autocommit = True
+        driver.execute("DISCARD PLANS")
+        driver.autocommit = False
+    except psycopg.OperationalError as error:
+        raise DisconnectionError("the server went away") from error
 
 
 def _speaks(driver: psycopg.Connection[Any]) -> bool:

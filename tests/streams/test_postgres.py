@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from streams.postgres import (
+    PLANS_KEPT,
     ROWS_AT_ONCE,
     Names,
     Numbers,
@@ -82,6 +83,29 @@ def test_what_a_reader_prepared_outlives_its_transaction(database: str) -> None:
     with readers.connect() as reading:  # one that failed is ended as ever
         assert reading.scalar(text("SELECT 1")) == 1
     readers.dispose()
+
+
+def test_a_plan_made_for_an_empty_table_is_not_kept_for_ever(opened: Engine) -> None:
+    """And nothing but the plan is forgotten: the statement stays prepared."""
+
+    def expected() -> int:
+        """The rows that the plan at hand was made for."""
+        with opened.begin() as connection:
+            [(name,)] = driver_of(connection).execute("SELECT name FROM pg_prepared_statements")
+            [(first,), *_] = driver_of(connection).execute(f"EXPLAIN EXECUTE {name}")
+        return int(first.partition(" rows=")[2].partition(" ")[0])
+
+    with opened.begin() as connection:
+        connection.execute(text("CREATE TABLE kept (n int) WITH (autovacuum_enabled = false)"))
+    with opened.begin() as connection:
+        driver_of(connection).execute("SELECT n FROM kept", prepare=True).fetchall()
+    with opened.begin() as connection:
+        connection.execute(text("INSERT INTO kept SELECT generate_series(1, 100000)"))
+    empty = expected()
+    for _ in range(PLANS_KEPT):
+        with opened.begin():
+            pass
+    assert empty < 10_000 < expected()
 
 
 @pytest.mark.parametrize("end", [NativePostgres.stop, NativePostgres.kill])
