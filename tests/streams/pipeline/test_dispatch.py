@@ -1,7 +1,7 @@
 """A lane's owner hands over, until another has claimed its partition."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,20 +20,10 @@ from streams.pipeline.dispatch import NAP_MS, LaneWork, dispatch
 from streams.pipeline.river import River, decode_dispatch, encode_dispatch
 from streams.pipeline.route import route
 from streams.topics import Record
+from tests.streams.pipeline.reports import Kept
 from tests.streams.small_hub import SmallHub, small_hub
 
 LEGS = 3
-
-
-class Kept:
-    """Topics that hold what is published, for whoever takes it by hand."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, list[Record]] = {}
-
-    async def publish(self, batches: Mapping[str, Sequence[Record]]) -> None:
-        for topic, records in batches.items():
-            self.records.setdefault(topic, []).extend(records)
 
 
 class Overtaken:
