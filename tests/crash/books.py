@@ -35,6 +35,11 @@ SHOWN = 3
 
 INTENT = "AttemptIntended."
 
+INBOX = "inbox"
+"""Keeps no ledger: what it takes is in the journal's own database."""
+
+SENT = frozenset({Status.DELIVERED, Status.UNDELIVERED, Status.ACCEPTED, Status.NO_RECEIPT})
+
 TIMED = frozenset({Status.OPEN, Status.UNKNOWN, Status.BACKOFF, Status.HELD})
 """What only the clock moves on."""
 
@@ -142,10 +147,19 @@ class Books:
                     yield f"{stream.hex()} ({state.head.cls}) was sent {times} times by {channel}"
             if state.status in NOT_SENT and taken[stream]:
                 yield f"{stream.hex()} is {state.status}, and was sent"
-            sent = state.status in (Status.DELIVERED, Status.UNDELIVERED, Status.ACCEPTED)
-            channel = state.route.channel if sent and state.route else "inbox"
-            if channel != "inbox" and not taken[stream][channel]:
-                yield f"{stream.hex()} is {state.status}, and was never sent"
+            if state.status in SENT and not state.accepted:
+                yield f"{stream.hex()} is {state.status}, and no attempt was accepted"
+            for attempt in state.accepted:
+                channel = self._channel_of(stream, attempt)
+                if channel != INBOX and not taken[stream][channel]:
+                    yield f"{stream.hex()} was accepted by {channel}, and was never sent there"
+
+    def _channel_of(self, stream: bytes, attempt: int) -> str:
+        """Whose attempt it was: what failed by the last channel may have been taken by another."""
+        [intended] = [row for row in self.rows[stream] if row.version == attempt]
+        intent = decode(intended.type, intended.data)
+        assert isinstance(intent, AttemptIntended)
+        return intent.lane.partition("-")[0]
 
     def _taken(self) -> defaultdict[bytes, Counter[str]]:
         """How often the carrier took each leg, by channel."""
