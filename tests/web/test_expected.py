@@ -16,6 +16,7 @@ import streams.core.codec
 import streams.door
 import streams.pipeline.replies
 import streams.pipeline.route
+import templates.misread
 import templates.values
 from preferences.intake import ContactChanged, with_contacts
 from preferences.recipient import Profile
@@ -28,7 +29,7 @@ ZH, EN = Speech(WORDS, "zh"), Speech(WORDS, "en")
 
 REFUSING = (
     preferences.intake, streams.commands, streams.core.codec, streams.door,
-    streams.pipeline.replies, streams.pipeline.route, templates.values,
+    streams.pipeline.replies, streams.pipeline.route, templates.misread, templates.values,
 )  # fmt: skip
 """Where a record is refused that then lies in quarantine, or an item there."""
 
@@ -38,14 +39,14 @@ QUARANTINE = ("replay_quarantined", "_reply_again", "drop_quarantined", "_quaran
 PASSED_ON = {
     "faults[0].expected", "profile[0].expected", "changed[0].expected",  # from one of the others
     "expected(variable)",  # VALUES
-    "expected",  # CONTACTS
+    "expected",  # CONTACTS, and what was misread
     "_plainly(expected)",  # KINDS
     "allowed",  # values of the field itself: they are names
 }  # fmt: skip
 """What is no phrase of its own where it is given; a new one of these has to be listed below."""
 
 VALUES = {expected(Variable(kind, max=9)) for kind in get_args(VariableType)}
-KINDS = {*streams.core.codec._PLAIN.values(), "null"}
+KINDS = {*templates.misread.KINDS.values(), "null"}
 NOTHING = ContactChanged("r", ("",), ("",), ("",), ("",))
 CONTACTS = {
     fault.expected for fault in with_contacts(Profile("r", "person", "-"), NOTHING, lambda _: None)
@@ -64,7 +65,7 @@ def refusing_code() -> Iterator[ast.AST]:
 
 def given() -> Iterator[ast.expr]:
     """The second of what a refusal is made of; of a command's answer, the fourth."""
-    places = {"Refusal": 1, "Fault": 1, "FieldFault": 1, "Received": 3}
+    places = {"Refusal": 1, "Misread": 1, "Fault": 1, "FieldFault": 1, "Received": 3}
     for node in refusing_code():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             place = places.get(node.func.id, len(node.args))
