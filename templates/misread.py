@@ -46,7 +46,7 @@ def misread(message: str, where: str = "", shape: Any = None) -> Misread:
     ``where`` is the path to what was decoded. ``shape`` is its type: with it the values a field may
     have are named.
     """
-    text, _, path = message.replace(_AT_KEY, _AT).partition(_AT)
+    text, _, path = _divided(message.replace(_AT_KEY, _AT))
     path = path.strip("`.")
     names = [name for name in (where, path) if name]
     if text.startswith("Object") and "`" in text:
@@ -67,7 +67,7 @@ def misread(message: str, where: str = "", shape: Any = None) -> Misread:
 def name_entry(message: str, document: Any, shape: type) -> str:
     """The decoder's sentence with the entry of each table it is about (``.plate`` for ``[...]``),
     which it leaves out: in ``document``, the first that cannot be read as ``shape`` says."""
-    text, at, path = message.partition(_AT)
+    text, at, path = _divided(message)
     found, value, kind = "", document, shape
     for step in _STEP.findall(path.rstrip("`")) if at else ():
         kind = _inside(kind, step)
@@ -80,6 +80,12 @@ def name_entry(message: str, document: Any, shape: type) -> str:
             value = value[step]
         found += step if step.startswith("[") else f".{step}"
     return f"{text}{at}{found}`" if at else message
+
+
+def _divided(message: str) -> tuple[str, str, str]:
+    """What is wrong, and the path after it, which comes last: a value may look like one."""
+    text, at, path = message.rpartition(_AT)
+    return (text, at, path) if at else (message, "", "")
 
 
 def _fits(value: Any, shape: Any) -> bool:

@@ -67,6 +67,12 @@ def test_the_values_a_field_may_have_are_named(changed: dict[str, Any], field: s
     assert read({"inner": {}, **changed}) == Misread(field, "red or green", "'blue'")
 
 
+def test_a_value_that_looks_like_a_path_is_none() -> None:
+    tricky = "blue - at `$.colours[0]`"
+    told = read({"inner": {"class": tricky}})
+    assert told == Misread("inner.class", "red or green", f"'{tricky}'")
+
+
 def test_without_the_document_an_entry_stays_unnamed() -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.convert({"inner": {}, "tables": {"a": {"class": "blue"}}}, Outer)
