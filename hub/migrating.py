@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from channels import inbox
 from hub.folder import JOURNAL, held, owner
-from preferences import links
+from preferences import addresses, links
 from preferences import store as preference_store
 from streams import lane_owner, postgres, sqlite, sweeps
 from streams.journal import postgres_schema, schema
@@ -58,6 +58,7 @@ def described(dialect: str) -> Sequence[MetaData]:
     return [
         journal,
         preference_store.metadata,
+        addresses.metadata,
         links.metadata,
         inbox.METADATA,
         sweeps.METADATA,

@@ -1,5 +1,6 @@
 """Recipients at rest: tables, and what is read from and written to them.
 
+What they are found by lies beside them, in :mod:`preferences.addresses`.
 Every function takes an open SQLAlchemy ``Connection`` and leaves the transaction to its owner:
 writes run inside the journal's own, so that a recipient changes exactly when the event that says so
 is journalled. A profile carries the time of its event, and an older one never replaces a newer.
@@ -19,20 +20,19 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
     bindparam,
-    delete,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress, mark
+from preferences import addresses
+from preferences.changes import AddressFact, UnsuppressAddress, mark
 from preferences.recipient import ContactPoint, Preferences, Profile, Recipient
 from preferences.subscriptions import (
     Subscribe,
@@ -63,36 +63,6 @@ recipient = Table(
     Column("preferences_version", Integer, nullable=False),
     Column("erased_ms", _Int, nullable=False),
     sqlite_strict=True,
-)
-
-contact_index = Table(
-    "contact_index",
-    metadata,
-    Column("blind", LargeBinary, primary_key=True),
-    Column("ref", Text, primary_key=True),
-    Index("contact_index_ref", "ref"),
-    sqlite_strict=True,
-    sqlite_with_rowid=False,
-)
-
-alias_index = Table(
-    "alias_index",
-    metadata,
-    Column("blind", LargeBinary, primary_key=True),
-    Column("ref", Text, nullable=False),
-    Index("alias_index_ref", "ref"),
-    sqlite_strict=True,
-    sqlite_with_rowid=False,
-)
-
-address = Table(
-    "address",
-    metadata,
-    Column("blind", LargeBinary, primary_key=True),
-    Column("carrier", Text, nullable=False),  # learned; "": as the prefix says
-    Column("suppressed", Text, nullable=False),  # why; "": in use
-    sqlite_strict=True,
-    sqlite_with_rowid=False,
 )
 
 change = Table(
@@ -150,7 +120,8 @@ def load_many(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict
     wanted = [ref for ref in dict.fromkeys(refs) if "\0" not in ref]
     found = _load(connection, vault, wanted)
     if len(found) < len(wanted):
-        own = _own_refs(connection, vault, [ref for ref in wanted if ref not in found])
+        others = [ref for ref in wanted if ref not in found]
+        own = addresses.find_by_alias(connection, vault, others)
         behind = _load(connection, vault, list(own.values()))
         found.update((alias, behind[ref]) for alias, ref in own.items() if ref in behind)
     return found
@@ -207,11 +178,6 @@ def changed_since(connection: Connection, seen: Mapping[str, tuple[int, int]]) -
     return {ref for ref, read in seen.items() if now.get(ref) != read}
 
 
-def find_by_contact(connection: Connection, blind: bytes) -> list[str]:
-    """Who registered the contact point with this blind index, in the order of references."""
-    return [ref for (ref,) in _by_blinds(connection, _HOLDERS, [blind])]
-
-
 def ensure_keys(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, SubjectKey]:
     """A key for each reference, known or not; erased and damaged ones are absent."""
     keys = {ref: _key(vault, row) for ref, row in _locked(connection, vault, refs).items()}
@@ -262,8 +228,8 @@ def save_subscription(
     before = _decode_profile(key.open(row.profile, _PROFILE))
     after = with_subscription(before, change)
     _update(connection, ref, profile=key.seal(_encode(after), _PROFILE))
-    _unindex(connection, [ref])
-    _index(connection, vault, [after])
+    addresses.unindex(connection, [ref])
+    addresses.index(connection, vault, [after])
     if isinstance(change, Subscribe):
         learn(connection, vault, UnsuppressAddress(vault.blind("push", change.address).hex()))
     return True
@@ -276,20 +242,8 @@ def learn(connection: Connection, vault: Vault, fact: AddressFact) -> list[str]:
         ValueError: the blind index is not hexadecimal.
     """
     blind = bytes.fromhex(fact.blind)
-    match fact:
-        case LearnCarrier(carrier=carrier):
-            learned = {"carrier": carrier}
-        case SuppressAddress(reason=reason):
-            learned = {"suppressed": reason}
-        case UnsuppressAddress():
-            learned = {"suppressed": ""}
-    row = {"blind": blind, "carrier": "", "suppressed": "", **learned}
-    connection.execute(
-        _insert(connection, address)
-        .values(row)
-        .on_conflict_do_update(index_elements=["blind"], set_=learned)
-    )
-    holders = find_by_contact(connection, blind)
+    addresses.remember(connection, blind, fact)
+    holders = addresses.find_by_contact(connection, blind)
     for ref, held in _locked(connection, vault, holders).items():
         key = _key(vault, held)
         if key is not None and held.profile:
@@ -309,7 +263,7 @@ def remove(connection: Connection, vault: Vault, ref: str, at_ms: int) -> bool:
     """Forget the profile; the key, and what was chosen, stay. False when a later one is stored."""
     if at_ms < _locked(connection, vault, [ref])[ref].profile_ms:
         return False
-    _unindex(connection, [ref])
+    addresses.unindex(connection, [ref])
     _update(connection, ref, profile=None, profile_ms=at_ms)
     _count_change(connection)
     return True
@@ -319,18 +273,11 @@ def erase(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
     """Destroy the key and all that hangs on it. That an address must not be written to outlives
     this, by its blind index only: it is how the refusal is kept."""
     _locked(connection, vault, [ref])
-    other = contact_index.alias()
-    elsewhere = select(other).where(other.c.blind == address.c.blind, other.c.ref != ref)
-    own = select(contact_index.c.blind).where(contact_index.c.ref == ref)
-    connection.execute(
-        delete(address).where(
-            address.c.blind.in_(own), address.c.suppressed == "", ~elsewhere.exists()
-        )
-    )
+    addresses.forget(connection, ref)
     on_sqlite = connection.dialect.name == "sqlite"
     if on_sqlite:  # which else leaves deleted bytes in the file
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
-    _unindex(connection, [ref])
+    addresses.unindex(connection, [ref])
     gone = {"wrapped_key": None, "profile": None, "preferences": None}
     _update(connection, ref, **gone, preferences_version=0, erased_ms=at_ms)
     _count_change(connection)
@@ -386,10 +333,6 @@ _STANDING = (
     " WHERE wrapped_key IS NOT NULL AND ref {}"
 )
 
-_OWN_REFS = "SELECT blind, ref FROM alias_index WHERE blind {}"
-_HOLDERS = "SELECT ref FROM contact_index WHERE blind {} ORDER BY ref"
-_LEARNED = "SELECT blind, carrier, suppressed FROM address WHERE blind {}"
-
 
 def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> Sequence[Any]:
     """One statement a batch, and nothing between it and the driver."""
@@ -397,14 +340,6 @@ def _by_refs(connection: Connection, sql: str, refs: Sequence[str]) -> Sequence[
         among = "IN (SELECT value FROM json_each(?))"
         return connection.exec_driver_sql(sql.format(among), (json.dumps(refs),)).fetchall()
     return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(refs),)).fetchall()
-
-
-def _by_blinds(connection: Connection, sql: str, blinds: Sequence[bytes]) -> Sequence[Any]:
-    """The same by blind indexes, which SQLite takes from no JSON."""
-    if connection.dialect.name == "sqlite":
-        among = f"IN ({', '.join('?' * len(blinds))})"
-        return connection.exec_driver_sql(sql.format(among), tuple(blinds)).fetchall()
-    return connection.exec_driver_sql(sql.format("= ANY(%s)"), (list(blinds),)).fetchall()
 
 
 def _load(connection: Connection, vault: Vault, refs: Sequence[str]) -> dict[str, Loaded]:
@@ -438,16 +373,6 @@ def _opened(
     except (SealBroken, msgspec.MsgspecError):
         return Loaded(ref, None, _NOTHING_CHOSEN, None, wrapped, erased_ms, damaged=True)
     return Loaded(ref, registered, preferences, key, wrapped, erased_ms, False, profile_ms)
-
-
-def _own_refs(connection: Connection, vault: Vault, aliases: Sequence[str]) -> dict[str, str]:
-    """The recipients' own references behind aliases."""
-    blinds = {vault.blind("alias", alias): alias for alias in aliases}
-    own = {}
-    for chunk in _chunks(list(blinds)):
-        found = _by_blinds(connection, _OWN_REFS, chunk)
-        own.update({blinds[blind]: ref for blind, ref in found})
-    return own
 
 
 def _locked(connection: Connection, vault: Vault, refs: Iterable[str]) -> dict[str, _Kept]:
@@ -490,7 +415,7 @@ def _save_profiles(
 ) -> list[str]:
     newest = {profile.ref: (profile, at_ms) for profile, at_ms in profiles}
     rows = _locked(connection, vault, newest)
-    learned = _learned(connection, vault, [profile for profile, _ in newest.values()])
+    learned = addresses.learned(connection, vault, [profile for profile, _ in newest.values()])
     kept: dict[str, dict[str, object]] = {}
     saved: list[Profile] = []
     returned: list[ContactPoint] = []
@@ -513,8 +438,8 @@ def _save_profiles(
     if kept:
         connection.execute(_SAVE_PROFILE, list(kept.values()))
         _count_change(connection)
-        _unindex(connection, [ref for ref in kept if rows[ref].profile])
-        _index(connection, vault, saved)
+        addresses.unindex(connection, [ref for ref in kept if rows[ref].profile])
+        addresses.index(connection, vault, saved)
     for contact in returned:
         blind = vault.blind(contact.kind, contact.address).hex()
         learn(connection, vault, UnsuppressAddress(blind))
@@ -535,64 +460,8 @@ def _returned(
     return (c for c in after if c.suppressed and (c.kind, c.address) not in had)
 
 
-def _index(connection: Connection, vault: Vault, profiles: Sequence[Profile]) -> None:
-    """Make profiles findable by contact point and alias; an alias given anew changes its owner."""
-    contacts = {
-        (vault.blind(contact.kind, contact.address), profile.ref)
-        for profile in profiles
-        for contact in _searchable(profile)
-    }
-    aliases = {
-        vault.blind("alias", a): profile.ref for profile in profiles for a in profile.aliases
-    }
-    if contacts:
-        rows = [{"blind": blind, "ref": ref} for blind, ref in sorted(contacts)]
-        connection.execute(_insert(connection, contact_index).on_conflict_do_nothing(), rows)
-    if aliases:
-        upsert = _insert(connection, alias_index)
-        upsert = upsert.on_conflict_do_update(
-            index_elements=["blind"], set_={"ref": upsert.excluded.ref}
-        )
-        rows = [{"blind": blind, "ref": ref} for blind, ref in sorted(aliases.items())]
-        connection.execute(upsert, rows)
-
-
-def _unindex(connection: Connection, refs: Sequence[str]) -> None:
-    for index in (contact_index, alias_index):
-        if refs:
-            connection.execute(delete(index).where(index.c.ref.in_(refs)))
-
-
-def _learned(
-    connection: Connection, vault: Vault, profiles: Sequence[Profile]
-) -> dict[ContactPoint, ContactPoint]:
-    """Contact points of which something was learned, and what they are with it."""
-    by_blind: dict[bytes, list[ContactPoint]] = {}
-    for profile in profiles:
-        for contact in _searchable(profile):
-            by_blind.setdefault(vault.blind(contact.kind, contact.address), []).append(contact)
-    known: dict[ContactPoint, ContactPoint] = {}
-    for chunk in _chunks(list(by_blind)):
-        for blind, carrier, suppressed in _by_blinds(connection, _LEARNED, chunk):
-            for contact in by_blind[blind]:
-                known[contact] = replace(
-                    contact, carrier=carrier or contact.carrier, suppressed=suppressed
-                )
-    return known
-
-
-def _searchable(profile: Profile) -> list[ContactPoint]:
-    """The inbox is the hub's own: its address is the reference."""
-    return [contact for contact in profile.contacts if contact.kind != "inbox"]
-
-
 def _update(connection: Connection, ref: str, **values: object) -> None:
     connection.execute(update(recipient).where(recipient.c.ref == ref).values(values))
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that may say what to do on a conflict: each database has its own."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

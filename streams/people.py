@@ -1,11 +1,12 @@
-"""Recipients as the steps need them, over the tables of :mod:`preferences.store`."""
+"""Recipients as the steps need them, over the tables of :mod:`preferences.store`, found by
+:mod:`preferences.addresses`."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from preferences import store
+from preferences import addresses, store
 from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress
 from preferences.recipient import Preferences, Profile
 from preferences.store import Keyed
@@ -86,7 +87,7 @@ class SqlPeople:
 
     def _find(self, blind: bytes) -> list[str]:
         with self._readers.connect() as connection:
-            return store.find_by_contact(connection, blind)
+            return addresses.find_by_contact(connection, blind)
 
     def _keys(self, refs: Sequence[str]) -> dict[str, Keyed]:
         with self._readers.connect() as connection:

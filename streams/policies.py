@@ -33,7 +33,7 @@ def read_draft(text: bytes) -> Policy | Fault:
         refused = codec.refusal(str(error), shape=Policy)
         got = f", got {refused.got}" if refused.got else ""
         return Fault(refused.field, refused.expected + got)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Fault("policy", f"TOML; {error}")
     if missing := missing_classes(draft):
         return Fault(f"classes.{missing[0]}", "to be present")

@@ -7,15 +7,16 @@ import msgspec
 
 from templates.bodies import BODY_FILES, BodyKey
 from templates.errors import CatalogRefused
+from templates.misread import misread
 from templates.notice import EventType, Notice, Sender, Variable
-from templates.notice_toml import Declaration, parse_notice, parse_senders, variables_of
+from templates.notice_toml import Declaration, among, parse_notice, parse_senders, variables_of
 
 SEED = Path(__file__).parent / "catalog"
 """The catalog the hub is delivered with; published wording replaces it notice by notice."""
 
 MAX_FILE = 64 * 1024  # bytes: many times any body's limit
 
-_FILES = {"notice.toml", "sample.json", *BODY_FILES}
+_OTHER_FILES = ("notice.toml", "sample.json")
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,10 +76,7 @@ def build_catalog(
     declared = {name: parse_folder(name, files) for name, files in folders.items()}
     notices = {name: declaration.notice for name, declaration in declared.items()}
     for notice in notices.values():
-        if notice.sender not in known_senders:
-            raise CatalogRefused(
-                f"{notice.id}/notice.toml", "notice.sender", f"no sender {notice.sender}"
-            )
+        check_sender(notice, known_senders)
     return Catalog(
         notices=notices,
         event_types=_agreed(declared),
@@ -93,8 +91,9 @@ def build_catalog(
 
 def parse_folder(notice_id: str, files: Mapping[str, str]) -> Declaration:
     """The declaration of one notice, from its files by name; a file of another name is refused."""
-    for name in sorted(files.keys() - _FILES):
-        raise CatalogRefused(f"{notice_id}/{name}", "", "is no file of a notice")
+    for name in sorted(files.keys() - {*_OTHER_FILES, *BODY_FILES}):
+        known = ", ".join((*_OTHER_FILES, *sorted(BODY_FILES)))
+        raise CatalogRefused(f"{notice_id}/{name}", "", f"is no file of a notice: {known}")
     if "notice.toml" not in files:
         raise CatalogRefused(f"{notice_id}/notice.toml", "", "is missing")
     return parse_notice(notice_id, files["notice.toml"])
@@ -107,9 +106,18 @@ def parse_sample(notice_id: str, files: Mapping[str, str]) -> Sample:
         raise CatalogRefused(file, "", "is missing")
     try:
         return msgspec.json.decode(files["sample.json"], type=Sample)
+    except msgspec.ValidationError as error:
+        found = misread(str(error), shape=Sample)
+        raise CatalogRefused(file, found.field, str(found)) from None
     except msgspec.DecodeError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise CatalogRefused(file, path.rstrip("`"), reason) from None
+        raise CatalogRefused(file, "", f"expected JSON: {error}") from None
+
+
+def check_sender(notice: Notice, senders: Mapping[str, Sender]) -> None:
+    """Whoever signs is one of ``senders``."""
+    if notice.sender not in senders:
+        expected = among("a sender of senders.toml", sorted(senders), notice.sender)
+        raise CatalogRefused(f"{notice.id}/notice.toml", "notice.sender", expected)
 
 
 def bodies_of(files: Mapping[str, str]) -> dict[BodyKey, str]:
@@ -125,11 +133,19 @@ def _agreed(declared: Mapping[str, Declaration]) -> dict[str, EventType]:
             if types.setdefault(name, kind) != kind:
                 raise CatalogRefused(
                     f"{notice_id}/notice.toml",
-                    f"event {name}",
+                    f"event {name}.{_difference(kind, types[name])}",
                     f"is declared otherwise in {owner[name]}/notice.toml",
                 )
             owner.setdefault(name, notice_id)
     return types
+
+
+def _difference(one: EventType, other: EventType) -> str:
+    """Where two declarations of a type differ first."""
+    for field in one.data | other.data:
+        if one.data.get(field) != other.data.get(field):
+            return f"data.{field}"
+    return "doc" if one.correlation == other.correlation else "correlation"
 
 
 def _index(pairs: Iterable[tuple[str, Notice]]) -> dict[str, tuple[Notice, ...]]:

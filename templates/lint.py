@@ -19,7 +19,7 @@ from templates.bodies import (
     BodyKey,
     file_of,
 )
-from templates.catalog_files import Sample, bodies_of, parse_folder, parse_sample
+from templates.catalog_files import Sample, bodies_of, check_sender, parse_folder, parse_sample
 from templates.errors import CatalogRefused, RenderRefused, TemplateRefused
 from templates.filters import TAKES
 from templates.longest import longest_text
@@ -89,8 +89,7 @@ def _open(
     """The folder, and what was refused of its bodies; raises :class:`CatalogRefused`."""
     declaration = parse_folder(notice_id, files)
     notice, variables = declaration.notice, declaration.variables
-    if notice.sender not in senders:
-        raise CatalogRefused("notice.toml", "notice.sender", f"no sender {notice.sender}")
+    check_sender(notice, senders)
     bodies = bodies_of(files)
     trees: dict[BodyKey, nodes.Template] = {}
     findings = []

@@ -5,13 +5,15 @@ Their format is described in ``docs/guides/editors.md``.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, TypeVar
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from templates.bodies import BUILTIN
 from templates.errors import CatalogRefused
+from templates.misread import misread, name_entry
 from templates.notice import (
     LANGUAGES,
     ChannelName,
@@ -36,6 +38,7 @@ _OCCASION = re.compile(r"T([+-])([0-9]+)")
 _TIME = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
 _TO = re.compile("subject|(contacts|field):([a-z][a-z0-9_]*)")
 _SIGNATURE = re.compile("【[^【】\\s]{2,16}】")
+_EVENT_AT = re.compile(r"event\[([0-9]+)\]")
 _UNIT_MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 
 
@@ -117,7 +120,8 @@ def parse_notice(notice_id: str, text: str) -> Declaration:
     content = _decode(text, _NoticeFile, file)
     entry = content.notice
     events = {event.type: _event_type(event, file) for event in content.event}
-    _require(len(events) == len(content.event), file, "event", "an event type is declared twice")
+    for event, times in Counter(event.type for event in content.event).items():
+        _require(times == 1, file, f"event {event}", "is declared twice")
     notice = Notice(
         id=notice_id,
         cls=entry.cls,
@@ -158,7 +162,7 @@ def parse_senders(text: str) -> dict[str, Sender]:
             f"{name}.signature",
             "is 【2 to 16 characters】",
         )
-        _require(set(entry.name) == set(LANGUAGES), file, f"{name}.name", "is needed in zh and en")
+        _require_languages(entry.name, file, f"{name}.name")
         senders[name] = Sender(name, entry.signature, entry.name, entry.email, entry.short_number)
     return senders
 
@@ -168,12 +172,28 @@ _T = TypeVar("_T")
 
 def _decode(text: str, kind: type[_T], file: str) -> _T:
     try:
-        return msgspec.convert(tomllib.loads(text), kind)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CatalogRefused(file, "", str(error)) from None
+        raise CatalogRefused(file, "", f"expected TOML: {error}") from None
+    try:
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise CatalogRefused(file, path.rstrip("`"), reason) from None
+        found = misread(name_entry(str(error), document, kind), shape=kind)
+        raise CatalogRefused(file, _by_type(found.field, document), str(found)) from None
+
+
+def _by_type(field: str, document: Mapping[str, Any]) -> str:
+    """The path with an event by its type, where it says one: editors do not count from 0."""
+    place = _EVENT_AT.match(field)
+    event = document["event"][int(place[1])] if place else None
+    if place and isinstance(event, dict) and isinstance(event.get("type"), str):
+        return f"event {event['type']}{field[place.end() :]}"
+    return field
+
+
+def among(what: str, names: Iterable[str], got: str) -> str:
+    """``expected a field of gov.x.v1 (plate or place), got 'colour'``."""
+    return f"expected {what} ({' or '.join(names) or 'there is none'}), got {got!r}"
 
 
 def _require(held: object, file: str, key: str, reason: str) -> None:
@@ -181,15 +201,22 @@ def _require(held: object, file: str, key: str, reason: str) -> None:
         raise CatalogRefused(file, key, reason)
 
 
+def _require_languages(texts: Mapping[str, str], file: str, key: str) -> None:
+    found = f"expected {' and '.join(LANGUAGES)}, got {' and '.join(texts) or 'none'}"
+    _require(set(texts) == set(LANGUAGES), file, key, found)
+
+
 def _event_type(entry: _EventEntry, file: str) -> EventType:
     key = f"event {entry.type}"
     _require(_TYPE.fullmatch(entry.type), file, key, "a type is dotted words that end in .v1")
     for name, variable in entry.data.items():
-        _require(_FIELD.fullmatch(name), file, f"{key}.{name}", "a field is words_with_underscores")
-        _require(name not in BUILTIN, file, f"{key}.{name}", "is the name of a built-in variable")
-        _require(0 < variable.max <= 1000, file, f"{key}.{name}.max", "lies between 1 and 1000")
+        at = f"{key}.data.{name}"
+        _require(_FIELD.fullmatch(name), file, at, "a field is words_with_underscores")
+        _require(name not in BUILTIN, file, at, "is the name of a built-in variable")
+        _require(0 < variable.max <= 1000, file, f"{at}.max", "lies between 1 and 1000")
     known = not entry.correlation or entry.correlation in entry.data
-    _require(known, file, f"{key}.correlation", f"{entry.correlation} is no field of data")
+    expected = among("a field of data", entry.data, entry.correlation)
+    _require(known, file, f"{key}.correlation", expected)
     return EventType(entry.type, entry.data, entry.correlation, entry.doc)
 
 
@@ -213,7 +240,9 @@ def _occasion(label: str, at: str, file: str) -> Occasion:
     if time is None:
         raise CatalogRefused(file, "notice.at", "is a time of day like 09:00")
     days = int(match[2]) if match[1] == "+" else -int(match[2])
-    _require(abs(days) <= MAX_OCCASION_DAYS, file, "notice.occasions", f"{label} is too far away")
+    near = abs(days) <= MAX_OCCASION_DAYS
+    far = f"{label} is more than {MAX_OCCASION_DAYS} days away"
+    _require(near, file, "notice.occasions", far)
     return Occasion(label, days, int(time[1]) * 60 + int(time[2]))
 
 
@@ -227,7 +256,7 @@ def _check_notice(notice: Notice, file: str) -> None:
     """What the notice says by itself."""
     _require(notice.triggers, file, "event", "one event has the role trigger")
     _require(notice.channels, file, "notice.channels", "at least one channel")
-    _require(set(notice.title) == set(LANGUAGES), file, "notice.title", "is needed in zh and en")
+    _require_languages(notice.title, file, "notice.title")
     _require(_TO.fullmatch(notice.to), file, "notice.to", "is subject, contacts:ROLE or field:NAME")
     _require(1 <= notice.max_segments <= 10, file, "notice.max_segments", "lies between 1 and 10")
     _require(
@@ -236,12 +265,9 @@ def _check_notice(notice: Notice, file: str) -> None:
         "notice.due",
         "a due field and occasions need each other",
     )
-    _require(
-        notice.escalation is None or set(notice.escalation.to) <= set(notice.channels),
-        file,
-        "notice.escalation.to",
-        "names channels of the notice",
-    )
+    for channel in notice.escalation.to if notice.escalation else ():
+        expected = among("a channel of the notice", notice.channels, channel)
+        _require(channel in notice.channels, file, "notice.escalation.to", expected)
     _require(
         not notice.supersedes or notice.family, file, "notice.family", "superseding needs a family"
     )
@@ -259,14 +285,24 @@ def _check_against_events(notice: Notice, events: Mapping[str, EventType], file:
     )
     for name in notice.triggers:
         data = events[name].data
-        _require(set(notice.when) <= set(data), file, "notice.when", f"names fields of {name}")
-        for key in ("sender_field", "contact_field"):
-            field = getattr(notice, key)
-            _require(not field or field in data, file, f"notice.{key}", f"names a field of {name}")
-        if notice.due_field:
-            due = data.get(notice.due_field)
-            is_date = due is not None and due.required and due.type in ("date", "datetime")
-            _require(is_date, file, "notice.due", f"is a required date of {name}")
-        if notice.to.startswith("field:"):
-            field = notice.to.partition(":")[2]
-            _require(field in data, file, "notice.to", f"{field} is no field of {name}")
+        for key, field in _named_fields(notice):
+            _require(field in data, file, key, among(f"a field of {name}", data, field))
+        dates = [field for field, variable in data.items() if _is_sure_date(variable)]
+        expected = among(f"a required date of {name}", dates, notice.due_field)
+        _require(notice.due_field in ("", *dates), file, "notice.due", expected)
+
+
+def _named_fields(notice: Notice) -> Iterator[tuple[str, str]]:
+    """Keys of the notice that name a field of every trigger, and which."""
+    yield from ((f"notice.when.{field}", field) for field in notice.when)
+    for key, field in (
+        ("sender_field", notice.sender_field),
+        ("contact_field", notice.contact_field),
+        ("to", notice.to.partition("field:")[2]),
+    ):
+        if field:
+            yield f"notice.{key}", field
+
+
+def _is_sure_date(variable: Variable) -> bool:
+    return variable.required and variable.type in ("date", "datetime")

@@ -20,10 +20,14 @@ HTML_LANGUAGE: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
 UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000))
 """In ms, the longest first."""
 
-EXPECTED = "expected."
-"""Before the names of what the door may have expected."""
+EXPECTED, GOT, VALUE = "expected.", "got.", "value."
+"""Before the names of what the door may have expected, of what it got, and of what is said of
+both."""
 
 Words = Mapping[str, tuple[str, str]]
+Patterns = list[tuple[str, re.Pattern[str]]]
+
+_PLACE = re.compile(r"\\\{(\w+)\\\}")
 
 
 def read_words(file: Path = FILE) -> Words:
@@ -49,7 +53,8 @@ class Speech:
     def __init__(self, words: Words, language: Language) -> None:
         self._words = words
         self._at = LANGUAGES.index(language)
-        self._expected = _patterns(words)
+        self._expected = _patterns(words, EXPECTED, VALUE)
+        self._got = _patterns(words, GOT, VALUE)
         self.language = language
 
     def __call__(self, name: str, /, **values: object) -> str:
@@ -69,11 +74,20 @@ class Speech:
     def expected(self, text: str) -> str:
         """What was expected where something was refused, of which the English is known; of several
         things that would do, each."""
-        for name, pattern in self._expected:
-            if match := pattern.fullmatch(text):
-                return self(name, **match.groupdict())
+        if said := self._phrase(self._expected, text):
+            return said
         choices = text.split(" or ")
         return self("site.or").join(map(self.expected, choices)) if len(choices) > 1 else text
+
+    def got(self, text: str) -> str:
+        """What was there instead. A value that came from outside is left as it is."""
+        return self._phrase(self._got, text) or text
+
+    def _phrase(self, patterns: Patterns, text: str) -> str:
+        for name, pattern in patterns:
+            if match := pattern.fullmatch(text):
+                return self(name, **match.groupdict())
+        return ""
 
     def duration(self, ms: int) -> str:
         """A length of time in the largest unit that is whole."""
@@ -82,15 +96,18 @@ class Speech:
         return self(f"site.{unit}" if n == 1 else f"site.{unit}s", n=n)
 
 
-def _patterns(words: Words) -> list[tuple[str, re.Pattern[str]]]:
+def _patterns(words: Words, *kinds: str) -> Patterns:
     """What each English phrase looks like with its values, the wordiest first: "at most 5 bytes" is
     also "at most" and a value."""
-    phrases = [(name, en) for name, (_, en) in words.items() if name.startswith(EXPECTED)]
+    phrases = [(name, en) for name, (_, en) in words.items() if name.startswith(kinds)]
     phrases.sort(key=lambda one: -len(re.sub(r"\{\w+\}", "", one[1])))
-    return [
-        (name, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(en))))
-        for name, en in phrases
-    ]
+    return [(name, re.compile(_PLACE.sub(_any_value, re.escape(en)))) for name, en in phrases]
+
+
+def _any_value(place: re.Match[str]) -> str:
+    """``{n}`` is a number, every other value anything."""
+    anything = r"\d+" if place[1] == "n" else ".+"
+    return f"(?P<{place[1]}>{anything})"
 
 
 def speeches(words: Words) -> Callable[[Language], Speech]:

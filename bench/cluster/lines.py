@@ -76,6 +76,7 @@ TABLE: dict[str, str] = {
     "streams.journal.postgres:PostgresStore.archived": READS,
     "streams.journal.postgres:PostgresStore.since": PROJECTIONS,
     "streams.people": READS,
+    "preferences.addresses": READS,
     "preferences.store": READS,
     "streams.pipeline.repeats": READS,
     "streams.pipeline.route:_find": READS,

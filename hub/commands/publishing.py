@@ -130,7 +130,7 @@ def publish_policy(
     with beside() as (hub, runner):
         answer = runner.run(hub.commands.publish_policy(text, me()))
     if isinstance(answer, Fault):
-        fail(f"{answer.field}: expected {answer.expected}")
+        fail(f"{file}: {answer.field}: expected {answer.expected}")
     if json:
         say_json({"policy": answer.version})
     else:

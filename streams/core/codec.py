@@ -5,23 +5,14 @@ field and what was expected. Journal: the ``type`` column names struct and schem
 versions pass through pure upcasters, one step at a time, so every row ever written still folds.
 """
 
-import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 
 from streams.core.events import Base, Event, JournalEvent
+from templates.misread import misread
 
 MAX_EVENT_BYTES = 256 * 1024
 """A case event is a few hundred bytes; more is a mistake or an attack, and is refused unread."""
@@ -144,55 +135,10 @@ def data_of(event: Event) -> dict[str, Any] | Refusal:
     return data
 
 
-_PLAIN = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "an object",
-}
-"""The decoder's words for kinds of values, as people say them who write no Python."""
-
-_KINDS = re.compile(rf"\b(?:{'|'.join(_PLAIN)})\b")
-
-
 def refusal(message: str, where: str = "", shape: Any = None) -> Refusal:
-    """A decoder's sentence ("Object missing required field `time`", "… - at `$.id`") by field.
-
-    ``shape`` is the type that was decoded: with it the values a field may have are named.
-    """
-    text, _, path = message.replace("at `key` in", "at").partition(" - at `$")
-    path = path.strip("`.")
-    names = [name for name in (where, path) if name]
-    if text.startswith("Object") and "`" in text:
-        names.append(text.split("`")[-2])
-        field = ".".join(names)
-        if "missing" in text:
-            return Refusal(field, "to be present")
-        return Refusal(field, "no such field; only declared ones are read", "an unknown field")
-    field = ".".join(names) or "event"
-    if text.startswith("Invalid enum value "):
-        allowed = " or ".join(_values(shape, path)) or "one of the declared values"
-        return Refusal(field, allowed, text.removeprefix("Invalid enum value "))
-    expected, _, got = text.replace("`", "").removeprefix("Expected ").partition(", got ")
-    return Refusal(field, _plainly(expected), _plainly(got))
-
-
-def _plainly(kinds: str) -> str:
-    return _KINDS.sub(lambda kind: _PLAIN[kind[0]], kinds).replace(" | ", " or ")
-
-
-def _values(shape: Any, path: str) -> tuple[str, ...]:
-    """The values that may stand at a path as the decoder writes it (``classes.code.order[0]``)."""
-    if get_origin(shape) is Annotated:
-        shape = get_args(shape)[0]
-    for step in re.findall(r"\[[^\]]*\]|[^.\[]+", path):
-        if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
-            shape = get_type_hints(shape).get(step)
-        else:  # a list or a table: what stands in it
-            shape = next((kind for kind in reversed(get_args(shape)) if kind is not ...), None)
-    return get_args(shape) if get_origin(shape) is Literal else ()
+    """A decoder's sentence by field, as :func:`templates.misread.misread` understands it."""
+    field, expected, got = misread(message, where, shape)
+    return Refusal(field or "event", expected, got)
 
 
 # The journal ------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 Durations are ms, times of day are minutes of the recipient's local day.
 """
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import msgspec
 
+from templates.misread import name_entry
 from templates.notice import ChannelName, NoticeClass
 
 MINUTE_MS = 60_000
@@ -94,17 +95,7 @@ def load(text: bytes) -> Policy:
     try:
         return msgspec.convert(plain, Policy)
     except msgspec.ValidationError as error:
-        raise msgspec.ValidationError(_naming_class(str(error), plain)) from None
-
-
-def _naming_class(message: str, plain: Any) -> str:
-    """The decoder's sentence with the class it is about, which it leaves out."""
-    for cls, rule in plain["classes"].items() if "[...]" in message else ():
-        try:
-            msgspec.convert(rule, ClassPolicy)
-        except msgspec.ValidationError:
-            return message.replace("[...]", f".{cls}")
-    return message
+        raise msgspec.ValidationError(name_entry(str(error), plain, Policy)) from None
 
 
 def missing_classes(policy: Policy) -> list[str]:

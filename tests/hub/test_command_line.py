@@ -349,7 +349,7 @@ def test_a_policy_comes_into_force(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     refused = hub("policy", "publish", str(file), folder=tmp_path / "data")
     assert refused.code == 1
-    assert "version: expected the next, 2" in refused.err
+    assert f"{file}: version: expected the next, 2" in refused.err
     file.write_text(text.replace("version = 1", "version = 2"), encoding="utf-8")
     published = hub("policy", "publish", str(file), "--json", folder=tmp_path / "data")
     assert published.json == {"policy": 2}

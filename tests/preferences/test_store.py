@@ -14,30 +14,26 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, create_engine, update
 
-from preferences.changes import LearnCarrier, SuppressAddress, UnsuppressAddress
+from preferences.addresses import find_by_contact
 from preferences.recipient import Consent, ContactPoint, Preferences, Profile, Recipient
 from preferences.store import (
     BATCH_MAX,
-    address,
     changed_since,
     changes,
     ensure_keys,
     erase,
-    find_by_contact,
     keys_of,
-    learn,
     load_many,
-    metadata,
     recipient,
     remove,
     rewrap_keys,
     save_preferences,
     save_profiles,
 )
-from preferences.vault import KekMissing, Keys, Pooled, Vault
+from preferences.vault import KekMissing, Keys, Vault
 from streams import postgres
+from tests.preferences.conftest import KEYS, create_tables
 
-KEYS = Keys(b"k" * 32, b"i" * 32, kek_id=1)
 PHONE, MAIL = "+8613800138000", "wang@example.cn"
 WANG = Profile(
     "r-wang",
@@ -55,18 +51,6 @@ CHOSEN = Preferences(version=1, off=("tips/sms",), consents=(Consent("survey", T
 
 
 @pytest.fixture
-def vault() -> Vault:
-    return Vault(KEYS, Pooled(os.urandom))
-
-
-@pytest.fixture
-def connection(engine: Engine) -> Iterator[Connection]:
-    metadata.create_all(engine)
-    with engine.connect() as connection:
-        yield connection
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "recipients.db"
 
@@ -75,7 +59,7 @@ def file(tmp_path: Path) -> Path:
 def on_file(file: Path) -> Iterator[Connection]:
     """What is written lies in this one file: it is read byte by byte."""
     engine = create_engine(f"sqlite:///{file}")
-    metadata.create_all(engine)
+    create_tables(engine)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
@@ -83,12 +67,6 @@ def on_file(file: Path) -> Iterator[Connection]:
 
 def loaded(connection: Connection, vault: Vault, ref: str = "r-wang") -> Recipient | None:
     return load_many(connection, vault, [ref])[ref].recipient
-
-
-def phone_of(connection: Connection, vault: Vault, ref: str = "r-wang") -> ContactPoint:
-    found = loaded(connection, vault, ref)
-    assert found
-    return found.profile.contacts[0]
 
 
 def test_what_is_saved_is_loaded(connection: Connection, vault: Vault) -> None:
@@ -126,14 +104,6 @@ def test_what_changed_since_it_was_read_is_told(connection: Connection, vault: V
     assert changed_since(connection, {"r-wang": (1, 5)}) == {"r-wang"}
     erase(connection, vault, "r-wang", 7)
     assert changed_since(connection, {"r-wang": (1, 6)}) == {"r-wang"}
-
-
-def test_an_alias_leads_to_the_recipient(connection: Connection, vault: Vault) -> None:
-    save_profiles(connection, vault, [(WANG, 10)])
-    found = load_many(connection, vault, ["12123/889", "r-wang", "r-nobody"])
-    assert set(found) == {"12123/889", "r-wang"}
-    assert found["12123/889"].ref == "r-wang"
-    assert found["12123/889"].recipient == Recipient(WANG)
 
 
 def test_a_batch_larger_than_a_statement(connection: Connection, vault: Vault) -> None:
@@ -181,73 +151,6 @@ def test_an_older_event_does_not_replace_a_newer(connection: Connection, vault: 
     assert loaded(connection, vault) == Recipient(newer)
 
 
-def test_the_contact_index_follows_the_profile(connection: Connection, vault: Vault) -> None:
-    old, new = vault.blind("phone", PHONE), vault.blind("phone", "+8613900139000")
-    household = replace(WANG, ref="r-li", aliases=())
-    save_profiles(connection, vault, [(WANG, 10), (household, 10)])
-    assert find_by_contact(connection, old) == ["r-li", "r-wang"]
-    assert find_by_contact(connection, vault.blind("inbox", "r-wang")) == []
-
-    moved = replace(WANG, contacts=(ContactPoint("phone", "+8613900139000"),), aliases=())
-    save_profiles(connection, vault, [(moved, 20)])
-    assert find_by_contact(connection, old) == ["r-li"]
-    assert find_by_contact(connection, new) == ["r-wang"]
-    assert load_many(connection, vault, ["12123/889"]) == {}
-
-
-def test_what_is_learned_of_an_address_reaches_all_who_use_it(
-    connection: Connection, vault: Vault
-) -> None:
-    blind = vault.blind("phone", PHONE).hex()
-    household = replace(WANG, ref="r-li", aliases=())
-    save_profiles(connection, vault, [(WANG, 10), (household, 10)])
-    assert learn(connection, vault, LearnCarrier(blind, "telecom")) == ["r-li", "r-wang"]
-    learn(connection, vault, SuppressAddress(blind, "unallocated"))
-    for ref in ("r-li", "r-wang"):
-        contact = phone_of(connection, vault, ref)
-        assert (contact.carrier, contact.suppressed) == ("telecom", "unallocated")
-
-    learn(connection, vault, UnsuppressAddress(blind))
-    contact = phone_of(connection, vault)
-    assert (contact.carrier, contact.suppressed) == ("telecom", "")
-
-
-def test_what_was_learned_survives_a_new_registration(connection: Connection, vault: Vault) -> None:
-    """And may come first: a receipt does not wait for a profile."""
-    blind = vault.blind("phone", PHONE).hex()
-    assert learn(connection, vault, SuppressAddress(blind, "unallocated")) == []
-    learn(connection, vault, LearnCarrier(blind, "telecom"))
-    for at_ms in (10, 20):
-        save_profiles(connection, vault, [(WANG, at_ms)])
-        contact = phone_of(connection, vault)
-        assert (contact.carrier, contact.suppressed) == ("telecom", "unallocated")
-
-
-def test_an_address_that_was_taken_out_and_is_brought_back_is_in_use(
-    connection: Connection, vault: Vault
-) -> None:
-    """For all who have it. Upstream says the same again with every event: that alone is nothing."""
-    household = replace(WANG, ref="r-li", aliases=())
-    save_profiles(connection, vault, [(WANG, 10), (household, 10)])
-    learn(connection, vault, SuppressAddress(vault.blind("phone", PHONE).hex(), "unallocated"))
-    save_profiles(connection, vault, [(WANG, 20)])
-    assert phone_of(connection, vault).suppressed == "unallocated"
-    save_profiles(connection, vault, [(replace(WANG, contacts=()), 30)])
-    save_profiles(connection, vault, [(WANG, 40)])
-    assert phone_of(connection, vault).suppressed == ""
-    assert phone_of(connection, vault, "r-li").suppressed == ""
-    save_profiles(connection, vault, [(WANG, 50)])
-    assert phone_of(connection, vault).suppressed == ""
-
-
-def test_whoever_registers_it_first_is_not_whoever_brings_it_back(
-    connection: Connection, vault: Vault
-) -> None:
-    learn(connection, vault, SuppressAddress(vault.blind("phone", PHONE).hex(), "unallocated"))
-    save_profiles(connection, vault, [(WANG, 10)])
-    assert phone_of(connection, vault).suppressed == "unallocated"
-
-
 def test_removal_keeps_the_key_and_the_choices(connection: Connection, vault: Vault) -> None:
     save_profiles(connection, vault, [(WANG, 10)])
     save_preferences(connection, vault, "r-wang", CHOSEN)
@@ -292,20 +195,6 @@ def test_erasing_destroys_the_key_and_what_hangs_on_it(
     assert find_by_contact(connection, vault.blind("email", MAIL)) == []
     assert ensure_keys(connection, vault, ["r-wang"]) == {}
     assert not save_preferences(connection, vault, "r-wang", CHOSEN)
-
-
-def test_erasing_keeps_a_refusal_and_what_others_use(connection: Connection, vault: Vault) -> None:
-    phone, mail = vault.blind("phone", PHONE), vault.blind("email", MAIL)
-    own = vault.blind("phone", "+8613900139000")
-    household = Profile("r-li", "person", "李", contacts=(ContactPoint("phone", PHONE),))
-    contacts = (*WANG.contacts, ContactPoint("phone", "+8613900139000"))
-    save_profiles(connection, vault, [(replace(WANG, contacts=contacts), 10), (household, 10)])
-    for blind in (phone, own):
-        learn(connection, vault, LearnCarrier(blind.hex(), "telecom"))
-    learn(connection, vault, SuppressAddress(mail.hex(), "complained"))
-    erase(connection, vault, "r-wang", 30)
-    kept = {row.blind for row in connection.execute(address.select())}
-    assert kept == {phone, mail}
 
 
 def test_a_later_registration_after_erasure_is_a_new_person(
@@ -372,7 +261,7 @@ class TestSeveralProcesses:
     @pytest.fixture
     def pool(self, database: str) -> Iterator[Engine]:
         engine = postgres.engine(database, connections=4)
-        metadata.create_all(engine)
+        create_tables(engine)
         yield engine
         engine.dispose()
 

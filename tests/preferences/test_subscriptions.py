@@ -1,21 +1,19 @@
 """Browsers that a citizen added to their own contact points."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine
 
+from preferences.addresses import find_by_contact
 from preferences.changes import SuppressAddress
 from preferences.intake import ContactChanged, RecipientRegistered, profile_from, with_contacts
 from preferences.recipient import ContactPoint, Preferences, Profile
 from preferences.store import (
     changed_since,
-    find_by_contact,
     learn,
     load_many,
-    metadata,
     remove,
     save_preferences,
     save_profiles,
@@ -28,7 +26,8 @@ from preferences.subscriptions import (
     Unsubscribe,
     with_subscription,
 )
-from preferences.vault import Keys, Pooled, Vault
+from preferences.vault import Vault
+from tests.preferences.conftest import create_tables
 
 PHONE = ContactPoint("phone", "+8613800138000")
 TOKEN = ContactPoint("push", "a-token-of-upstreams")
@@ -100,12 +99,8 @@ class TestIntake:
 
 class TestAtRest:
     @pytest.fixture
-    def vault(self) -> Vault:
-        return Vault(Keys(b"k" * 32, b"i" * 32, kek_id=1), Pooled(os.urandom))
-
-    @pytest.fixture
     def connection(self, engine: Engine, vault: Vault) -> Iterator[Connection]:
-        metadata.create_all(engine)
+        create_tables(engine)
         with engine.connect() as connection:
             save_profiles(connection, vault, [(WANG, 10)])
             yield connection

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
+from preferences import addresses
 from preferences import store as preference_store
 from streams import lane_owner
 from streams.journal import schema
@@ -58,7 +59,7 @@ class MemoryStore(SqliteStore):
         self._reads = nullcontext(Reads(self._raw))
         self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
         schema.create(self.engine)
-        for metadata in (preference_store.metadata, lane_owner.METADATA):
+        for metadata in (preference_store.metadata, addresses.metadata, lane_owner.METADATA):
             metadata.create_all(self.engine)
         with self.transaction() as connection:
             connection.exec_driver_sql(

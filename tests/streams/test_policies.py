@@ -53,12 +53,13 @@ class TestDraft:
                 "version = 2\n[classes.notice]\norder = ['fax']",
                 Fault("classes.notice.order[0]", "sms or voice or email"),
             ),
-            ("version = 2\n[classes.holiday]", Fault("classes", "one of the declared values")),
+            ("version = 2\n[classes.holiday]", Fault("classes", "emergency or code or notice")),
             ("version", Fault("policy", "TOML; Expected '=' after a key in a key/value pair")),
+            ("\udcff", Fault("policy", "TOML; 'utf-8' codec can't decode")),
         ],
     )
     def test_one_that_could_not_be_in_force_is_refused(self, text: str, fault: Fault) -> None:
-        refused = read_draft(text.encode())
+        refused = read_draft(text.encode(errors="surrogateescape"))
         assert isinstance(refused, Fault)
         assert refused.field == fault.field
         assert refused.expected.startswith(fault.expected)

@@ -108,7 +108,7 @@ def test_notices_must_agree_on_an_event_type(folder: Path) -> None:
     with pytest.raises(CatalogRefused) as caught:
         read_catalog(folder)
     assert str(caught.value) == (
-        "driving-test-reminder/notice.toml: event gov.traffic.test.booked.v1: "
+        "driving-test-reminder/notice.toml: event gov.traffic.test.booked.v1.data.place: "
         "is declared otherwise in driving-test-booked/notice.toml"
     )
 
@@ -118,17 +118,29 @@ def test_notices_must_agree_on_an_event_type(folder: Path) -> None:
     [
         ("notice.toml", None, "violation-recorded/notice.toml: is missing"),
         ("sample.json", None, "violation-recorded/sample.json: is missing"),
-        ("sample.json", b"{", "violation-recorded/sample.json: Input data was truncated"),
+        (
+            "sample.json",
+            b"{",
+            "violation-recorded/sample.json: expected JSON: Input data was truncated",
+        ),
         (
             "sample.json",
             b'{"name": 1, "data": {}}',
-            "violation-recorded/sample.json: name: Expected",
+            "violation-recorded/sample.json: name: expected text, got a whole number",
         ),
-        ("zh.fax.j2", b"x", "violation-recorded/zh.fax.j2: is no file of a notice"),
+        (
+            "zh.fax.j2",
+            b"x",
+            "violation-recorded/zh.fax.j2: is no file of a notice: notice.toml, sample.json, en.",
+        ),
         ("zh.sms.j2", b"\xff\xfe", "violation-recorded/zh.sms.j2: is not UTF-8"),
         ("zh.sms.j2", b"x" * 70_000, "violation-recorded/zh.sms.j2: is no file of at most"),
         ("../senders.toml", None, "senders.toml: not found in"),
-        ("../senders.toml", b"", "/notice.toml: notice.sender: no sender"),
+        (
+            "../senders.toml",
+            b"",
+            "/notice.toml: notice.sender: expected a sender of senders.toml (there is none), got '",
+        ),
     ],
 )
 def test_refusals_name_the_file(

@@ -274,6 +274,9 @@ class TestQuarantine:
         still_bad = await there.post(f"/quarantine/{item}/replay", mended="{}")
         assert still_bad.status_code == 422
         assert 'role="alert"' in still_bad.text
+        for language, said in (("zh", "实际为 列表。"), ("en", "It was a list.")):
+            told = await there.post(f"/quarantine/{item}/replay?lang={language}", mended="[]")
+            assert said in told.text
         good = await there.post(f"/quarantine/{item}/replay", mended=json.dumps(registered("P9")))
         assert good.status_code == 303
         reading = there.app.state.site.reading

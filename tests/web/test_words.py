@@ -41,7 +41,7 @@ def test_every_word_asked_for_is_there():
 def test_every_word_is_asked_for():
     asked = {name for text in texts() for name in LITERAL.findall(text)}
     stems = tuple({stem for text in texts() for stem in STEM.findall(text)})
-    named = tuple(f"{kind}." for kind in (*NAMED, "service", "error", "expected"))
+    named = tuple(f"{kind}." for kind in (*NAMED, "service", "error", "expected", "got", "value"))
     spoken = {word for word in words() if word.startswith((*stems, *named))}
     quoted = {word for word in words() for text in texts() if f'"{word.partition(".")[2]}"' in text}
     assert words() - asked - spoken - quoted == set()
