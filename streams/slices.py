@@ -56,6 +56,9 @@ METADATA_MS = 30_000
 RETRY_S = 0.5
 """Between two tries to reach a broker at the start."""
 
+HEED_S = 1.0
+"""Between two questions to aiokafka what went wrong; it goes on once it was asked."""
+
 COMMIT_S = 5
 """A worker that leaves waits so long for its last commit. What it could not say comes again."""
 
@@ -118,14 +121,24 @@ class SliceConsumer(base.Consumer):
         """Returns when a broker has answered, or the app is stopping."""
         while self._kafka is None and not self.should_stop:
             kafka = self._member()
-            try:
-                await kafka.start()
-            except KafkaConnectionError as error:
-                _log.warning("no broker at %s: %s", self._slices.brokers, error)
+            if missing := await _missing(kafka):
+                _log.warning("no broker at %s: %s", self._slices.brokers, missing)
                 await kafka.stop()
                 await self.sleep(RETRY_S)
             else:
                 self._kafka = kafka
+
+    @faust.Service.task
+    async def _heed(self) -> None:
+        """aiokafka keeps what went wrong for whoever fetches, and waits until it was heard. Faust
+        fetches nothing before the first assignment, nor while a slice waits for the next one."""
+        while not self.should_stop:
+            assert self._kafka is not None
+            try:
+                self._kafka._coordinator.check_errors()
+            except KafkaError as error:
+                self._join_again(error)
+            await self.sleep(HEED_S)
 
     def _member(self) -> AIOKafkaConsumer:
         session_ms = self._slices.session_ms
@@ -199,14 +212,18 @@ class SliceConsumer(base.Consumer):
             if not self.app.should_stop:
                 raise
         except KafkaError as error:
-            coordinator = self._kafka._coordinator
-            if type(error) is not KafkaError or coordinator._coordination_task.done():
-                raise  # the brokers refuse us, or nothing is left to go on with
-            # What aiokafka did not foresee: a heartbeat, say, that a broker answers while it still
-            # reads its groups after a start. It sends no more of them until it has joined anew.
-            _log.warning("joining the group again: %s", error)
-            coordinator.request_rejoin()
+            self._join_again(error)
         return {}
+
+    def _join_again(self, error: KafkaError) -> None:
+        """What aiokafka did not foresee: a heartbeat, say, that a broker answers while it still
+        reads its groups after a start. It sends no more of them until it has joined anew."""
+        assert self._kafka is not None
+        coordinator = self._kafka._coordinator
+        if type(error) is not KafkaError or coordinator._coordination_task.done():
+            raise error  # the brokers refuse us, or nothing is left to go on with
+        _log.warning("joining the group again: %s", error)
+        coordinator.request_rejoin()
 
     def _hold(self, tp: TopicPartition, records: list[Any]) -> list[Slice]:
         partition = self._held.get(tp)
@@ -325,6 +342,17 @@ class SliceConsumer(base.Consumer):
     create_topic = topic_partitions = key_partition = _unasked
     earliest_offsets = highwater = highwaters = position = _unasked
     seek_to_committed = seek_wait = _unasked
+
+
+async def _missing(kafka: AIOKafkaConsumer) -> str:
+    """What hinders this member from looking for its group; empty when it has started."""
+    try:
+        await kafka.start()
+    except KafkaConnectionError as error:
+        return str(error)
+    # One that stood still for longer than its session answers before it is let in again, and tells
+    # of nobody. aiokafka takes that for a cluster, and looking for the group fails an assertion.
+    return "" if kafka._client.cluster.brokers() else "who answers is not let in yet"
 
 
 class NoProducer(base.Producer):

@@ -8,18 +8,22 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaError
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from hub.clock import Real
+from streams import kafka_bed
 from streams.ending import EXIT_BROKEN
 from streams.kafka_bed import KafkaBed
 from streams.kafka_topics import KafkaTopics
@@ -423,3 +427,80 @@ async def test_a_heartbeat_that_aiokafka_did_not_expect_makes_it_join_again(
         await running
     await topics.close()
     assert sorted(served) == [*range(100)]
+
+
+async def test_a_broker_that_is_not_let_in_yet_is_asked_again(
+    kafka: NativeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, and tells of no broker: neither of the others, nor of itself."""
+    told: list[Any] = []
+    hear = ClusterMetadata.update_metadata
+
+    def hear_of_nobody_at_first(cluster: ClusterMetadata, answer: Any) -> None:
+        if not told:
+            answer.brokers = []
+        told.append(answer)
+        hear(cluster, answer)
+
+    monkeypatch.setattr(ClusterMetadata, "update_metadata", hear_of_nobody_at_first)
+    async with running_bed(kafka) as bed:
+        await joined(bed)
+
+
+async def test_an_answer_that_aiokafka_did_not_expect_does_not_keep_it_out(
+    kafka: NativeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tries no more until somebody has heard of it, and has no partitions to fetch from yet."""
+    failures = [KafkaError("RequestTimedOutError()")]
+    join = CoordinatorGroupRebalance.perform_group_join
+
+    async def fail_once(rebalance: CoordinatorGroupRebalance) -> Any:
+        if failures:
+            raise failures.pop()
+        return await join(rebalance)
+
+    monkeypatch.setattr(CoordinatorGroupRebalance, "perform_group_join", fail_once)
+    async with running_bed(kafka) as bed:
+        await joined(bed)
+    assert not failures
+
+
+async def test_a_group_that_is_closed_to_it_ends_the_process(
+    kafka: NativeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    async def refuse(rebalance: CoordinatorGroupRebalance) -> None:
+        raise GroupAuthorizationFailedError(rebalance.group_id)
+
+    def end(sentence: str, reason: BaseException) -> None:
+        if not ended.done():
+            ended.set_result(reason)
+
+    monkeypatch.setattr(CoordinatorGroupRebalance, "perform_group_join", refuse)
+    monkeypatch.setattr(kafka_bed, "end_process", end)
+    async with running_bed(kafka), asyncio.timeout(PATIENCE_S):
+        assert type(await ended) is GroupAuthorizationFailedError
+
+
+@asynccontextmanager
+async def running_bed(kafka: NativeKafka) -> AsyncIterator[KafkaBed]:
+    """A bed of this process, alone in its group, in which nothing has to be served."""
+
+    async def serve(partition: Partition, records: Sequence[Record]) -> bool:
+        return True
+
+    topic = make_topic(kafka, PARTITIONS)
+    bed = KafkaBed(kafka.bootstrap, uuid4().hex, {topic: Handler(serve)}, session_ms=BRIEF_MS)
+    running = asyncio.create_task(bed.run())
+    try:
+        yield bed
+    finally:
+        bed.stop()
+        await running
+
+
+async def joined(bed: KafkaBed) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not bed.joined:  # noqa: ASYNC110 - it rings no bell
+            await asyncio.sleep(0.05)
