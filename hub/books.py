@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from hub.bootstrap import documents, open_store, open_vault
+from hub.bootstrap import check_keys, documents, open_store, open_vault
 from hub.folder import JOURNAL, owner
 from hub.settings import Settings
 from streams.core.identity import Index
@@ -39,6 +39,8 @@ def open_books(settings: Settings) -> Iterator[Books]:
     check_there(settings)
     store = open_store(settings)
     try:
+        if not settings.database:
+            check_keys(settings, store)
         index = Index(settings.key("index_key"))
         known = load(store, index, documents(settings))
         if not settings.database and owner(settings.data_dir) is None:

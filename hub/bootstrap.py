@@ -30,7 +30,7 @@ from hub.folder import JOURNAL, TOPICS
 from hub.lanes_file import CMPP, HTTP, SMPP, SMTP, WECHAT, LanesFile, read_lanes
 from hub.mail import open_mail, unsubscribing_of, wrong_of
 from hub.migrating import check_postgres, migrate_folder
-from hub.settings import Settings, SettingsError, secret_of, secrets_of
+from hub.settings import KEYS_OF_ROWS, Settings, SettingsError, secret_of, secrets_of
 from preferences import store as preference_store
 from preferences.links import Pushed, Signer, pushed_token
 from preferences.vault import Entropy, Keys, Pooled, SubjectKey, Vault
@@ -131,6 +131,17 @@ def open_store(settings: Settings, *, synced: bool = True) -> Store:
         return PostgresStore(settings.database_url())
     migrate_folder(settings.data_dir)
     return SqliteStore(settings.data_dir / JOURNAL, synced=synced)
+
+
+def check_keys(settings: Settings, store: Store) -> None:
+    """Keys that were lost are not made anew beside rows that only they can read. Raises
+    :class:`SettingsError`."""
+    lost = settings.lost(KEYS_OF_ROWS)
+    if lost and store.head():
+        raise SettingsError(
+            f"{', '.join(lost)}: not in {settings.data_dir / 'keys'}, and what is journalled "
+            "cannot be read without; put it back, or set it"
+        )
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -269,7 +280,9 @@ def open_hub(
     out, it is the sandbox carrier's process that ``settings`` names. The inbox is always there.
 
     ``pace`` and ``synced`` are for time that is only played: see the demonstration."""
-    store = store or open_store(settings, synced=synced)
+    if store is None:
+        store = open_store(settings, synced=synced)
+        check_keys(settings, store)
     journal = GroupCommit(store, clock)
     topics = SqliteTopics(settings.data_dir / TOPICS, synced=synced)
     point = point_of(settings.failpoint)

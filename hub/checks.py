@@ -22,7 +22,7 @@ from hub.carrier import CHECKOUT
 from hub.clock import Real, clock_of
 from hub.folder import JOURNAL, owner
 from hub.health import ask
-from hub.settings import KEYS, Settings, SettingsError
+from hub.settings import KEYS, KEYS_OF_ROWS, Settings, SettingsError
 
 PACKAGES = ("streams", "templates", "channels", "preferences", "web", "hub")
 
@@ -71,30 +71,40 @@ def _packages(settings: Settings) -> Check:
 
 
 def _folder(settings: Settings) -> Check:
-    place = settings.data_dir
+    place = settings.data_dir.absolute()
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place) as file:
+        with tempfile.TemporaryFile(dir=there) as file:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        return Check("data folder", "bad", f"{place} cannot be written: {error.strerror}")
-    free_mb = shutil.disk_usage(place).free // 1_000_000
-    says = f"{place}, {free_mb:,} MB free"
+        return Check("data folder", "bad", f"{there} cannot be written: {error.strerror}")
+    free_mb = shutil.disk_usage(there).free // 1_000_000
+    says = f"{place}{'' if there == place else ', not made yet'}, {free_mb:,} MB free"
     if free_mb < FREE_BAD_MB:
         return Check("data folder", "bad", says)
     return Check("data folder", "note" if free_mb < FREE_LOW_MB else "good", says)
 
 
 def _keys(settings: Settings) -> Check:
-    made = [name for name in KEYS if getattr(settings, name) is None]
+    """Those that a start would make are not made here; beside a journal they are lost, and it
+    cannot be read by others that were made anew."""
+    place = settings.data_dir / "keys"
+    own = [name for name in KEYS if getattr(settings, name) is None]
+    missing = settings.lost(KEYS)
     try:
         for name in KEYS:
-            settings.key(name)
+            if name not in missing:
+                settings.key(name)
     except (SettingsError, OSError) as error:
         return Check("keys", "bad", str(error))
-    if made:
-        return Check("keys", "good", f"{', '.join(made)} in {settings.data_dir / 'keys'}")
+    lost = ", ".join(settings.lost(KEYS_OF_ROWS))
+    if lost and not settings.database and _newest_ms(settings.data_dir / JOURNAL):
+        return Check("keys", "bad", f"{lost}: not in {place}; the journal cannot be read without")
+    if missing:
+        return Check("keys", "good", f"{', '.join(missing)}: made at the first start, in {place}")
+    if own:
+        return Check("keys", "good", f"{', '.join(own)} in {place}")
     return Check("keys", "good", "as the settings say")
 
 

@@ -86,8 +86,7 @@ class HttpDoor:
             elif status == 400 and answer.error and len(events) == 1:
                 return [Received("refused", "", *_told(answer.error))]
             else:
-                said = " ".join(_told(answer.error)) if answer.error else "no answer we know"
-                raise DoorShut(f"{self.name} answers {status}: {said}")
+                raise DoorShut(f"{self.name} answers {status}: {_said(answer.error)}")
         raise DoorShut(f"{self.name} has no room for more; try again later")
 
     def _post(self, events: Sequence[bytes]) -> tuple[int, float, _Answer]:
@@ -125,6 +124,13 @@ def _received(item: _Item) -> Received:
 
 def _told(problem: _Problem) -> tuple[str, str, str]:
     return problem.field, problem.expected, problem.got
+
+
+def _said(problem: _Problem | None) -> str:
+    if problem is None:
+        return "no answer we know"
+    got = f", got {problem.got}" if problem.got else ""
+    return f"{problem.field}: expected {problem.expected}{got}"
 
 
 class OwnDoor:

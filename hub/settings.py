@@ -64,6 +64,8 @@ class Secret:
 Port = Annotated[int, Meta(ge=0, le=65535)]
 KeyName = Literal["kek", "index_key", "link_key"]
 KEYS: tuple[KeyName, ...] = ("kek", "index_key", "link_key")
+KEYS_OF_ROWS: tuple[KeyName, ...] = ("kek", "index_key")
+"""What is journalled can be read and found with these, and with no others."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -429,6 +431,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """This key as it was set or, in development, as made once in `data_dir/keys`."""
         secret = self._secret(name) or _made_once(self.data_dir / "keys" / name)
         return _key_bytes(name, secret.reveal())
+
+    def lost(self, names: Iterable[KeyName]) -> list[KeyName]:
+        """Those of these keys that nobody set and no file holds."""
+        place = self.data_dir / "keys"
+        return [n for n in names if self._secret(n) is None and not (place / n).exists()]
 
     def _secret(self, name: KeyName) -> Secret | None:
         secret: Secret | None = getattr(self, name)

@@ -35,7 +35,7 @@ NEWEST_MS = 2 * DAY_MS
 """An event from further back or ahead carries a wrong clock, not a fact: it would live in the
 wrong month and outlive every expiry."""
 
-RULES = 3
+RULES = 4
 """Counted up with every change of what is checked here, or of what an event is read as."""
 
 INLINE = "recipient"

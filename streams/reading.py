@@ -221,6 +221,10 @@ class Reading:
         legs = (stories.leg(s, stories.folded(stories.steps(rows.get(s, [])))) for s in page)
         return [leg for leg in legs if leg is not None]
 
+    def knows(self, ref: str) -> bool:
+        """Whether anybody has this reference or alias, registered or only named by an event."""
+        return bool(self._people([ref]))
+
     def inbox_changes(self, ref: str, after: int) -> list[InboxChange]:
         """What changed in somebody's inbox after a position of the journal, in order, among their
         newest messages: as many as an inbox shows."""

@@ -32,11 +32,14 @@ _DATETIME = re.compile(
     re.ASCII,
 )
 
+SIGNATURE_MARKS = "【】〖〗\ufe17\ufe18\ufe3b\ufe3c"
+"""What stands around a signature, and what phones or eyes take for it."""
+
 FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029"  # control characters and line breaks
     "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # invisible, or turning the text around
     "\ud800-\udfff"  # half a character
-    "【】]"  # a second signature
+    f"{SIGNATURE_MARKS}]"  # a second signature
 )
 _JOINING = frozenset("./@．／＠")  # at an end they could make a link with the words around
 # What no link is made of and every check accepts; anything else is looked at closely.
@@ -82,14 +85,15 @@ def is_plain(text: str) -> bool:
 
 def expected(variable: Variable) -> str:
     """One line on what a variable's value must be."""
-    return _EXPECTED[variable.type].format(max=variable.max)
+    digits = min(variable.max, MAX_DIGITS)
+    return _EXPECTED[variable.type].format(max=variable.max, digits=digits)
 
 
 _Check = Callable[[object, int, frozenset[str]], bool]
 
 
 def _text(value: object, limit: int, hosts: frozenset[str]) -> bool:
-    if type(value) is not str or not 0 < len(value) <= limit:
+    if type(value) is not str or not 0 < len(value) <= limit or value.isspace():
         return False
     return is_plain(value) or _is_harmless(value, hosts)
 
@@ -167,7 +171,7 @@ _CHECKS: dict[VariableType, _Check] = {
 }
 
 _EXPECTED: dict[VariableType, str] = {
-    "text": "text of 1 to {max} characters, without line breaks, 【】 or foreign links",
+    "text": "text of 1 to {max} characters, not blank, without line breaks, 【】 or foreign links",
     "digits": "1 to {max} digits",
     "plate": "a mainland number plate of 7 or 8 characters",
     "date": "a date YYYY-MM-DD",
@@ -175,7 +179,7 @@ _EXPECTED: dict[VariableType, str] = {
     "money": "an amount in fen, a whole number of at least 0",
     "url": "an https link to an official host, at most {max} characters",
     "phone": "a telephone number, at most {max} characters",
-    "integer": f"a whole number of at most {{max}} and never more than {MAX_DIGITS} digits",
+    "integer": "a whole number of at most {digits} digits",
     "list": f"1 to {MAX_ITEMS} texts of {{max}} characters together",
 }
 

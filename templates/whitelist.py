@@ -15,6 +15,7 @@ from templates.errors import TemplateRefused
 from templates.filters import NAMES as FILTER_NAMES
 from templates.filters import TAKES
 from templates.notice import Variable
+from templates.values import SIGNATURE_MARKS
 
 MAX_SOURCE = 4000  # characters: a printed page; parsing it takes about a millisecond
 MAX_DEPTH = 12  # nodes below each other: three nested conditions with a filter need nine
@@ -96,7 +97,7 @@ class _Check:
             self.refuse(node, f"{node.name} is not declared", f"未声明的变量 {node.name}")
 
     def text(self, node: nodes.Node, text: str) -> None:
-        if "【" in text or "】" in text:
+        if any(mark in text for mark in SIGNATURE_MARKS):
             self.refuse(
                 node,
                 "the signature comes from the sender profile, 【】 are never typed",

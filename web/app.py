@@ -198,6 +198,7 @@ _AT = {401: "authorization", 413: "body", 405: "method", 404: "path"}
 """The part of a request that an error of the framework is about."""
 
 _EXPECTED = {
+    "body": f"at most {api.BODY_MAX} bytes; more events go into several requests",
     "path": "an address that /openapi.json names",
     "method": "a method that /openapi.json names for this address",
 }

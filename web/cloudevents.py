@@ -39,7 +39,7 @@ def mode_of(content_type: str, headers: Mapping[str, str]) -> Mode | None:
         case "application/cloudevents-batch+json":
             return "batch"
         case "application/json":
-            return "binary" if _PREFIX + "specversion" in headers else "by_shape"
+            return "binary" if any(name.startswith(_PREFIX) for name in headers) else "by_shape"
         case _:
             return None
 

@@ -14,17 +14,23 @@ abroad = typer.Typer(no_args_is_help=True, help="Numbers of the mainland, taken 
 
 
 @abroad.command()
-def allow(lane: Lane, reason: Reason) -> None:
+def allow(lane: Lane, reason: Reason, json: Json = False) -> None:
     """Let a lane take them. Until then it refuses each of them, and another lane is found."""
     _decide(lane, True, reason)
-    say(f"{lane} may take numbers of the mainland abroad.")
+    if json:
+        say_json({"lane": lane, "allowed": True})
+    else:
+        say(f"{lane} may take numbers of the mainland abroad.")
 
 
 @abroad.command()
-def forbid(lane: Lane, reason: Reason) -> None:
+def forbid(lane: Lane, reason: Reason, json: Json = False) -> None:
     """Let it take them no longer."""
     _decide(lane, False, reason)
-    say(f"{lane} takes no numbers of the mainland abroad.")
+    if json:
+        say_json({"lane": lane, "allowed": False})
+    else:
+        say(f"{lane} takes no numbers of the mainland abroad.")
 
 
 @abroad.command("list")

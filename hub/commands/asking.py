@@ -85,11 +85,15 @@ def history(
 
     with open_books(settings()) as books:
         legs = books.reading.history(recipient, limit)
+        known = bool(legs) or books.reading.knows(recipient)
+    if not known:
+        fail(f"nothing is known of {recipient}")
     if json:
         say_json(legs)
         return
     if not legs:
-        fail(f"nothing is known of {recipient}")
+        say(f"{recipient} was told nothing yet")
+        return
     rows = [
         (moment_of(leg.at_ms), leg.notice, leg.channel, leg.status, leg.reason, leg.stream)
         for leg in legs

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Lines brought at once: a fraction of a second's work, so that the progress moves."""
+
+BATCH_BYTES = 4_000_000
+"""And at most so much: the door takes ten million bytes in a request. A line that is longer is
+refused here, for it would not fit with what is put around it."""
 
 SHOWN_MAX = 1_000
 """Refused lines that are shown; a file that is wrong from end to end need not be read to me."""
@@ -48,10 +52,20 @@ def publish(
     Goes on after a line that is refused; ends with 1 if any was.
     """
     with _opened(file) as source:
-        lines = (
-            Line(number, text.strip()) for number, text in enumerate(source, 1) if text.strip()
-        )
+        lines = (_event(number, text) for number, text in enumerate(source, 1) if text.strip())
         _bring(lines, url, key, json)
+
+
+def _event(number: int, text: bytes) -> Line:
+    """A line as an event, unless nobody could take it."""
+    from streams.commands import Received
+    from streams.core.codec import MAX_EVENT_BYTES
+
+    event = text.strip()
+    if len(event) <= BATCH_BYTES:
+        return Line(number, event)
+    size = f"at most {MAX_EVENT_BYTES} bytes", f"{len(event)} bytes"
+    return Line(number, b"", Received("refused", "", "event", *size))
 
 
 @recipients.command("import")
@@ -121,9 +135,8 @@ def _bring(lines: Iterable[Line], url: str, key: str, json: bool) -> None:
 
     counts = {"accepted": 0, "duplicate": 0, "refused": 0}
     refused: list[dict[str, object]] = []
-    lines = iter(lines)
     with open_door(settings(), url, key) as door, _progress(json) as moved:
-        while batch := list(islice(lines, BATCH)):
+        for batch in _batches(lines):
             for number, answer in _answers(door, batch):
                 counts[answer.status] += 1
                 if answer.status == "refused" and len(refused) < SHOWN_MAX:
@@ -139,6 +152,19 @@ def _bring(lines: Iterable[Line], url: str, key: str, json: bool) -> None:
         )
     if counts["refused"]:
         raise typer.Exit(1)
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    batch: list[Line] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == BATCH or size + len(line.event) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line.event)
+    if batch:
+        yield batch
 
 
 def _answers(door: Any, batch: list[Line]) -> Iterator[tuple[int, "Received"]]:

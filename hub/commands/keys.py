@@ -49,7 +49,10 @@ def list_(json: Json = False) -> None:
 
 
 @keys.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="Its id: the part after fh_live_.")]) -> None:
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="Its id: the part after fh_live_.")],
+    json: Json = False,
+) -> None:
     """End a key now."""
     from hub.books import open_books
     from hub.clock import clock_of
@@ -60,6 +63,10 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id: the part after fh
         ended = revoke_key(connection, key_id, clock_of(told.clock).now_ms())
     if not ended:
         fail(f"no key in use has the id {key_id}")
+    if json:
+        say_json({"id": key_id, "revoked": True})
+    else:
+        say("revoked")
 
 
 def _end(key: "object") -> str:

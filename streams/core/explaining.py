@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from streams.core import names
@@ -18,7 +19,7 @@ from streams.core.routing import Finding, Verdict, decide, trace
 from streams.core.routing_facts import ChannelFacts, Facts
 
 
-class Explained(NamedTuple):
+class Explained(msgspec.Struct, frozen=True):
     """One decision, told. ``rule`` is the step that answered, ``policy`` the version it read;
     ``otherwise`` says what one changed fact would have led to."""
 
@@ -358,8 +359,8 @@ SENTENCES: dict[str, Two] = {
         "The message was valid until {expiry}, which had passed, so it was not sent.",
     ),
     "duplicate": (
-        "同一条通知已经存在（编号 {of}），不重复发送。",
-        "The same notification existed already ({of}), so it was not sent a second time.",
+        "事件 {of} 此前已经告知同样的内容，不重复发送。",
+        "The event {of} had said the same before, so it was not sent a second time.",
     ),
     "case_settled": (
         "事项已经办结（{by}），不需要再通知。",

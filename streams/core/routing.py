@@ -69,7 +69,7 @@ def expired(q: Question) -> Verdict | None:
 
 
 def duplicate(q: Question) -> Verdict | None:
-    """The same notification exists already."""
+    """Another event said the same to them before."""
     if not q.facts.duplicate_of:
         return None
     return _suppress("duplicate", of=q.facts.duplicate_of)

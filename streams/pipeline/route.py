@@ -121,7 +121,11 @@ def _examined(river: River, record: Record, now_ms: int) -> tuple[bytes, Incomin
     return raw, examine(raw, documents.catalog, documents.hosts, river.vault.digest, now_ms)
 
 
-OTHER_BYTES = Refusal("id", "other content under this source and id", "an id used before")
+OTHER_BYTES = Refusal(
+    "id",
+    "what this source sent under it before, or another id",
+    "an id used before",
+)
 
 
 def quarantined(

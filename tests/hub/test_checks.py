@@ -1,8 +1,10 @@
-"""What `hub doctor` says of lanes, and of the mailbox that bounces and replies are read from."""
+"""What `hub doctor` says of lanes, of the data folder, and of the mailbox that bounces and replies
+are read from."""
 
 import asyncio
 import mailbox
 import socket
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pytest
 from channels.mailbox_lmtp import LmtpMailbox
 from hub import checks
 from hub.checks import Check, examine
-from hub.settings import Settings, load
+from hub.folder import JOURNAL
+from hub.settings import KEYS, Settings, load
 from tests.cluster.native_kafka import free_ports
 
 
@@ -135,3 +138,47 @@ def test_an_imap_server_that_is_not_there(tmp_path: Path) -> None:
     assert check.state == "bad"
     assert check.says.endswith("the connection is refused: no server listens there")
     assert "secret" not in check.says
+
+
+# The data folder ----------------------------------------------------------------------------------
+
+
+def of_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Check]:
+    monkeypatch.setattr(checks, "OF_A_FOLDER", (checks._folder, checks._keys))
+    return {check.name: check for check in examine(load({"HUB_DATA_DIR": str(folder)}))}
+
+
+def test_whoever_only_looks_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `hub up` by another user would find keys that it may not read."""
+    found = of_the_folder(tmp_path / "new" / "hub", monkeypatch)
+    assert {check.state for check in found.values()} == {"good"}
+    assert "not made yet" in found["data folder"].says
+    assert "made at the first start" in found["keys"].says
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    check = of_the_folder(tmp_path / "file" / "hub", monkeypatch)["data folder"]
+    assert (check.state, check.says) == (
+        "bad",
+        f"{tmp_path}/file cannot be written: Not a directory",
+    )
+
+
+def test_keys_that_are_gone_from_beside_their_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = load({"HUB_DATA_DIR": str(tmp_path)})
+    for name in KEYS:
+        told.key(name)
+    journal = sqlite3.connect(tmp_path / JOURNAL)
+    journal.execute("CREATE TABLE journal_batch (at_ms INTEGER)")
+    journal.execute("INSERT INTO journal_batch VALUES (1)")
+    journal.commit()
+    journal.close()
+    assert of_the_folder(tmp_path, monkeypatch)["keys"].state == "good"
+    (tmp_path / "keys" / "kek").unlink()
+    check = of_the_folder(tmp_path, monkeypatch)["keys"]
+    assert (check.state, check.says.partition(":")[0]) == ("bad", "kek")
+    assert not (tmp_path / "keys" / "kek").exists()

@@ -1,10 +1,13 @@
 """The command line as a stranger meets it: help, bad input, what machines read."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,8 +15,12 @@ import typer
 from typer.testing import CliRunner
 
 from hub.__main__ import app
+from hub.books import open_books
+from hub.commands.bringing import BATCH, BATCH_BYTES, Line, _batches
 from hub.commands.console import EXPECTED, Commands
 from hub.folder import held
+from hub.settings import load
+from streams.core.codec import MAX_EVENT_BYTES
 from streams.core.policy import DEFAULT, dump
 from streams.journal.errors import JournalUnavailable
 from templates.catalog_files import SEED
@@ -108,6 +115,7 @@ NOT_THERE = "0" * 32
         (("explain", "xyz"), 2, "xyz is no id"),
         (("explain", NOT_THERE), 1, "no notification has the id"),
         (("history", "nobody"), 1, "nothing is known of nobody"),
+        (("history", "nobody", "--json"), 1, "nothing is known of nobody"),
         (("quarantine", "show", "xyz"), 2, "xyz is no id"),
         (("quarantine", "show", NOT_THERE), 1, "nothing in quarantine has the id"),
         (("quarantine", "replay", NOT_THERE), 1, "nothing in quarantine has the id"),
@@ -137,6 +145,18 @@ def test_a_folder_without_a_journal_is_a_sentence(tmp_path: Path) -> None:
         answered = hub(command, folder=tmp_path)
         assert answered.code == 1
         assert "no hub has run on" in answered.err
+
+
+def test_keys_that_were_lost_are_not_made_anew(played: Path, tmp_path: Path) -> None:
+    """Others would find nobody, and say that nobody was told anything."""
+    folder = tmp_path / "copy"
+    shutil.copytree(played, folder)
+    (folder / "keys" / "index_key").unlink()
+    for command in (("history", "sample-p00001"), ("publish", "-")):
+        answered = hub(*command, folder=folder, given="{}\n")
+        assert (answered.code, answered.out) == (2, "")
+        assert "index_key: not in" in answered.err
+    assert not (folder / "keys" / "index_key").exists()
 
 
 def test_a_wrong_setting_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +212,25 @@ def test_history_leads_to_explanations(played: Path) -> None:
     assert story["recipient"] == "sample-p00001"
     assert story["told"]
     assert legs[0]["notice"] in hub("explain", legs[0]["stream"], folder=played).out
+
+
+def test_decisions_are_told_to_machines_by_name(played: Path) -> None:
+    """A list would be read by counting."""
+    [leg, *_] = hub("history", "sample-p00001", "--json", folder=played).json
+    story = hub("explain", leg["stream"], "--json", folder=played).json
+    [first, *_] = [one["explained"] for one in story["told"] if one["explained"]]
+    assert set(first) == {
+        "rule", "kind", "reason", "policy", "at_ms", "heading", "sentence", "otherwise", "steps",
+    }  # fmt: skip
+
+
+def test_somebody_who_was_told_nothing_is_known_all_the_same(played: Path) -> None:
+    with open_books(load({FOLDER: str(played)})) as books:
+        refs = (f"sample-p{n:05}" for n in range(1, 1_000))
+        ref = next(r for r in refs if books.reading.knows(r) and not books.reading.history(r))
+    answered = hub("history", ref, folder=played)
+    assert (answered.code, answered.out) == (0, f"{ref} was told nothing yet\n")
+    assert hub("history", ref, "--json", folder=played).json == []
 
 
 def test_the_journal_verifies(played: Path) -> None:
@@ -255,6 +294,49 @@ def test_publishing_goes_on_after_a_bad_line(tmp_path: Path) -> None:
     assert [(one["line"], one["field"]) for one in told["refusals"]] == [(2, "event"), (3, "type")]
     answered = hub("publish", "-", folder=tmp_path, given=text)
     assert "line 3: type: expected a type the catalog declares" in answered.err
+
+
+def test_a_line_that_nobody_could_take_stops_no_other(tmp_path: Path) -> None:
+    text = _lines("x" * (BATCH_BYTES + 1), EVENT)
+    told = hub("publish", "-", "--json", folder=tmp_path, given=text).json
+    assert (told["accepted"], told["refused"]) == (1, 1)
+    assert told["refusals"] == [
+        {
+            "line": 1,
+            "field": "event",
+            "expected": f"at most {MAX_EVENT_BYTES} bytes",
+            "got": f"{BATCH_BYTES + 1} bytes",
+        }
+    ]
+
+
+def test_what_is_brought_at_once_fits_through_the_door() -> None:
+    sizes = [BATCH_BYTES // 2, BATCH_BYTES // 2, 1, BATCH_BYTES, *[1] * (BATCH + 1)]
+    lines = [Line(number, b"x" * size) for number, size in enumerate(sizes, 1)]
+    batches = list(_batches(lines))
+    assert [line for batch in batches for line in batch] == lines
+    assert [len(batch) for batch in batches] == [2, 1, 1, BATCH, 1]
+
+
+def test_why_a_door_stays_shut_is_a_sentence(tmp_path: Path) -> None:
+    class Shut(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(401)
+            self.end_headers()
+            problem = {"field": "authorization", "expected": "a key", "got": ""}
+            self.wfile.write(json.dumps({"error": problem}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Shut) as server:
+        Thread(target=server.handle_request).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        bring = ("publish", "-", "--url", url, "--key", "other")
+        answered = hub(*bring, folder=tmp_path, given=_lines(EVENT))
+    assert answered.code == 1
+    assert answered.err == f"hub: {url} answers 401: authorization: expected a key\n"
 
 
 def test_what_was_refused_is_in_quarantine_and_can_be_mended(tmp_path: Path) -> None:
@@ -323,7 +405,8 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     [known] = hub("key", "list", "--json", folder=tmp_path).json
     assert known["id"] in made["key"]
     assert made["key"] not in hub("key", "list", folder=tmp_path).out
-    assert hub("key", "revoke", known["id"], folder=tmp_path).code == 0
+    revoke = hub("key", "revoke", known["id"], "--json", folder=tmp_path)
+    assert revoke.json == {"id": known["id"], "revoked": True}
     assert hub("key", "revoke", known["id"], folder=tmp_path).code == 1
 
 

@@ -49,7 +49,7 @@ def test_faults_name_the_field_and_what_was_expected() -> None:
     assert check_data(RECORDED, data) == [
         FieldFault(
             "place",
-            "text of 1 to 40 characters, without line breaks, 【】 or foreign links",
+            "text of 1 to 40 characters, not blank, without line breaks, 【】 or foreign links",
             "nothing",
         ),
         FieldFault(
@@ -93,6 +93,11 @@ def test_text(value: str) -> None:
         "零\x00",
         "【银行】",
         "】",
+        "〖银行〗",
+        "︻银行︼",
+        "︗银行",
+        " ",
+        "\u3000",
         "看evil.com",
         "\u202e反",
         "零\u200b宽",
@@ -180,6 +185,13 @@ def test_types(kind: str, good: list[object], bad: list[object]) -> None:
 def test_an_integer_keeps_its_digits() -> None:
     assert one("integer", 12, limit=2)
     assert not one("integer", 123, limit=2)
+
+
+def test_a_fault_of_an_integer_says_how_many_digits_it_may_have() -> None:
+    for limit, digits in ((2, 2), (64, 9)):
+        event = EventType("gov.test.one.v1", {"x": Variable("integer", max=limit)})
+        (fault,) = check_data(event, {"x": True})
+        assert fault.expected == f"a whole number of at most {digits} digits"
 
 
 def test_urls_keep_to_the_given_hosts() -> None:

@@ -105,6 +105,7 @@ BOMBS = [
     # forged, undeclared, unfinished
     "{{ colour }}",
     "【银行】您好",
+    "︻银行︼您好",
     "{{ '【' }}",
     "{{ '\\u3010' }}",
     "{{ 'a' if again }}",

@@ -47,6 +47,7 @@ def test_all_modes_say_the_same():
         ("application/cloudevents-batch+json", {}, "batch"),
         ("application/json", {}, "by_shape"),
         ("application/json; charset=utf-8", HEADERS, "binary"),
+        ("application/json", {"ce-id": "1"}, "binary"),
         ("application/json; charset=gbk", {}, None),
         ("application/xml", HEADERS, None),
         ("text/plain", {}, None),
@@ -72,6 +73,13 @@ def test_an_unknown_attribute_is_refused_by_name():
     refused = codec.decode_event(unpack("binary", headers, b"{}")[0])
     assert isinstance(refused, Refusal)
     assert refused.field == "priority"
+
+
+def test_a_header_that_was_forgotten_is_named():
+    headers = {name: value for name, value in HEADERS.items() if name != "ce-specversion"}
+    assert mode_of("application/json", headers) == "binary"
+    refused = codec.decode_event(unpack("binary", headers, b"{}")[0])
+    assert refused == Refusal("specversion", "to be present")
 
 
 @pytest.mark.parametrize(
