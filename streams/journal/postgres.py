@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from psycopg.errors import LockNotAvailable, UniqueViolation
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -82,12 +82,14 @@ _DELETE_TIMERS = (
 )
 _COUNT_MONTH = "SELECT count(*) FROM archive WHERE shard = %s AND month = %s"
 _NOTE_REMOVAL = "INSERT INTO archive_removal VALUES (%s, %s, %s, %s)"
-# Who holds a head or a door and has made its server wait for as long as others wait for the lock
-# was stopped or cut off in the middle of a commit. What it wrote is rolled back with its session.
+# Who holds a head, a door or a lane and has made its server wait for as long as others wait for the
+# lock was stopped or cut off in the middle of a commit. What it wrote is rolled back with its
+# session.
 _EVICT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
     " AND state_change < now() - %s * interval '1 ms' AND pid IN (SELECT pid FROM pg_locks"
-    " WHERE (relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock')"
+    " WHERE (relation IN ('journal_head'::regclass, to_regclass('lane_owner'))"
+    " AND mode = 'RowExclusiveLock')"
     f" OR (locktype = 'advisory' AND classid = {DOOR} AND granted))"
 )
 
@@ -150,10 +152,9 @@ class PostgresStore:
     def _commit(self, groups: Sequence[Group], at_ms: int, *, careful: bool) -> list[Committed]:
         with self.transaction() as connection:
             raw = postgres.driver_of(connection)
-            with self._evicting(raw):
-                if not self._goes_first:
-                    raw.execute(_LOCK_DOOR, (DOOR, self.shard), prepare=True)
-                writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
+            if not self._goes_first:
+                raw.execute(_LOCK_DOOR, (DOOR, self.shard), prepare=True)
+            writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
             archived = writing.archive(groups)
             won = iter(writing.write(_offered(groups, archived)))
             for group in groups:
@@ -198,25 +199,21 @@ class PostgresStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction beside the journal, for what is read from it."""
+        """A transaction beside the journal, for what is read from it. Where it waits for a lock
+        in vain, a process that was stopped in the middle of a commit does not stop the next try."""
         with _translated(), self.engine.connect() as connection:
             try:
                 with connection.begin():
                     yield connection
-            except BaseException:
-                if not connection.invalidated and postgres.driver_of(connection).closed:
+            except BaseException as error:
+                if connection.invalidated:
+                    raise
+                raw = postgres.driver_of(connection)
+                if raw.closed:
                     connection.invalidate()
+                elif postgres.trouble(error) is Trouble.LOCKED:
+                    raw.execute(_EVICT, (postgres.LOCK_MS,))
                 raise
-
-    @contextmanager
-    def _evicting(self, raw: psycopg.Connection[Any]) -> Iterator[None]:
-        """A process that was stopped in the middle of a commit does not stop the others."""
-        try:
-            yield
-        except LockNotAvailable:
-            raw.rollback()
-            raw.execute(_EVICT, (postgres.LOCK_MS,))
-            raise
 
     # reading
 
