@@ -114,6 +114,8 @@ class Partition:
     async def let_go(self) -> None:
         """Tell the handler to leave, and wait until it has; what is not begun is dropped."""
         self.leaving = True
+        self._cut.clear()
+        self._brought.clear()
         self._bell.set()
         if self._task is not None:
             await self._task
