@@ -61,9 +61,13 @@ READERS = 4
 WRITERS = 4
 """The writer thread, and beside it whoever follows, serves timers or answers a citizen."""
 
-_LOCK_DOOR = "SELECT pg_advisory_xact_lock(%s, %s)"
 DOOR = 0x66656E67
-"""Names the doors among the database's advisory locks; the second number is the shard's."""
+"""Names the doors among the database's advisory locks; the second number is the shard's, or that of
+the threshold behind its door."""
+# Who waits for a row is not let on in the order of asking: whoever comes through the door when a
+# commit ends would race those who go first, and have waited. At a threshold nobody is overtaken.
+_ENTER = "SELECT pg_advisory_xact_lock(%s, %s), pg_advisory_xact_lock(%s, %s)"
+_GO_FIRST = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
 _LOCK_HEAD = (
     "UPDATE journal_head SET pos = pos WHERE shard = %s RETURNING pos, archive, number, chain"
 )
@@ -152,8 +156,11 @@ class PostgresStore:
     def _commit(self, groups: Sequence[Group], at_ms: int, *, careful: bool) -> list[Committed]:
         with self.transaction() as connection:
             raw = postgres.driver_of(connection)
-            if not self._goes_first:
-                raw.execute(_LOCK_DOOR, (DOOR, self.shard), prepare=True)
+            threshold = (DOOR, ~self.shard)
+            if self._goes_first:
+                raw.execute(_GO_FIRST, threshold, prepare=True)
+            else:
+                raw.execute(_ENTER, (DOOR, self.shard, *threshold), prepare=True)
             writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
             archived = writing.archive(groups)
             won = iter(writing.write(_offered(groups, archived)))
