@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
+from sqlalchemy.event import listen
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import postgres
@@ -120,6 +121,7 @@ class PostgresStore:
         self._tail = Tail()
         self._tops = Tops()
         self._careful = CAREFUL_COMMITS
+        listen(self.engine, "connect", self._forget)
         try:
             with _translated():
                 schema.create(self.engine)
@@ -140,6 +142,11 @@ class PostgresStore:
         """All of it is in the second half: whoever begins must not wait for a server."""
         return partial(self.commit, groups, at_ms)
 
+    def _forget(self, *_: object) -> None:
+        """Whoever answers next may know less than the one before: a server that took over, or was
+        restored."""
+        self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
+
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
         try:
             if not self._careful:
@@ -147,8 +154,8 @@ class PostgresStore:
                     return self._commit(groups, at_ms, careful=False)
                 self._careful = CAREFUL_COMMITS
             answers = self._commit(groups, at_ms, careful=True)
-        except JournalUnavailable:  # whoever answers next may know less than this one did
-            self._tops, self._careful = Tops(), CAREFUL_COMMITS
+        except JournalUnavailable:
+            self._forget()
             raise
         self._careful -= 1
         return answers
