@@ -70,7 +70,10 @@ class Breaker:
         return granted
 
     def wake(self, now_ms: int) -> None:
-        """Once it was open for long enough, probes may go; also where nothing asks for them yet."""
+        """Once it was open for long enough, probes may go; also where nothing asks for them yet.
+        A clock that was set back does not make it longer."""
+        self._until_ms = min(self._until_ms, now_ms + OPEN_MS)
+        self._probes_ms = min(self._probes_ms, now_ms)
         if self.state == "open" and now_ms >= self._until_ms:
             self.state, self._probes_well = "half_open", 0
             self._grant_probes(now_ms)

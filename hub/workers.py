@@ -16,7 +16,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 from channels.base import Channel
 from channels.breaker import Breaker
@@ -298,11 +297,11 @@ class _OwnedLane(LaneWork):
 
     def __init__(self, partition: Partition, *lane: object) -> None:
         super().__init__(*lane)  # type: ignore[arg-type]
-        self._partition = partition
+        self.partition = partition
 
     @property
     def leaving(self) -> bool:
-        return self._lost or self._partition.leaving
+        return self._lost or self.partition.leaving
 
     @leaving.setter
     def leaving(self, lost: bool) -> None:
@@ -318,7 +317,7 @@ class _Lanes:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._ownership = Ownership(hub.store.transaction)
         self._breakers: dict[str, Breaker] = {}
-        self._works: WeakKeyDictionary[Partition, LaneWork] = WeakKeyDictionary()
+        self._works: dict[tuple[str, int], _OwnedLane] = {}
         self._lanes = {
             dispatch_topic(lane.name, urgent): (lane.name, urgent)
             for lane in hub.river.documents.lanes
@@ -326,9 +325,10 @@ class _Lanes:
         }
 
     async def serve(self, partition: Partition, records: Sequence[Record]) -> bool:
-        work = self._works.get(partition)
-        if work is None:
-            work = self._works[partition] = await self._claimed(partition)
+        here = partition.topic, partition.number
+        work = self._works.get(here)
+        if work is None or work.partition is not partition:
+            work = self._works[here] = await self._claimed(partition)
         return await dispatch(self._hub.river, work, records)
 
     async def tend(self) -> int:
@@ -343,7 +343,7 @@ class _Lanes:
         now_ms = self._hub.clock.now_ms()
         return await self._hub.reads(per_second, self._hub.store.readers, now_ms)
 
-    async def _claimed(self, partition: Partition) -> LaneWork:
+    async def _claimed(self, partition: Partition) -> _OwnedLane:
         hub = self._hub
         name, urgent = self._lanes[partition.topic]
         lane = hub.river.documents.lanes[name]

@@ -64,6 +64,7 @@ class Partition:
         self._handler = handler
         self._relieved = relieved
         self._held = 0
+        self._cut: deque[Slice] = deque()
         self._brought: deque[Slice] = deque()
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -81,16 +82,31 @@ class Partition:
         return self._held > 2 * self._handler.slice_records
 
     def cut(self, records: Sequence[Record]) -> list[Slice]:
-        """What was fetched, in slices. From here on it is held, and must be brought in order."""
+        """What was fetched, in slices. From here on it is held, and is to be brought in order."""
         size = self._handler.slice_records
         self._held += len(records)
-        return [Slice(self, records[i : i + size]) for i in range(0, len(records), size)]
+        slices = [Slice(self, records[i : i + size]) for i in range(0, len(records), size)]
+        self._cut += slices
+        return slices
+
+    @property
+    def on_the_way(self) -> list[Slice]:
+        """What was cut and has not been brought."""
+        return list(self._cut)
 
     def bring(self, slice_: Slice) -> None:
-        """Its turn comes after those brought before; not at all once the partition is leaving."""
-        if self.leaving:
+        """Its turn comes after those cut before, and once; not at all when the partition is
+        leaving.
+
+        Whoever brings them may lose some on the way, as Faust does when it empties its streams
+        after a rebalance: what was cut before this one and never came is taken up with it. To pass
+        over it would be to acknowledge it.
+        """
+        if self.leaving or slice_ not in self._cut:
             return
-        self._brought.append(slice_)
+        while self._cut[0] is not slice_:
+            self._brought.append(self._cut.popleft())
+        self._brought.append(self._cut.popleft())
         self._bell.set()
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=f"partition {self!r}")
@@ -98,6 +114,8 @@ class Partition:
     async def let_go(self) -> None:
         """Tell the handler to leave, and wait until it has; what is not begun is dropped."""
         self.leaving = True
+        self._cut.clear()
+        self._brought.clear()
         self._bell.set()
         if self._task is not None:
             await self._task
@@ -136,6 +154,7 @@ class Partition:
 
     async def _wait_for_loss(self) -> None:
         """Nothing is served until whoever took the partition is known to Kafka as well."""
+        self._cut.clear()
         self._brought.clear()
         try:
             async with asyncio.timeout(UNDONE_S):

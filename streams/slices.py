@@ -168,13 +168,14 @@ class SliceConsumer(base.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def _let_go(self) -> None:
-        """No partition is served any more when this returns."""
+        """No partition is served any more when this returns, nor held: aiokafka goes on whatever
+        is raised here, and what a later assignment fetched would be given to who is leaving."""
         await asyncio.gather(*(partition.let_go() for partition in self.held))
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self.commit()
-        except TimeoutError:
-            _log.warning("the last commit was not answered: some of what was served comes again")
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("no last commit, some of what was served comes again: %r", error)
         self._let_gone = True
         self._held.clear()
         self._committed.clear()
@@ -195,7 +196,8 @@ class SliceConsumer(base.Consumer):
                     for tp, records in (await self._fetch()).items()
                     for one in self._hold(tp, records)
                 ]
-                for slice_ in slices:
+                # nothing came for a second: what is on its way still was lost there
+                for slice_ in slices or [one for held in self.held for one in held.on_the_way]:
                     await self._pass_on(slice_)
         except asyncio.CancelledError:
             # during a rebalance Faust takes this for a crash, also when it is the end that cancels

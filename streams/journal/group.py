@@ -104,7 +104,7 @@ class GroupCommit:
 
     @property
     def head(self) -> int:
-        """The last position this process has seen committed."""
+        """A position that was committed: the one this process was told of last."""
         return self._head
 
     def _begin(self, store: JournalStore, groups: Sequence[Group]) -> Callable[[], list[Committed]]:
@@ -135,5 +135,7 @@ class GroupCommit:
         return self._seen(answers)
 
     def _seen(self, answers: list[Committed]) -> list[Committed]:
-        self._head = max(self._head, answers[-1].pos)  # two writers may end in either order
+        # Of two writers either may end first, and a server that took over may be behind: whoever
+        # looks again from a lower position looks at more.
+        self._head = answers[-1].pos
         return answers

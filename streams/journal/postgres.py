@@ -16,8 +16,9 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from psycopg.errors import LockNotAvailable, UniqueViolation
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
+from sqlalchemy.event import listen
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import postgres
@@ -61,9 +62,13 @@ READERS = 4
 WRITERS = 4
 """The writer thread, and beside it whoever follows, serves timers or answers a citizen."""
 
-_LOCK_DOOR = "SELECT pg_advisory_xact_lock(%s, %s)"
 DOOR = 0x66656E67
-"""Names the doors among the database's advisory locks; the second number is the shard's."""
+"""Names the doors among the database's advisory locks; the second number is the shard's, or that of
+the threshold behind its door."""
+# Who waits for a row is not let on in the order of asking: whoever comes through the door when a
+# commit ends would race those who go first, and have waited. At a threshold nobody is overtaken.
+_ENTER = "SELECT pg_advisory_xact_lock(%s, %s), pg_advisory_xact_lock(%s, %s)"
+_GO_FIRST = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
 _LOCK_HEAD = (
     "UPDATE journal_head SET pos = pos WHERE shard = %s RETURNING pos, archive, number, chain"
 )
@@ -82,12 +87,14 @@ _DELETE_TIMERS = (
 )
 _COUNT_MONTH = "SELECT count(*) FROM archive WHERE shard = %s AND month = %s"
 _NOTE_REMOVAL = "INSERT INTO archive_removal VALUES (%s, %s, %s, %s)"
-# Who holds a head or a door and has made its server wait for as long as others wait for the lock
-# was stopped or cut off in the middle of a commit. What it wrote is rolled back with its session.
+# Who holds a head, a door or a lane and has made its server wait for as long as others wait for the
+# lock was stopped or cut off in the middle of a commit. What it wrote is rolled back with its
+# session.
 _EVICT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
     " AND state_change < now() - %s * interval '1 ms' AND pid IN (SELECT pid FROM pg_locks"
-    " WHERE (relation = 'journal_head'::regclass AND mode = 'RowExclusiveLock')"
+    " WHERE (relation IN ('journal_head'::regclass, to_regclass('lane_owner'))"
+    " AND mode = 'RowExclusiveLock')"
     f" OR (locktype = 'advisory' AND classid = {DOOR} AND granted))"
 )
 
@@ -114,6 +121,7 @@ class PostgresStore:
         self._tail = Tail()
         self._tops = Tops()
         self._careful = CAREFUL_COMMITS
+        listen(self.engine, "connect", self._forget)
         try:
             with _translated():
                 schema.create(self.engine)
@@ -134,6 +142,11 @@ class PostgresStore:
         """All of it is in the second half: whoever begins must not wait for a server."""
         return partial(self.commit, groups, at_ms)
 
+    def _forget(self, *_: object) -> None:
+        """Whoever answers next may know less than the one before: a server that took over, or was
+        restored."""
+        self._tail, self._tops, self._careful = Tail(), Tops(), CAREFUL_COMMITS
+
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
         try:
             if not self._careful:
@@ -141,8 +154,8 @@ class PostgresStore:
                     return self._commit(groups, at_ms, careful=False)
                 self._careful = CAREFUL_COMMITS
             answers = self._commit(groups, at_ms, careful=True)
-        except JournalUnavailable:  # whoever answers next may know less than this one did
-            self._tops, self._careful = Tops(), CAREFUL_COMMITS
+        except JournalUnavailable:
+            self._forget()
             raise
         self._careful -= 1
         return answers
@@ -150,10 +163,12 @@ class PostgresStore:
     def _commit(self, groups: Sequence[Group], at_ms: int, *, careful: bool) -> list[Committed]:
         with self.transaction() as connection:
             raw = postgres.driver_of(connection)
-            with self._evicting(raw):
-                if not self._goes_first:
-                    raw.execute(_LOCK_DOOR, (DOOR, self.shard), prepare=True)
-                writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
+            threshold = (DOOR, ~self.shard)
+            if self._goes_first:
+                raw.execute(_GO_FIRST, threshold, prepare=True)
+            else:
+                raw.execute(_ENTER, (DOOR, self.shard, *threshold), prepare=True)
+            writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
             archived = writing.archive(groups)
             won = iter(writing.write(_offered(groups, archived)))
             for group in groups:
@@ -198,25 +213,21 @@ class PostgresStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction beside the journal, for what is read from it."""
+        """A transaction beside the journal, for what is read from it. Where it waits for a lock
+        in vain, a process that was stopped in the middle of a commit does not stop the next try."""
         with _translated(), self.engine.connect() as connection:
             try:
                 with connection.begin():
                     yield connection
-            except BaseException:
-                if not connection.invalidated and postgres.driver_of(connection).closed:
+            except BaseException as error:
+                if connection.invalidated:
+                    raise
+                raw = postgres.driver_of(connection)
+                if raw.closed:
                     connection.invalidate()
+                elif postgres.trouble(error) is Trouble.LOCKED:
+                    raw.execute(_EVICT, (postgres.LOCK_MS,))
                 raise
-
-    @contextmanager
-    def _evicting(self, raw: psycopg.Connection[Any]) -> Iterator[None]:
-        """A process that was stopped in the middle of a commit does not stop the others."""
-        try:
-            yield
-        except LockNotAvailable:
-            raw.rollback()
-            raw.execute(_EVICT, (postgres.LOCK_MS,))
-            raise
 
     # reading
 

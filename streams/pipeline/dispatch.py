@@ -50,6 +50,7 @@ from streams.pipeline.river import (
 from streams.pipeline.shifting import Drip, Key, key_of, paused_per_s, shift, stop_wording
 from streams.pipeline.stopping import redecide_overtaken
 from streams.pipeline.turns import AT_ONCE, Turns
+from streams.pipeline.unreadable import readable
 from streams.topics import Record, dispatch_topic
 
 CLOSE_MS = 1_000
@@ -125,7 +126,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 async def dispatch(river: River, lane: LaneWork, records: Sequence[Record]) -> bool:
     """Hand one slice over. The caller acknowledges it when this returns, unless it says that
     something was left undone."""
-    waiting = [decode_dispatch(record.value) for record in records]
+    waiting = await readable(river, lane.topic, records, decode_dispatch)
     fixed: set[Key] = set()
     while waiting and not lane.leaving:
         now_ms = river.clock.now_ms()

@@ -24,6 +24,7 @@ from streams.journal.base import Group, Lookup, Unit
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.choosing import choose
 from streams.pipeline.river import Attempt, River, entry, state_of
+from streams.pipeline.unreadable import readable
 from streams.topics import INBOUND, PARKED, Record
 
 PARK_MS = 24 * 3_600_000
@@ -126,7 +127,7 @@ async def receive_parked(river: River, records: Sequence[Record]) -> int:
 
     Returns when the next of them is due (0: none is waiting). The caller acknowledges."""
     now_ms = river.clock.now_ms()
-    waiting = _each_once(map(_decode, (r.value for r in records)))
+    waiting = _each_once(await readable(river, PARKED, records, _decode))
     wholes = {p.whole for p in waiting if p.next_ms <= now_ms} - {""}
     due = [p for p in waiting if p.next_ms <= now_ms or p.whole in wholes]
     again = [p for p in waiting if p.next_ms > now_ms and p.whole not in wholes]

@@ -83,3 +83,16 @@ def test_a_lane_that_somebody_else_gave_up_begins_with_probes() -> None:
     assert breaker.allow(0, 100) == PROBES
     breaker.record(10, PROBES, 0)
     assert (breaker.state, breaker.closed_ms) == ("closed", 10)
+
+
+HOUR_MS = 3_600_000
+
+
+def test_a_clock_that_was_set_back_keeps_no_lane_alone_for_longer() -> None:
+    breaker = Breaker()
+    breaker.trip(HOUR_MS, "errors")
+    assert breaker.allow(0, 100) == 0
+    assert breaker.next_ms(0) == OPEN_MS
+    assert breaker.allow(OPEN_MS, 100) == PROBES
+    assert breaker.allow(OPEN_MS - HOUR_MS, 100) == 0
+    assert breaker.allow(OPEN_MS - HOUR_MS + PROBE_MS, 100) == PROBES

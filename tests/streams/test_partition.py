@@ -81,6 +81,35 @@ async def test_what_came_in_many_fetches_is_served_together_up_to_a_slice() -> N
     await partition.let_go()
 
 
+async def test_what_was_lost_on_the_way_is_served_in_its_place() -> None:
+    """Faust empties its streams when a group has changed: to go on behind what lay in one would be
+    to acknowledge it."""
+    step = Step()
+    partition = Partition("events", 0, Handler(step.serve, 10), lambda _: None)
+    step.gate.set()
+    _, _, third, fourth = partition.cut(records(0, 40))
+    partition.bring(third)
+    await until(lambda: partition.served == 30)
+    assert (step.served, partition.held) == ([*range(30)], 10)
+    assert partition.on_the_way == [fourth]
+    await partition.let_go()
+
+
+async def test_a_slice_that_is_brought_again_is_served_once() -> None:
+    step = Step()
+    partition = Partition("events", 0, Handler(step.serve, 10), lambda _: None)
+    step.gate.set()
+    first, second = partition.cut(records(0, 20))
+    for slice_ in (first, second, first, second):
+        partition.bring(slice_)
+    await until(lambda: not partition.held)
+    partition.bring(second)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (step.served, partition.served, partition.held) == ([*range(20)], 20, 0)
+    await partition.let_go()
+
+
 async def test_what_is_in_hand_is_bounded_by_slices() -> None:
     step = Step()
     partition = Partition("events", 0, Handler(step.serve, 10), lambda _: None)

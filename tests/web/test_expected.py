@@ -17,6 +17,7 @@ import streams.core.codec
 import streams.door
 import streams.pipeline.replies
 import streams.pipeline.route
+import streams.pipeline.unreadable
 import templates.misread
 import templates.values
 from preferences.intake import ContactChanged, with_contacts
@@ -30,7 +31,8 @@ ZH, EN = Speech(WORDS, "zh"), Speech(WORDS, "en")
 
 REFUSING = (
     preferences.intake, streams.commands, streams.core.codec, streams.door,
-    streams.pipeline.replies, streams.pipeline.route, templates.misread, templates.values,
+    streams.pipeline.replies, streams.pipeline.route, streams.pipeline.unreadable,
+    templates.misread, templates.values,
 )  # fmt: skip
 """Where a record is refused that then lies in quarantine, or an item there."""
 

@@ -107,6 +107,28 @@ async def test_with_a_writer_of_its_own_an_urgent_group_waits_for_no_commit_of_o
     slow.close()
 
 
+async def test_a_database_that_takes_over_and_knows_less_takes_the_position_back() -> None:
+    """Who looks again for what came since a position that is not there yet would miss it."""
+
+    class Less(SqliteStore):
+        def __init__(self) -> None:
+            self.positions = [9, 4]
+
+        def head(self) -> int:
+            return 7
+
+        def begin(self, groups: Sequence[Group], at_ms: int) -> Callable[[], list[Committed]]:
+            return lambda: [Committed((), (), (), self.positions.pop(0))]
+
+    journal = GroupCommit(Less(), Virtual(AT))
+    seen = [journal.head]
+    for _ in range(2):
+        await journal.append(Group())
+        seen.append(journal.head)
+    assert seen == [7, 9, 4]
+    await journal.close()
+
+
 async def test_only_the_guilty_group_fails(journal: GroupCommit, store: Watched) -> None:
     def fail(_: object) -> Any:
         raise ZeroDivisionError

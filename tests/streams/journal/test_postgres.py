@@ -436,6 +436,27 @@ class TestServerGone:
                     ask_for()
         assert commit(store, unit(1, 2)).won == (True,)
 
+    def test_one_that_takes_over_and_knows_less_is_believed(
+        self, postgres: NativePostgres, database: str, store: PostgresStore
+    ) -> None:
+        """It did not follow synchronously, or was restored. What this process remembers of the
+        other would leave a stream with a version missing, and a follower with rows that are not
+        there."""
+        commit(store, unit(1, 1))
+        store.close()  # of what somebody is connected to no copy can be made
+        here = database.rpartition("/")[2]
+        postgres.create_database(f"{here}_copy", template=here)
+        commit(store, unit(1, 2))
+        commit(store, unit(2, 1))
+        assert len(store.since(0, 9)) == 3
+
+        postgres.drop_database(here)
+        postgres.create_database(here, template=f"{here}_copy")
+        postgres.drop_database(f"{here}_copy")
+        assert commit(store, unit(1, 3)).won == (False,)
+        assert [row.stream for row in store.since(0, 9)] == [name(1)]
+        assert commit(store, unit(3, 1)).pos == 2
+
     def test_gone_in_the_middle_of_a_transaction(
         self, postgres: NativePostgres, store: PostgresStore
     ) -> None:

@@ -108,6 +108,24 @@ async def test_no_call_starts_after_the_window_or_the_expiry(tmp_path: Path) -> 
         assert carrier.deadlines_ms == [now_ms + 6, now_ms + 4, latest_ms]
 
 
+@pytest.mark.parametrize("strange", [b"", b"poison", b"\xc0", b"\x91\x01"])
+async def test_a_record_that_nobody_can_read_is_set_aside_and_the_others_go(
+    tmp_path: Path, strange: bytes
+) -> None:
+    """It would end each dispatcher in its turn, and all of their lanes would stand still."""
+    async with small_hub(tmp_path) as small:
+        river, topic, records = await ready(small)
+        carrier = Overtaken(Ownership(small.hub.store.transaction), topic)
+        among = [records[0], Record(b"", strange), *records[1:]]
+        for _ in range(2):  # it comes again after a crash
+            assert await dispatch(river, lane(river, topic, carrier), among)
+        assert len(set(carrier.called)) == len(carrier.called) == LEGS
+        await small.pass_time(5_000)
+        [item] = small.hub.reading.quarantined()
+        assert (item.where, item.field) == (topic, "record")
+        assert small.hub.reading.quarantined_raw(item.id) == strange
+
+
 class Refusing:
     """A carrier to which nothing is handed over, for one reason."""
 

@@ -5,7 +5,7 @@ import asyncio
 from channels.base import Reply
 from streams.pipeline.receive import receive, receive_parked, receive_replies
 from streams.pipeline.river import River
-from streams.topics import INBOUND, PARKED
+from streams.topics import INBOUND, PARKED, Record
 from tests.streams.pipeline.reports import LANE, receipt
 
 
@@ -37,6 +37,15 @@ async def test_what_is_parked_comes_again_until_it_is_found(river: River) -> Non
     next_ms = await receive_parked(river, kept.pop(PARKED))
     assert next_ms > river.clock.now_ms()
     assert len(kept[PARKED]) == 1
+
+
+async def test_what_nobody_can_read_is_set_aside_and_the_rest_waits_on(river: River) -> None:
+    kept = river.topics.records  # type: ignore[attr-defined]
+    await receive(river, [receipt("1")])
+    before = river.journal.head
+    assert await receive_parked(river, [Record(b"", b"poison"), *kept.pop(PARKED)])
+    assert len(kept[PARKED]) == 1
+    assert river.journal.head == before + 1
 
 
 async def test_replies_are_sealed(river: River) -> None:
