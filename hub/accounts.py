@@ -13,7 +13,7 @@ from streams.core.codec import decode
 from streams.core.notices import Upstream, matching, plan, recipients
 from streams.core.policy import Policy
 from streams.journal.base import Archived, Row
-from streams.pipeline.deciding import open_event
+from streams.pipeline.deciding import open_archived
 from streams.pipeline.river import Known, River, state_of
 
 PAGE = 2_000
@@ -77,7 +77,7 @@ def _begins(row: Row) -> bool:
 
 async def _planned(river: River, rows: Sequence[Archived]) -> set[bytes]:
     people = await river.people.load(list({row.recipient for row in rows if row.recipient}))
-    opened = ((row, open_event(river, row, people.get(row.recipient))) for row in rows)
+    opened = ((row, open_archived(river, row, people.get(row.recipient))) for row in rows)
     return {
         stream
         for row, event in opened

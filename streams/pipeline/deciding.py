@@ -69,13 +69,13 @@ async def background(river: River, heads: Iterable[e.Head]) -> Background:
     events = {}
     for key, row in archived.items():
         owner = people.get(row.recipient)
-        opened = open_event(river, row, owner)
+        opened = open_archived(river, row, owner)
         if opened is not None:
             events[key] = opened
     return Background(people, events)
 
 
-def open_event(river: River, row: Archived, owner: Known | None) -> Upstream | None:
+def open_archived(river: River, row: Archived, owner: Known | None) -> Upstream | None:
     """An archived event, unsealed; None when its subject's key is gone."""
     key = river.hub_key if not row.recipient else (owner.key if owner else None)
     if key is None:
