@@ -57,7 +57,7 @@ from streams.pipeline.river import (
     open_content,
     state_of,
 )
-from streams.pipeline.stopping import held_back, redecide_overtaken
+from streams.pipeline.stopping import held_against, held_back
 
 
 class Answer(NamedTuple):
@@ -121,14 +121,9 @@ def _group(
     """With the decisions among them held against what their recipients chose meanwhile."""
     if not ground.people:
         return Group(units, effects=effects)
-    changed: set[str] = set()
     legs = {s: state.head.recipient for s, state in states.items() if state.head}
     now_ms = river.clock.now_ms()
-    return Group(
-        units,
-        effects=[river.people.changed(ground.people, changed), *effects],
-        look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-    )
+    return held_against(river, units, ground.people, legs, now_ms, effects=effects)
 
 
 def _may_decide(what: Outcome | Receipt) -> bool:

@@ -23,7 +23,7 @@ from streams.lane_stories import folded
 from streams.pipeline.deciding import background, judge, same_leg
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import Dispatch, River, entry, state_of
-from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.stopping import held_against
 
 MOVED_PERCENT = 50
 """Of what the other lanes have to spare, so much is given to what moves: their own work comes
@@ -281,16 +281,9 @@ async def _move(river: River, name: str, moving: Mapping[bytes, State]) -> set[K
             staying.add((stream, state.version))
         else:
             units.append(unit)
-    changed: set[str] = set()
-    legs = {s: state.head.recipient for s, state in moving.items() if state.head}
     if units:
-        await river.journal.append(
-            Group(
-                units,
-                effects=[river.people.changed(ground.people, changed)],
-                look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-            )
-        )
+        legs = {s: state.head.recipient for s, state in moving.items() if state.head}
+        await river.journal.append(held_against(river, units, ground.people, legs, now_ms))
     return staying
 
 

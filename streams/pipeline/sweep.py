@@ -12,11 +12,11 @@ from streams.core import events as e
 from streams.core.gathering import chain
 from streams.core.lifecycle import State, Status, may_escalate, moved, resume
 from streams.core.policy import HOUR_MS
-from streams.journal.base import Group, Timer, Unit
+from streams.journal.base import Timer, Unit
 from streams.pipeline.deciding import Background, Leg, background, judge, next_leg
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import River, entry, state_of
-from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.stopping import held_against
 from streams.pipeline.tick import look_at
 
 BATCH = 500
@@ -69,15 +69,8 @@ async def _sweep(river: River, streams: Sequence[bytes]) -> Swept:
     )
     units = list(_decisions(river, ground, states, now_ms))
     if units:
-        changed: set[str] = set()
         legs = {s: state.head.recipient for s, state in states.items() if state.head}
-        await river.journal.append(
-            Group(
-                units,
-                effects=[river.people.changed(ground.people, changed)],
-                look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-            )
-        )
+        await river.journal.append(held_against(river, units, ground.people, legs, now_ms))
         after = await river.journal.read([u.rows[0].stream for u in units])
         await resume_states(river, {s: state_of(r) for s, r in after.items()})
     escalated = sum(u.rows[0].type.startswith("Escalated") for u in units)
