@@ -87,9 +87,9 @@ def _decisions(
             leg = _escalating(river, state, stream)
             known = ground.people.get(state.head.recipient)
             event = ground.events.get(state.head.event)
-            unit, verdict, _ = judge(river, leg, known, event, now_ms)
-            if verdict.kind != "suppress":
-                yield unit
+            judged = judge(river, leg, known, event, now_ms)
+            if judged.verdict.kind != "suppress":
+                yield judged.unit
                 continue
         if _overdue(river, state, now_ms):
             closed = e.NoReceipt(attempt=state.attempt, moved=moved(state))
