@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import postgres
 from streams.journal import postgres_schema as schema
+from streams.journal.asked import AskedStore
 from streams.journal.base import Archived, Committed, Entry, Group, Row, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
 from streams.journal.postgres_reads import Reads
@@ -40,14 +41,10 @@ from streams.journal.postgres_rows import (
 )
 from streams.journal.proof import (
     GENESIS,
-    Head,
-    Inclusion,
     Stored,
     archive_leaf,
-    faults,
     leaf,
     month_of,
-    path,
     seal,
 )
 from streams.journal.tail import Tail
@@ -96,7 +93,7 @@ class _Taken(Exception):  # noqa: N818 - an answer, not a mistake
     """A version or an event was there already, and nobody had asked."""
 
 
-class PostgresStore:
+class PostgresStore(AskedStore):
     """`streams.journal.base.Store` on a database; the tables are made when there are none.
 
     For one writing thread and some reading ones. ``engine`` is for who writes beside the journal,
@@ -220,78 +217,9 @@ class PostgresStore:
 
     # reading
 
-    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
-        with self._reading() as reads:
-            return reads.read(streams)
-
-    def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
-        with self._reading() as reads:
-            return reads.lookup(keys)
-
-    def page(
-        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
-    ) -> dict[bytes, list[bytes]]:
-        with self._reading() as reads:
-            return reads.page(keys, sub, after, limit)
-
-    def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        with self._reading() as reads:
-            return reads.counts(keys)
-
-    def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
-        with self._reading() as reads:
-            return reads.archived(keys)
-
     def head(self) -> int:
         with self._reading() as reads:
             return reads.pos()
-
-    def since(self, pos: int, limit: int) -> list[Row]:
-        with self._reading() as reads:
-            return self._tail.since(pos, limit, reads.since)
-
-    def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
-        with self._reading() as reads:
-            return reads.archive_since(rowid, limit)
-
-    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        with self._reading() as reads:
-            return reads.lookups_since(pos, keys)
-
-    def due(self, now_ms: int, limit: int) -> list[Timer]:
-        with self._reading() as reads:
-            return reads.due(now_ms, limit)
-
-    def next_due_ms(self) -> int | None:
-        with self._reading() as reads:
-            return reads.next_due_ms()
-
-    # proving
-
-    def verify(self) -> Iterator[str]:
-        with self._reading() as reads:
-            yield from faults(reads, self.shard)
-
-    def standing(self) -> Head:
-        """Where the chain stands: what a checkpoint signs."""
-        with self._reading() as reads:
-            return reads.standing()
-
-    def chains_at(self, pos: int) -> list[bytes]:
-        """The chain values of the commits that ended at a position, to hold checkpoints to."""
-        with self._reading() as reads:
-            return reads.chains_at(pos)
-
-    def prove(self, pos: int) -> Inclusion:
-        """That the row at a position belongs to its commit. Raises LookupError without one."""
-        with self._reading() as reads:
-            found = reads.batch_of(pos)
-            if found is None or not found[0].first <= pos:
-                raise LookupError(f"no row at position {pos}")
-            batch, previous = found
-            rows = reads.rows_between(batch.first, batch.last)
-        index = pos - batch.first
-        return Inclusion(rows[index], path([leaf(row) for row in rows], index), batch, previous)
 
     @contextmanager
     def _reading(self) -> Iterator[Reads]:
