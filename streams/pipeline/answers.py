@@ -149,7 +149,7 @@ def _says(event: e.Base) -> tuple[object, ...]:
     return tuple(getattr(event, name) for name in event.__struct_fields__ if name not in _NOT_SAID)
 
 
-def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
+def fact_of(answer: Answer, was: e.Moved | None) -> e.JournalEvent:
     """The event that says what became of the attempt."""
     attempt = answer.attempt
     match answer.what:
@@ -185,7 +185,7 @@ def _unit(river: River, ground: Background, state: State, answer: Answer) -> Uni
     fact = fact_of(answer, was)
     version = state.version + 1
     now_ms = river.clock.now_ms()
-    apply(state, Journalled(version, now_ms, fact))  # type: ignore[arg-type]  # a journal event
+    apply(state, Journalled(version, now_ms, fact))
     if state.status is before:
         fact = fact_of(answer, None)
     if isinstance(fact, e.Accepted):
@@ -278,25 +278,20 @@ def _ported(state: State, answer: Answer) -> bool:
 def moved_away(known: Known, address: str) -> Known:
     """Somebody as they are known once a number was found to be ported: the decision that follows
     the refusal goes by it."""
-    if known.recipient is None:
-        return known
-    profile = known.recipient.profile
-    contacts = tuple(
-        replace(c, carrier=PORTED) if c.address == address else c for c in profile.contacts
-    )
-    who = replace(known.recipient, profile=replace(profile, contacts=contacts))
-    return known._replace(recipient=who)
+    return _with_contact(known, address, carrier=PORTED)
 
 
 def without_address(known: Known, address: str, why: str) -> Known:
     """Somebody as they are known once an address was refused for good: the decision that follows
     the refusal must not try it by another channel."""
+    return _with_contact(known, address, suppressed=why)
+
+
+def _with_contact(known: Known, address: str, **learned: str) -> Known:
     if known.recipient is None:
         return known
     profile = known.recipient.profile
-    contacts = tuple(
-        replace(c, suppressed=why) if c.address == address else c for c in profile.contacts
-    )
+    contacts = tuple(replace(c, **learned) if c.address == address else c for c in profile.contacts)
     who = replace(known.recipient, profile=replace(profile, contacts=contacts))
     return known._replace(recipient=who)
 
