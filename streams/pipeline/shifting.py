@@ -23,7 +23,6 @@ from streams.lane_stories import folded
 from streams.pipeline.deciding import background, judge, same_leg
 from streams.pipeline.resuming import resume_streams
 from streams.pipeline.river import Dispatch, River, entry, state_of
-from streams.pipeline.stopping import held_against
 
 MOVED_PERCENT = 50
 """Of what the other lanes have to spare, so much is given to what moves: their own work comes
@@ -281,9 +280,8 @@ async def _move(river: River, name: str, moving: Mapping[bytes, State]) -> set[K
             staying.add((stream, state.version))
         else:
             units.append(unit)
-    if units:
-        legs = {s: state.head.recipient for s, state in moving.items() if state.head}
-        await river.journal.append(held_against(river, units, ground.people, legs, now_ms))
+    if units:  # a choice made meanwhile took the version of what was ready: its unit loses here
+        await river.journal.append(Group(units))
     return staying
 
 
