@@ -13,7 +13,7 @@ from preferences.intake import ContactChanged
 from preferences.recipient import Profile, Recipient
 from preferences.vault import SealBroken, is_sealed
 from streams.core import events as e
-from streams.core.codec import Refusal, decode, named
+from streams.core.codec import Refusal, decode
 from streams.core.gathering import History
 from streams.core.identity import named_stream
 from streams.core.notices import URGENT, Plan, Upstream, matching, plan, recipients
@@ -22,6 +22,7 @@ from streams.event_record import open_event
 from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Row, Unit
 from streams.pipeline.caps import cap_key, yield_to_others
 from streams.pipeline.deciding import Leg, judge
+from streams.pipeline.quarantining import quarantined
 from streams.pipeline.repeats import Told, told_before
 from streams.pipeline.resuming import publish_routed, resume_streams
 from streams.pipeline.river import Effect, Known, River, entry, state_of
@@ -122,24 +123,6 @@ def _examined(river: River, record: Record, now_ms: int) -> tuple[bytes, Incomin
 
 
 OTHER_BYTES = Refusal("id", "other content under this source and id", "an id used before")
-
-
-def quarantined(
-    river: River, raw: bytes, where: str, refusal: Refusal, read: Incoming | None = None
-) -> Unit:
-    """The unit that keeps what was refused, with its original bytes sealed."""
-    stream = named_stream("quarantine", where, raw)
-    source, event_id = (read.source, read.event_id) if read else named(raw)
-    event = e.Quarantined(
-        where=where,
-        field=refusal.field,
-        expected=refusal.expected,
-        sealed=river.hub_key.seal(raw, stream),
-        source=source,
-        event_id=event_id,
-    )
-    kind = Lookup(river.index.kind("quarantine"), b"", stream)
-    return Unit((entry(stream, 1, event),), (kind,))
 
 
 async def _meet(river: River, batch: _Batch) -> None:
