@@ -90,7 +90,8 @@ def twilio_sandbox(
 
     The hub speaks to it where HUB_TWILIO_URL says so.
     """
-    from channels.twilio_sandbox import Pace, serve
+    from channels.sandbox_http import Pace
+    from channels.twilio_sandbox import serve
     from hub.clock import clock_of
     from hub.folder import TWILIO_LEDGER
 
