@@ -13,7 +13,7 @@ from streams.core.gathering import chain
 from streams.core.lifecycle import State, Status, may_escalate, moved, resume
 from streams.core.policy import HOUR_MS
 from streams.journal.base import Timer, Unit
-from streams.pipeline.deciding import Background, Leg, background, judge, next_leg
+from streams.pipeline.deciding import REDECIDE, Background, Leg, background, judge, next_leg
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import River, entry, state_of
 from streams.pipeline.stopping import held_against
@@ -131,7 +131,7 @@ async def _catch(river: River, states: dict[bytes, State], now_ms: int) -> int:
         need = resume(state, river.documents.policy)
         late = need.kind == "timer" and need.due_ms + GRACE_MS <= now_ms
         if late or (need.kind == "publish" and state.touched_ms + GRACE_MS <= now_ms):
-            lost.append(Timer(now_ms, stream, "redecide"))
+            lost.append(Timer(now_ms, stream, REDECIDE))
     if lost:
         await look_at(river, lost)
     return len(lost)
