@@ -1,7 +1,7 @@
 """The half of a store that answers: whatever the database, each question is one of its reads."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -20,6 +20,10 @@ class Reads(Reader, Ledger, Protocol):
     def due(self, now_ms: int, limit: int) -> list[Timer]: ...
 
     def next_due_ms(self) -> int | None: ...
+
+    def archive_keys(self, keys: Sequence[bytes]) -> set[bytes]: ...
+
+    def versions(self, streams: Iterable[bytes]) -> dict[bytes, int]: ...
 
     def batch_of(self, pos: int) -> tuple[Batch, bytes] | None: ...
 
