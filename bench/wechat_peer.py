@@ -6,7 +6,8 @@ python -m bench.wechat_peer     # prints its port, ends when its input does
 import asyncio
 import sys
 
-from channels.wechat_sandbox import Pace, WechatSandbox
+from channels.sandbox_http import Pace
+from channels.wechat_sandbox import WechatSandbox
 from hub.clock import Real
 from tests.channels.wechat_bench import SECRET, the_door
 

@@ -77,6 +77,12 @@ class NotSent(msgspec.Struct, frozen=True, tag="not_sent", gc=False):
     ours: bool = False
 
 
+TOO_LATE = NotSent("past its deadline", ours=True)
+NO_TURN = NotSent("its turn had not come before the batch closed", ours=True)
+CLOSED = NotSent("closed", ours=True)
+"""Why we did not get round to it, in every channel alike: people read these words."""
+
+
 class Throttled(msgspec.Struct, frozen=True, tag="throttled", gc=False):
     """Refused for rate; definitely not taken."""
 
@@ -161,6 +167,11 @@ class Collected(msgspec.Struct, frozen=True, gc=False):
     token: int
     next_ms: int
     replies: tuple[Reply, ...] = ()
+
+
+CLOSE_AT_PERCENT = 95
+"""Answers at which a batch closes, once all of it has been begun: one lost answer must not stop a
+lane."""
 
 
 class Channel(Protocol):

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from channels.base import (
+    CLOSE_AT_PERCENT,
     Accepted,
     LateAnswer,
     Message,
@@ -17,10 +18,6 @@ from channels.base import (
     Throttled,
     Unknown,
 )
-
-CLOSE_AT_PERCENT = 95
-"""Answers at which a batch closes, once all of it has been written: one lost answer must not stop
-a lane."""
 
 BETWEEN = " "
 """Between the references of a message's parts, in the message's own."""

@@ -16,7 +16,7 @@ from random import Random
 from typing import NamedTuple
 from zlib import crc32
 
-from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome
+from channels.base import TOO_LATE, Clock, Collected, LateAnswer, Message, Outcome
 from channels.binding import Refused
 from channels.carrier_inbox import Inbox
 from channels.carrier_line import Line
@@ -87,7 +87,7 @@ class CarrierChannel:
         now_ms = self._clock.now_ms()
         make = self._carriers[lane].bodies
         made = [
-            make(message, now_ms) if message.call_before_ms >= now_ms else _TOO_LATE
+            make(message, now_ms) if message.call_before_ms >= now_ms else TOO_LATE
             for message in messages
         ]
         ready = [
@@ -144,9 +144,6 @@ class CarrierChannel:
 
     def _overdue(self) -> bool:
         return 0 < self._inbox.next_ms() <= self._clock.now_ms()
-
-
-_TOO_LATE = NotSent("past its deadline", ours=True)
 
 
 def digits_of(number: str, at_most: int) -> str:

@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
-from channels.base import Clock, LateAnswer, Message, NotSent, Outcome
+from channels.base import CLOSED, NO_TURN, TOO_LATE, Clock, LateAnswer, Message, NotSent, Outcome
 from channels.binding import Refused
 from channels.carrier_batch import Batch
 from channels.carrier_session import Brought, Dialect, Session, log
 from channels.carrier_terms import Terms
+from channels.waiting import until
 
 CONNECT_S = 10
 """How long connecting, and then being let in, may take."""
@@ -101,7 +102,7 @@ class Line:
         """Each message's outcome, as the contract of a channel has it; ``bodies`` are its parts,
         ready to be framed."""
         if self._closed:
-            return [NotSent("closed", ours=True)] * len(messages)
+            return [CLOSED] * len(messages)
         if refused := self.not_bound:
             return [NotSent(refused.reason)] * len(messages)
         since_ms = self._clock.now_ms()
@@ -115,8 +116,9 @@ class Line:
         )
         self.turn()
         try:
-            await self._until(batch.nearly, close_ms)
-            await self._until(batch.complete, min(GRACE_MS, until_ms - self._clock.now_ms()))
+            await until(batch.nearly, self._clock, close_ms)
+            left_ms = until_ms - self._clock.now_ms()
+            await until(batch.complete, self._clock, min(GRACE_MS, left_ms))
         finally:
             self._withdraw(batch, since_ms)
             outcomes = batch.close()
@@ -129,7 +131,7 @@ class Line:
 
     async def close(self) -> None:
         self._closed = True
-        self._flush(NotSent("closed", ours=True))
+        self._flush(CLOSED)
         await self._drain()
         for session in self.sessions:
             session.say_goodbye()
@@ -189,7 +191,7 @@ class Line:
             batch, index, part, body = queue.popleft()
             batch.unwritten -= 1
             if batch.messages[index].call_before_ms < now_ms:
-                batch.answer(index, part, _TOO_LATE)
+                batch.answer(index, part, TOO_LATE)
             elif batch.in_parts and batch.hopeless(index):
                 batch.answer(index, part, _IN_VAIN)
             else:
@@ -220,7 +222,7 @@ class Line:
         if not self.sessions:
             return _NOT_BOUND
         answers = any(session.answered_ms >= since_ms for session in self.sessions)
-        return _NO_TURN if answers or self._crowded() else _NO_ROOM
+        return NO_TURN if answers or self._crowded() else _NO_ROOM
 
     def _flush(self, outcome: NotSent) -> None:
         """Nobody will write what waits."""
@@ -306,9 +308,9 @@ class Line:
             await self._clock.sleep_ms(TICK_MS)
             now_ms = self._clock.now_ms()
             while self._later and self._later[0][0] <= now_ms:
-                batch, *item = self._later.popleft()[1]
-                batch.unwritten += 1
-                self._queue.append((batch, *item))  # type: ignore[arg-type]
+                _, item = self._later.popleft()
+                item[0].unwritten += 1
+                self._queue.append(item)
             for session in list(self.sessions):
                 self._look_after(session, now_ms)
             self.turn()
@@ -323,18 +325,6 @@ class Line:
                 session.give_up("the carrier fell silent")
         elif now_ms - session.heard_ms >= self._terms.probe_ms:
             session.probe(now_ms)
-
-    async def _until(self, event: asyncio.Event, at_most_ms: int) -> None:
-        """Until it rings, at most so long."""
-        if event.is_set() or at_most_ms <= 0:
-            return
-        waiting = asyncio.create_task(event.wait())
-        timer = asyncio.create_task(self._clock.sleep_ms(at_most_ms))
-        try:
-            await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            timer.cancel()
 
     async def _drain(self) -> None:
         """Until all that was written is answered, at most a while."""
@@ -354,8 +344,6 @@ class Line:
             pass
 
 
-_TOO_LATE = NotSent("past its deadline", ours=True)
-_NO_TURN = NotSent("its turn had not come before the batch closed", ours=True)
 _NO_ROOM = NotSent("no room in the window before the batch closed")
 _NOT_BOUND = NotSent("not bound before the batch closed")
 _IN_VAIN = NotSent("another part of it was refused")

@@ -1,4 +1,4 @@
-"""What carriers' codes mean to the hub, whatever protocol they come by. Pure."""
+"""What the codes of carriers and providers mean to the hub, however they come. Pure."""
 
 from typing import Literal
 

@@ -38,10 +38,6 @@ UDH = 0x41
 """In ``TP_udhi`` of a deliver: either bit says that a header precedes the text. The right one is
 the lowest, but many gateways hand on what SMPP has at that place."""
 
-OCTETS_MAX = 140
-"""Octets of ``Msg_Content``, but in ASCII, where a character takes seven bits on the air."""
-CHARACTERS_MAX = 160
-
 UNITS_MAX, UNITS_IN_PART = 70, 66
 """UTF-16 units of a text that stands alone, and of a part beside its header."""
 

@@ -11,13 +11,22 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from channels.base import Clock, Collected, LateAnswer, Message, NotSent, Outcome, Unknown
+from channels.base import (
+    CLOSE_AT_PERCENT,
+    CLOSED,
+    NO_TURN,
+    Clock,
+    Collected,
+    LateAnswer,
+    Message,
+    NotSent,
+    Outcome,
+    Unknown,
+)
+from channels.waiting import until
 
 LATE_MAX = 10_000
 """Late answers kept for the next collect; each batch leaves at most one a courier."""
-
-CLOSE_AT_PERCENT = 95
-"""Answers at which a batch closes, once all of it has been started."""
 
 GRACE_MS = 200
 """What the last few on the wire are given then: they have only just been started, and a late
@@ -26,9 +35,7 @@ answer costs the hub a timer."""
 CLOSE_S = 5
 """How long closing waits for answers, before it hangs up on those to come."""
 
-NO_TURN = NotSent("its turn had not come before the batch closed", ours=True)
 NOT_STARTED = NotSent("no connection was free before the batch closed")
-CLOSED = NotSent("closed", ours=True)
 
 
 class Courier(Protocol):
@@ -72,9 +79,9 @@ class Couriers(Generic[C]):
         since_ms = self._clock.now_ms()
         close_at_ms = since_ms + close_ms
         try:
-            await self._wait(batch.nearly, close_ms)
+            await until(batch.nearly, self._clock, close_ms)
             left_ms = close_at_ms - self._clock.now_ms()
-            await self._wait(batch.answered, min(GRACE_MS, left_ms))
+            await until(batch.answered, self._clock, min(GRACE_MS, left_ms))
         finally:
             self._batches.discard(batch)
             # a provider that went on answering is not to blame for what we did not get round to
@@ -106,20 +113,6 @@ class Couriers(Generic[C]):
         await hang_up()
         await self.finish(CLOSE_S)
         await self._clock.sleep_ms(0)  # the loop's next turn closes the sockets
-
-    async def _wait(self, event: asyncio.Event, at_most_ms: int) -> None:
-        """Until the event, at most so long."""
-        if event.is_set() or at_most_ms <= 0:
-            return
-        racers = (
-            asyncio.create_task(event.wait()),
-            asyncio.create_task(self._clock.sleep_ms(at_most_ms)),
-        )
-        try:
-            await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for racer in racers:
-                racer.cancel()
 
     async def _work(self, batch: "_Batch") -> None:
         """Deliver messages of this batch by one courier, until none is waiting."""

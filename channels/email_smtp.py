@@ -19,6 +19,7 @@ import msgspec
 from aiosmtplib.errors import SMTPException, SMTPHeloError, SMTPResponseException
 
 from channels.base import (
+    TOO_LATE,
     Accepted,
     Clock,
     Collected,
@@ -172,9 +173,6 @@ def _read_all(mails: Sequence[Mail], returns: Returns, lane: str, now_ms: int) -
     return [read(mail, returns, lane, now_ms) for mail in mails]
 
 
-_TOO_LATE = NotSent("past its deadline", ours=True)
-
-
 class _Connection:
     """One connection, made when it is needed and made anew when it is worn, idle or broken."""
 
@@ -237,7 +235,7 @@ class _Connection:
     async def _envelope(self, letter: Letter, message: Message) -> Outcome | None:
         """MAIL, RCPT and DATA; None when the server waits for the content."""
         if self._clock.now_ms() > message.call_before_ms:
-            return _TOO_LATE
+            return TOO_LATE
         mail_options, rcpt_options = [], []
         if self._client.supports_extension("dsn"):
             mail_options = ["RET=HDRS", f"ENVID={_xtext(message.attempt)}"]

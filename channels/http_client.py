@@ -15,7 +15,7 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
-from channels.base import Clock, NotSent, Unknown
+from channels.base import CLOSED, TOO_LATE, Clock, NotSent, Unknown
 
 ANSWER_MAX = 64 * 1024
 """Bytes of an answer that are read; one that is longer is not believed."""
@@ -29,8 +29,6 @@ unknown fate."""
 
 USER_AGENT = "fenghuo"
 
-_TOO_LATE = NotSent("past its deadline", ours=True)
-_CLOSED = NotSent("closed", ours=True)
 
 _NOTHING_SENT = (
     aiohttp.ClientConnectorError,
@@ -86,12 +84,12 @@ class HttpClient:
     ) -> Answered | NotSent | Unknown:
         """As :meth:`post`, by another method."""
         if self._closed:
-            return _CLOSED
+            return CLOSED
         connect_s = self._connect_s
         if deadline_ms:
             left_s = (deadline_ms - self._clock.now_ms()) / 1_000
             if left_s < 0:
-                return _TOO_LATE
+                return TOO_LATE
             # what is connected is written to at once, so connecting counts to the deadline
             connect_s = min(connect_s, max(left_s, MARGIN_S))
         try:

@@ -18,7 +18,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from channels.base import Accepted, Clock, Collected, Message, NotSent, Outcome, Receipt, Transient
+from channels.base import (
+    CLOSED,
+    TOO_LATE,
+    Accepted,
+    Clock,
+    Collected,
+    Message,
+    Outcome,
+    Receipt,
+    Transient,
+)
 
 COLLECT_MAX = 2_000
 """Receipts in one collect: a few batches."""
@@ -238,7 +248,7 @@ class InboxChannel:
         self, lane: str, messages: Sequence[Message], close_ms: int
     ) -> list[Outcome | None]:
         if self._closed:
-            return [NotSent("closed", ours=True)] * len(messages)
+            return [CLOSED] * len(messages)
         now_ms = self._clock.now_ms()
         deliveries = {
             message.attempt: Delivery(
@@ -257,7 +267,7 @@ class InboxChannel:
         return [
             down or Accepted(_stream(message.attempt))
             if message.attempt in deliveries
-            else NotSent("past its deadline", ours=True)
+            else TOO_LATE
             for message in messages
         ]
 

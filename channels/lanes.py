@@ -97,9 +97,6 @@ class Ways(NamedTuple):
     weights: tuple[int, ...] = ()
 
 
-NO_WAY = Ways(())
-
-
 class Lanes:
     """A snapshot of all lanes, for decisions: immutable, and cheap to ask."""
 

@@ -11,7 +11,7 @@ import httpx
 import jwt
 import msgspec
 
-from channels.base import Accepted, Clock, Message, NotSent, Outcome, Permanent, Unknown
+from channels.base import TOO_LATE, Accepted, Clock, Message, NotSent, Outcome, Permanent, Unknown
 from channels.couriers import ByCouriers, Couriers
 from channels.push_account import Apns
 from channels.push_address import APNS, service_of
@@ -36,7 +36,6 @@ HIGH, NORMAL = "10", "5"
 PATIENT = frozenset({"reminder", "bulletin"})
 """Classes that can wait for that."""
 
-_TOO_LATE = NotSent("past its deadline", ours=True)
 _NO_TOKEN = Permanent("BadDeviceToken", "recipient")
 
 _encode = msgspec.json.Encoder().encode
@@ -75,7 +74,7 @@ class PushApns(ByCouriers):
             return _NO_TOKEN
         now_ms = self._clock.now_ms()
         if now_ms > message.call_before_ms:
-            return _TOO_LATE
+            return TOO_LATE
         body = _encode({"aps": {"alert": {"title": message.subject, "body": message.text}}})
         if len(body) > PLAIN_MAX:
             return Permanent("PayloadTooLarge", "content")

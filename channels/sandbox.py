@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from channels.base import (
+    CLOSE_AT_PERCENT,
+    TOO_LATE,
     Clock,
     Collected,
     LateAnswer,
@@ -56,9 +58,6 @@ LINE_MAX = 256 * 1024
 LATE_MAX = 100_000
 """Late answers kept for the next collect. A late answer beyond them is a lost one, which a hub
 must bear anyway."""
-
-CLOSE_AT_PERCENT = 95
-"""Answers at which a batch closes: one lost answer must not stop a lane."""
 
 
 class Submit(msgspec.Struct, frozen=True, tag="submit", array_like=True, gc=False):
@@ -202,7 +201,7 @@ class SandboxChannel:
             self._news.set()
 
 
-_TOO_LATE = Answer(NotSent("past its deadline", ours=True), 0)
+_TOO_LATE = Answer(TOO_LATE, 0)
 
 
 def _closing_time(answers: Sequence[Answer], latest_ms: int) -> int:

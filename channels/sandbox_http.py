@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,49 @@ READ_BYTES = 64 * 1024
 
 CALLBACK_S = 5
 """How long whoever is called back may take, to be reached and to answer."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How long things take, in ms. ``late_ms`` is an answer that nobody waits for any more."""
+
+    answer_ms: int = 5
+    late_ms: int = 1_300
+    step_ms: int = 20
+
+
+class Exchange:
+    """One request, whole, and the answer to it."""
+
+    def __init__(
+        self,
+        connection: h11.Connection,
+        writer: asyncio.StreamWriter,
+        request: h11.Request,
+        body: bytes,
+    ) -> None:
+        self.request = request
+        self.body = body
+        self._connection = connection
+        self._writer = writer
+
+    async def answer(self, status: int, body: Any) -> bool:
+        """In JSON; whether the connection goes on."""
+        data = msgspec.json.encode(body)
+        headers = [("content-type", "application/json"), ("content-length", str(len(data)))]
+        for event in (
+            h11.Response(status_code=status, headers=headers),
+            h11.Data(data=data),
+            h11.EndOfMessage(),
+        ):
+            self._writer.write(self._connection.send(event) or b"")
+        with suppress(OSError):
+            await self._writer.drain()
+        return self._connection.our_state is h11.DONE
+
+    def hang_up(self) -> bool:
+        """Without a word; the connection does not go on."""
+        self._writer.transport.abort()
+        return False
 
 
 class SandboxServer(ABC):
@@ -62,7 +105,7 @@ class SandboxServer(ABC):
         connection = h11.Connection(h11.SERVER)
         try:
             while request := await read_request(connection, reader):
-                if not await self._serve(connection, writer, *request):
+                if not await self._serve(Exchange(connection, writer, *request)):
                     break
                 connection.start_next_cycle()
         except (OSError, h11.ProtocolError, asyncio.CancelledError):
@@ -71,14 +114,15 @@ class SandboxServer(ABC):
             self._tasks.discard(task)
             writer.close()
 
+    def _meanwhile(self, work: Coroutine[Any, Any, None], name: str = "") -> asyncio.Task[None]:
+        """Begin what goes on while others are served; stopping ends it."""
+        task = asyncio.create_task(work, name=name or None)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     @abstractmethod
-    async def _serve(
-        self,
-        connection: h11.Connection,
-        writer: asyncio.StreamWriter,
-        request: h11.Request,
-        body: bytes,
-    ) -> bool:
+    async def _serve(self, asked: Exchange) -> bool:
         """Answer one request; whether the connection goes on."""
 
 
@@ -101,20 +145,3 @@ async def read_request(
                 return request, body
             case _:
                 return None
-
-
-async def answer_json(
-    connection: h11.Connection, writer: asyncio.StreamWriter, status: int, body: Any
-) -> bool:
-    """One answer; whether the connection goes on."""
-    data = msgspec.json.encode(body)
-    headers = [("content-type", "application/json"), ("content-length", str(len(data)))]
-    for event in (
-        h11.Response(status_code=status, headers=headers),
-        h11.Data(data=data),
-        h11.EndOfMessage(),
-    ):
-        writer.write(connection.send(event) or b"")
-    with suppress(OSError):
-        await writer.drain()
-    return connection.our_state is h11.DONE

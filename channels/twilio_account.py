@@ -14,7 +14,8 @@ KEYS = "keys"
 
 
 REPLY = "reply"
-"""The part of an address behind which the lane stands that a reply is brought on."""
+"""The part of the address behind which the lane stands that a reply is brought on: what Twilio is
+given for "a message comes in"."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -37,10 +38,6 @@ class Account(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Account({self.sid}, {self.api_url})"
-
-    def for_replies(self, lane: str) -> str:
-        """Where Twilio brings what people write to our number: its "a message comes in"."""
-        return f"{self.callback_url.rstrip('/')}/callbacks/twilio/{REPLY}/{quote(lane, safe='')}"
 
     def callback(self, kind: Kind, lane: str, attempt: str, *more: str) -> str:
         """Where Twilio calls back about an attempt."""

@@ -3,13 +3,11 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from channels.base import Outcome, Permanent, Throttled, Transient, Unknown
-
-Verdict = Literal["throttled", "transient", "recipient", "content", "sender", "account", "lane"]
+from channels.carrier_verdicts import Verdict, outcome_of
 
 TABLE = Path(__file__).with_suffix(".toml")
 
@@ -46,13 +44,7 @@ def judge(status: int, code: int) -> Outcome:
         return Throttled(str(code))
     if row is None:
         return Permanent(str(code), "account") if status in (401, 403) else Transient(str(code))
-    match row.outcome:
-        case "throttled":
-            return Throttled(str(code))
-        case "transient":
-            return Transient(str(code))
-        case scope:
-            return Permanent(str(code), scope)
+    return outcome_of(str(code), row.outcome)
 
 
 def reaches_nobody(code: str) -> bool:

@@ -12,12 +12,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.etree import ElementTree
 
-import h11
 import msgspec
 from twilio.request_validator import RequestValidator
 
 from channels.base import Clock
-from channels.sandbox_http import SandboxServer, answer_json
+from channels.sandbox_http import Exchange, Pace, SandboxServer
 from channels.twilio_account import Account
 from channels.twilio_callbacks import FORM, SIGNATURE
 from channels.twilio_sandbox_model import (
@@ -35,14 +34,6 @@ TURNS_MAX = 10
 """Instructions followed in one call."""
 
 RESOURCES: dict[str, Kind] = {"Messages.json": "sms", "Calls.json": "voice"}
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """How long things take, in ms. ``late_ms`` is an answer that nobody waits for any more."""
-
-    answer_ms: int = 5
-    late_ms: int = 1_300
-    step_ms: int = 20
 
 
 class TwilioSandbox(SandboxServer):
@@ -79,54 +70,42 @@ class TwilioSandbox(SandboxServer):
 
     # Requests
 
-    async def _serve(
-        self,
-        connection: h11.Connection,
-        writer: asyncio.StreamWriter,
-        request: h11.Request,
-        body: bytes,
-    ) -> bool:
-        """Answer one request; whether the connection goes on."""
+    async def _serve(self, asked: Exchange) -> bool:
         if self.hung:
             await asyncio.Event().wait()
-        headers = dict(request.headers)
+        headers = dict(asked.request.headers)
         if headers.get(b"authorization", b"").decode() != self._expected:
-            return await answer_json(connection, writer, 401, failure(401, 20003))
-        address = urlsplit(request.target.decode())
+            return await asked.answer(401, failure(401, 20003))
+        address = urlsplit(asked.request.target.decode())
         kind = RESOURCES.get(address.path.rpartition("/")[2])
         if kind is None or f"/Accounts/{self.model.account}/" not in address.path:
-            return await answer_json(connection, writer, 404, failure(404, 20404))
-        if request.method == b"GET":
+            return await asked.answer(404, failure(404, 20404))
+        if asked.request.method == b"GET":
             query = dict(parse_qsl(address.query))
             size = int(query.get("PageSize", 50))
             listed = self.model.list(kind, query.get("To", ""), min(size, PAGE_MAX))
-            return await answer_json(connection, writer, 200, listed)
-        fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+            return await asked.answer(200, listed)
+        fields = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
         made = self.model.create(kind, fields, self._clock.now_ms())
-        return await self._made(connection, writer, made)
+        return await self._made(asked, made)
 
-    async def _made(
-        self, connection: h11.Connection, writer: asyncio.StreamWriter, made: Made
-    ) -> bool:
+    async def _made(self, asked: Exchange, made: Made) -> bool:
         """Say what came of a create, or do not."""
         if made.entry is not None:
             self._taken(made.entry)
-            following = asyncio.create_task(self._follow(made.entry), name="callbacks")
-            self._tasks.add(following)
-            following.add_done_callback(self._tasks.discard)
+            following = self._meanwhile(self._follow(made.entry), name="callbacks")
             if made.behaviour == "receipt_early":
                 await asyncio.wait({following})
         match made.behaviour:
             case "unknown" | "dropped":
-                writer.transport.abort()
-                return False
+                return asked.hang_up()
             case "answer_lost" | "silent":
                 await asyncio.Event().wait()
             case "answer_late":
                 await self._clock.sleep_ms(self._pace.late_ms)
             case _:
                 await self._clock.sleep_ms(self._pace.answer_ms)
-        return await answer_json(connection, writer, made.status, made.body)
+        return await asked.answer(made.status, made.body)
 
     # Callbacks
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from channels.base import Outcome, Permanent, Throttled, Transient
+from channels.base import Outcome
+from channels.carrier_verdicts import outcome_of
 
 Verdict = Literal["throttled", "transient", "token", "recipient", "content", "sender", "account"]
 
@@ -42,10 +43,7 @@ def is_stale(code: int) -> bool:
 def judge(code: int) -> Outcome:
     """What a return code other than 0 means."""
     row = CODES.get(code)
-    match row.outcome if row else "transient":
-        case "throttled":
-            return Throttled(str(code))
-        case "transient" | "token":  # a new token was refused like the one before
-            return Transient(str(code))
-        case scope:
-            return Permanent(str(code), scope)
+    verdict = row.outcome if row else "transient"
+    if verdict == "token":  # a new token was refused like the one before
+        verdict = "transient"
+    return outcome_of(str(code), verdict)

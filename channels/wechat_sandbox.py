@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import h11
 import msgspec
 
 from channels.base import Clock
-from channels.sandbox_http import SandboxServer, answer_json
+from channels.sandbox_http import Exchange, Pace, SandboxServer
 from channels.wechat_account import Door
 from channels.wechat_callbacks import JOB_FINISHED, encrypted, signature
 
@@ -46,14 +45,6 @@ STATUSES: Mapping[str, tuple[str, ...]] = {
 SPECIAL = (*REFUSALS, *STATUSES, "unknown", "answer_lost", "answer_late", "receipt_early",
            "receipt_late", "stale")  # fmt: skip
 """What an openid may end in, behind a hyphen."""
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """How long things take, in ms. ``late_ms`` is an answer that nobody waits for any more."""
-
-    answer_ms: int = 5
-    late_ms: int = 1_300
-    step_ms: int = 20
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -100,40 +91,30 @@ class WechatSandbox(SandboxServer):
 
     # Requests
 
-    async def _serve(
-        self,
-        connection: h11.Connection,
-        writer: asyncio.StreamWriter,
-        request: h11.Request,
-        body: bytes,
-    ) -> bool:
-        """Answer one request; whether the connection goes on."""
-        address = urlsplit(request.target.decode())
-        said = msgspec.json.decode(body, type=dict[str, Any])
+    async def _serve(self, asked: Exchange) -> bool:
+        address = urlsplit(asked.request.target.decode())
+        said = msgspec.json.decode(asked.body, type=dict[str, Any])
         if address.path == "/cgi-bin/stable_token":
-            return await answer_json(connection, writer, 200, self._given(said))
+            return await asked.answer(200, self._given(said))
         token = parse_qs(address.query).get("access_token", [""])[0]
         if not token or token != self._token:
-            return await answer_json(connection, writer, 200, _failed(40001))
+            return await asked.answer(200, _failed(40001))
         to = said["touser"]
         behaviour = next((one for one in SPECIAL if to.endswith(f"-{one}")), "")
         if behaviour == "stale" and to not in self._stale:
             self._stale.add(to)
             self.void()
-            return await answer_json(connection, writer, 200, _failed(42001))
+            return await asked.answer(200, _failed(42001))
         if code := REFUSALS.get(behaviour):
-            return await answer_json(connection, writer, 200, _failed(code))
+            return await asked.answer(200, _failed(code))
         entry, fresh = self._taken(said)
         if fresh:
-            telling = asyncio.create_task(self._tell(entry, behaviour))
-            self._tasks.add(telling)
-            telling.add_done_callback(self._tasks.discard)
+            telling = self._meanwhile(self._tell(entry, behaviour))
             if behaviour == "receipt_early":
                 await asyncio.wait({telling})
         match behaviour:
             case "unknown":
-                writer.transport.abort()
-                return False
+                return asked.hang_up()
             case "answer_lost":
                 await asyncio.Event().wait()
             case "answer_late":
@@ -141,7 +122,7 @@ class WechatSandbox(SandboxServer):
             case _:
                 await self._clock.sleep_ms(self._pace.answer_ms)
         answer = {"errcode": 0, "errmsg": "ok", "msgid": entry.msgid}
-        return await answer_json(connection, writer, 200, answer)
+        return await asked.answer(200, answer)
 
     def _given(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """A token, the same to everybody until it ends."""

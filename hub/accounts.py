@@ -8,12 +8,12 @@ from pathlib import Path
 
 from channels.sandbox import duplicates, read_ledger
 from hub.bootstrap import Hub
+from streams.archive import open_archived
 from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.notices import Upstream, matching, plan, recipients
 from streams.core.policy import Policy
 from streams.journal.base import Archived, Row
-from streams.pipeline.deciding import open_event
 from streams.pipeline.river import Known, River, state_of
 
 PAGE = 2_000
@@ -77,7 +77,11 @@ def _begins(row: Row) -> bool:
 
 async def _planned(river: River, rows: Sequence[Archived]) -> set[bytes]:
     people = await river.people.load(list({row.recipient for row in rows if row.recipient}))
-    opened = ((row, open_event(river, row, people.get(row.recipient))) for row in rows)
+    keys = {ref: known.key for ref, known in people.items()}
+    catalog = river.documents.catalog
+    opened = (
+        (row, open_archived(row, keys.get(row.recipient), river.hub_key, catalog)) for row in rows
+    )
     return {
         stream
         for row, event in opened

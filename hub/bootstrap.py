@@ -12,7 +12,7 @@ from channels.base import Channel
 from channels.binding import Binding
 from channels.finding import Finder
 from channels.http_channel import HttpChannel
-from channels.inbox import InboxChannel, InboxStore
+from channels.inbox import InboxChannel, InboxStore, Open, Seal
 from channels.lanes import Lanes
 from channels.lanes_file import LanesError
 from channels.sandbox import SandboxChannel
@@ -334,7 +334,9 @@ def open_hub(
     )  # fmt: skip
 
 
-def inbox_seals(store: Store, vault: Vault):  # type: ignore[no-untyped-def]
+def inbox_seals(store: Store, vault: Vault) -> tuple[Seal, Open]:
+    """How an inbox seals its messages and opens them, by recipient."""
+
     def key(ref: str) -> SubjectKey | None:
         with store.readers.connect() as connection:
             loaded = preference_store.load_many(connection, vault, [ref]).get(ref)

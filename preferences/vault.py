@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Entropy = Callable[[int], bytes]
 """Answers with that many random bytes, from any thread."""
@@ -43,7 +43,6 @@ POOL_BYTES = 4096
 # The first byte of everything sealed says how, so that another cipher can be brought in later
 # (AES-GCM with 96-bit random nonces is safe for 2**32 seals a key; a recipient has thousands).
 _GCM = b"\x01"
-_GCM_SIV = b"\x02"
 _WRAPPED = b"\x01"  # then two bytes of KEK id, the nonce, the key and its tag
 
 
@@ -122,47 +121,29 @@ class Pooled:
 class SubjectKey:
     """The data key of one recipient (or of the hub). ``aad`` binds what is sealed to its place."""
 
-    __slots__ = ("_cipher", "_entropy", "_raw")
+    __slots__ = ("_cipher", "_entropy")
 
     def __init__(self, raw: bytes, entropy: Entropy) -> None:
         self._cipher = AESGCM(raw)
         self._entropy = entropy
-        self._raw = raw
 
     def seal(self, plain: bytes, aad: bytes) -> bytes:
         """Seal any field, by AES-GCM: 29 bytes longer than ``plain``."""
         nonce = self._entropy(NONCE_BYTES)
         return _GCM + nonce + self._cipher.encrypt(nonce, plain, aad)
 
-    def seal_contact(self, address: bytes, aad: bytes) -> bytes:
-        """Seal a contact point that is kept apart, by AES-GCM-SIV.
-
-        Short, few and guessable values deserve the cipher that survives a repeated nonce.
-        """
-        nonce = self._entropy(NONCE_BYTES)
-        return _GCM_SIV + nonce + self._siv().encrypt(nonce, address, aad)
-
     def open(self, sealed: bytes, aad: bytes) -> bytes:
-        """What was sealed, by either cipher.
+        """What was sealed.
 
         Raises:
             SealBroken: another key, another ``aad``, damage, or a cipher not known here.
         """
-        head = sealed[:1]
+        if sealed[:1] != _GCM:
+            raise SealBroken(f"sealed in a way unknown here: {sealed[:1].hex() or 'empty'}")
         try:
-            if head == _GCM:
-                return self._cipher.decrypt(sealed[1:13], sealed[13:], aad)
-            if head == _GCM_SIV:
-                return self._siv().decrypt(sealed[1:13], sealed[13:], aad)
+            return self._cipher.decrypt(sealed[1:13], sealed[13:], aad)
         except (InvalidTag, ValueError):
             raise SealBroken("the seal does not fit its key or its place") from None
-        raise SealBroken(f"sealed in a way unknown here: {head.hex() or 'empty'}")
-
-    def _siv(self) -> AESGCMSIV:
-        """Two ciphers never share one key."""
-        return AESGCMSIV(
-            hashlib.blake2b(key=self._raw, person=b"contact", digest_size=KEY_BYTES).digest()
-        )
 
 
 class Vault:
@@ -243,7 +224,7 @@ class Vault:
 def is_sealed(value: bytes) -> bool:
     """Whether ``value`` begins as what is sealed here does. No text begins so, which tells sealed
     values from plain ones where both may lie."""
-    return value[:1] in (_GCM, _GCM_SIV)
+    return value[:1] == _GCM
 
 
 def _head(kek_id: int) -> bytes:

@@ -16,8 +16,9 @@ from streams.core.notices import is_urgent
 from streams.door import Incoming, examine
 from streams.event_record import seal_event
 from streams.journal.base import Group, Unit
+from streams.pipeline.quarantining import quarantined
 from streams.pipeline.river import River
-from streams.pipeline.route import ERASED, OTHER_BYTES, UNREGISTERED, quarantined
+from streams.pipeline.route import ERASED, OTHER_BYTES, UNREGISTERED
 from streams.topics import EVENTS, EVENTS_URGENT, Record
 
 DOOR = "door"

@@ -33,14 +33,14 @@ from streams.documents import (
     with_wordings,
     wording_stream,
 )
-from streams.journal.base import Group, Lookup, Unit
+from streams.journal.base import Group, Unit
 from streams.journal.group import Aside
-from streams.lane_stories import folded
+from streams.lane_stories import story_of
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.choosing import choose, offer_of, reach_again, subscribe
 from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.replies import UNKNOWN, is_known
-from streams.pipeline.river import River, entry, state_of
+from streams.pipeline.river import River, entry, found_by_kind, state_of
 from streams.policies import read_draft
 from streams.topics import INBOUND
 from templates.errors import CatalogRefused
@@ -173,8 +173,7 @@ class Commands:
                 reason = f"{error.key} {error.reason}"
                 return [Finding("notice.toml", 1, reason, f"与其他通知矛盾：{reason}")]
             said = e.WordingPublished(notice=notice, hash=digest, by=by, files=dict(files))
-            kind = Lookup(river.index.kind(WORDING), b"", stream)
-            if await self._append(stream, version, said, lookups=(kind,)):
+            if await self._append(stream, version, said, WORDING):
                 river.documents = with_wordings(river.documents, [published])
                 return river.documents.wordings[notice]
 
@@ -191,9 +190,8 @@ class Commands:
         if policy.version != following:
             return Fault("version", f"the next, {following}")
         said = e.PolicyPublished(policy=policy.version, by=by, text=toml)
-        kind = Lookup(river.index.kind(POLICY), b"", POLICY_STREAM)
         version = await self._next(POLICY_STREAM)
-        if not await self._append(POLICY_STREAM, version, said, lookups=(kind,)):
+        if not await self._append(POLICY_STREAM, version, said, POLICY):
             return Fault("version", "the next; another policy was published just now")
         river.documents = river.documents._replace(policy=policy)
         return policy
@@ -213,16 +211,14 @@ class Commands:
             return Fault("reason", f"why, in 1 to {REASON_MAX} characters")
         if action == "weight" and not 0 <= weight <= WEIGHT_MAX:
             return Fault("weight", f"0 to {WEIGHT_MAX}")
-        stream = lane_stream(lane)
-        kind = Lookup(river.index.kind(LANE), b"", stream)
         said = e.LaneSteered(
             lane=lane, action=action, by=by, reason=reason.strip(), weight=weight, notice=notice
         )
         while True:
-            story = folded((await river.journal.read([stream])).get(stream, []))
+            story = await story_of(river.journal, lane)
             if fault := _idle(story, said):
                 return fault
-            if await self._append(stream, story.version + 1, said, lookups=(kind,)):
+            if await self._append(lane_stream(lane), story.version + 1, said, LANE):
                 return said
 
     async def decide_transfer(self, lane: str, allowed: bool, reason: str, by: str) -> Fault | None:
@@ -235,8 +231,7 @@ class Commands:
             return Fault("reason", f"why it is decided, in 1 to {REASON_MAX} characters")
         stream = transfer_stream(lane)
         said = e.TransferDecided(lane=lane, allowed=allowed, by=by, reason=reason)
-        kind = Lookup(river.index.kind(TRANSFER), b"", stream)
-        while not await self._append(stream, await self._next(stream), said, lookups=(kind,)):
+        while not await self._append(stream, await self._next(stream), said, TRANSFER):
             pass  # somebody else decided just now: the last word counts
         before = river.documents.transfers
         after = before | {lane} if allowed else before - {lane}
@@ -305,15 +300,11 @@ class Commands:
         rows = (await self._river.journal.read([stream])).get(stream)
         return rows[-1].version + 1 if rows else 1
 
-    async def _append(
-        self,
-        stream: bytes,
-        version: int,
-        event: e.Base,
-        lookups: tuple[Lookup, ...] = (),
-    ) -> bool:
-        """One event at the version it was decided at. False when another came before: nothing is
+    async def _append(self, stream: bytes, version: int, event: e.Base, kind: str = "") -> bool:
+        """One event at the version it was decided at, in a stream that is found by its ``kind``
+        (left out: it was found when it began). False when another came before: nothing is
         written."""
+        lookups = (found_by_kind(self._river, kind, stream),) if kind else ()
         unit = Unit((entry(stream, version, event),), lookups)
         committed = await self._river.journal.append(Group([unit]))
         self._ring()

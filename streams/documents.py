@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from channels.lanes import Lanes
 from streams.core import events as e
-from streams.core import policy as policies
 from streams.core.codec import decode
 from streams.core.identity import Index, named_stream
+from streams.core.policy import load as load_policy
 from streams.core.standings import LANE
 from streams.event_record import rules_of
 from streams.journal.base import JournalStore, Reader
@@ -64,7 +64,7 @@ def load(reader: Reader, index: Index, seed: Documents) -> Documents:
             case e.WordingPublished() as said:
                 wordings.append(Published(said.notice, last.version + SEED_VERSION, said.files))
             case e.PolicyPublished(text=text):
-                policy = policies.load(text.encode())
+                policy = load_policy(text.encode())
             case e.TransferDecided(lane=lane, allowed=True):
                 transfers.add(lane)
     documents = with_wordings(seed, wordings)

@@ -28,7 +28,7 @@ from streams.core.notices import Upstream, upstream
 from streams.core.policy import DAY_MS
 from templates.catalog_files import Catalog
 from templates.notice import LANGUAGES
-from templates.values import check_data
+from templates.values import INLINE, check_data
 
 OLDEST_MS = 400 * DAY_MS
 NEWEST_MS = 2 * DAY_MS
@@ -37,9 +37,6 @@ wrong month and outlive every expiry."""
 
 RULES = 4
 """Counted up with every change of what is checked here, or of what an event is read as."""
-
-INLINE = "recipient"
-"""The one field any event's data may carry undeclared: its recipient, registered in passing."""
 
 Said = RecipientRegistered | ContactChanged | RecipientRemoved
 

@@ -12,7 +12,7 @@ from preferences.rules import CHINA
 from streams.core import codec, names
 from streams.core.events import JournalEvent
 from streams.core.explaining import Explained, explain
-from streams.core.lifecycle import Journalled, State, Status, apply
+from streams.core.lifecycle import Journalled, State, apply
 from streams.core.names import Language, moment, say
 from streams.core.policy import Policy
 from streams.core.telling import tell
@@ -89,13 +89,12 @@ def _told(
     language: Language, zone: str,
 ) -> Told:  # fmt: skip
     zone = zone or (state.facts.zone if state.facts else CHINA)
-    too_late = bool(state.cancelled) and state.status is not Status.CANCELLED
     told = Told(
         row.version,
         row.at_ms,
         f"{moment(row.at_ms, zone)}:{row.at_ms // 1000 % 60:02d}",
         row.type.partition(".")[0],
-        tell(event, language, zone, too_late=too_late),
+        tell(event, language, zone, too_late=state.too_late),
     )
     if not isinstance(event, Decision):
         return told

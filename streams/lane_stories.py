@@ -7,12 +7,18 @@ from streams.core import codec
 from streams.core.identity import Index
 from streams.core.lifecycle import Journalled
 from streams.core.standings import LANE, LaneStory, fold, lane_stream
-from streams.journal.base import Reader, Row
+from streams.journal.base import Journal, Reader, Row
 
 
 def folded(rows: Sequence[Row]) -> LaneStory:
     """The story that the rows of a lane's stream tell."""
     return fold(Journalled(r.version, r.at_ms, codec.decode(r.type, r.data)) for r in rows)
+
+
+async def story_of(journal: Journal, name: str) -> LaneStory:
+    """What the journal says of one lane now."""
+    stream = lane_stream(name)
+    return folded((await journal.read([stream])).get(stream, []))
 
 
 def stories(reader: Reader, index: Index, lanes: Lanes) -> Mapping[str, LaneStory]:

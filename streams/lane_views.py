@@ -22,8 +22,6 @@ from streams.projections.standing import STANDING
 
 State = Literal["well", "paused", "left_alone", "coming_back"]
 
-PERCENT = 100
-
 ONE = Fraction(1)
 
 RECENT_MS = 2 * DAY_MS
@@ -87,7 +85,7 @@ def _view(
 ) -> LaneView:
     story = story or LaneStory()
     state = _state(lane, story)
-    takes = 0 if state in ("paused", "left_alone") else lane.rate_per_s * story.share // PERCENT
+    takes = 0 if state in ("paused", "left_alone") else lane.rate_per_s * story.share // WHOLE
     return LaneView(
         name=lane.name,
         channel=lane.channel,

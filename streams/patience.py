@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from streams.journal.base import Committed, Group
-from streams.journal.errors import JournalLocked, JournalUnavailable
+from streams.journal.errors import JournalUnavailable
 from streams.journal.group import Aside, GroupCommit
 from streams.postgres import trouble
 from streams.sqlite import Trouble
@@ -62,8 +62,10 @@ class Patience:
 
 def away(error: Exception) -> str:
     """What there is to say of a database that will be back; empty for any other error."""
-    passes = isinstance(error, JournalUnavailable | JournalLocked)
-    if not passes and trouble(error) not in (Trouble.AWAY, Trouble.LOCKED):
+    if not isinstance(error, JournalUnavailable) and trouble(error) not in (
+        Trouble.AWAY,
+        Trouble.LOCKED,
+    ):
         return ""
     return f"the database is away: {str(error).partition(chr(10))[0]}"
 

@@ -9,12 +9,13 @@ from streams.core import codec
 from streams.core.events import PolicyPublished
 from streams.core.identity import Index
 from streams.core.policy import DEFAULT, Policy, load, missing_classes
+from streams.documents import POLICY
 from streams.journal.base import Reader
 
 
 def published(reader: Reader, index: Index) -> Mapping[int, Policy]:
     """By version, with the one a hub begins with."""
-    key = (index.kind("policy"), b"")
+    key = (index.kind(POLICY), b"")
     streams = reader.lookup([key]).get(key, [])
     known = {DEFAULT.version: DEFAULT}
     for rows in reader.read(streams).values():

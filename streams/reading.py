@@ -12,11 +12,12 @@ from channels.inbox import LIST_MAX
 from preferences import store as preference_store
 from preferences.vault import SubjectKey, Vault
 from streams import policies, recount, stories, sweeps
+from streams.archive import open_archived
 from streams.core import codec
 from streams.core import events as e
 from streams.core.identity import Index, event_key
 from streams.core.names import Language
-from streams.core.notices import Upstream, upstream
+from streams.core.notices import Upstream
 from streams.core.policy import MINUTE_MS
 from streams.journal.base import Archived, Row, Store
 from streams.lane_views import LaneView, lane_views
@@ -333,18 +334,8 @@ class Reading:
     ) -> Upstream | None:
         """An archived event; None where its subject's key is gone."""
         owner = people.get(row.recipient)
-        key = (owner.key if owner else None) if row.recipient else self._vault.hub
-        if key is None:
-            return None
-        decoded = codec.decode_event(key.open(row.data, row.key))
-        assert isinstance(decoded, codec.Decoded), "an archived event was decoded before"
-        event = decoded.event
-        data = codec.data_of(event)
-        assert isinstance(data, dict)
-        return upstream(
-            event.source, event.id, event.type, event.subject, event.region, row.at_ms, data,
-            self._documents().catalog,
-        )  # fmt: skip
+        catalog = self._documents().catalog
+        return open_archived(row, owner.key if owner else None, self._vault.hub, catalog)
 
     def _rows_before(self, pos: int) -> list[Row]:
         """The page of rows before a position, oldest first; positions have no gaps."""

@@ -12,23 +12,13 @@ from streams.core import events as e
 from streams.core.lifecycle import CATEGORY, Journalled, State, fold
 from streams.core.notices import Upstream
 from streams.core.policy import Policy
-from streams.core.routing import Number, Verdict, decide
-from streams.core.routing_facts import Facts
+from streams.core.routing import Number, decide
 from streams.journal.base import Archived, Row
 from streams.pipeline.replies import open_written
 from streams.pipeline.river import open_content
+from streams.replaying import Decision, decided_ms, recorded
 from streams.views import CaseEvent, Content, Leg, Moment, Timeline, Written
 from templates.catalog_files import Catalog
-
-Decision = e.Routed | e.Released | e.Escalated | e.Held | e.Suppressed
-
-_ANSWERS: dict[type[e.Base], str] = {
-    e.Routed: "send",
-    e.Released: "send",
-    e.Escalated: "send",
-    e.Held: "hold",
-    e.Suppressed: "suppress",
-}
 
 
 class Step(NamedTuple):
@@ -119,12 +109,8 @@ def _numbers(event: Decision, row: Row, policies: Mapping[int, Policy]) -> dict[
     policy = policies.get(event.policy)
     if policy is None:
         return {}
-    verdict = _again(event.facts, policy, row)
-    return verdict.numbers if verdict.kind == _ANSWERS[type(event)] else {}
-
-
-def _again(facts: Facts, policy: Policy, row: Row) -> Verdict:
-    return decide(facts, policy, facts.at_ms or row.at_ms)
+    verdict = decide(event.facts, policy, decided_ms(event, row))
+    return verdict.numbers if verdict.kind == recorded(event).kind else {}
 
 
 def _content(key: SubjectKey | None, route: e.Route, stream: bytes) -> Content | None:

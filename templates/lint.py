@@ -25,7 +25,7 @@ from templates.filters import TAKES
 from templates.longest import longest_text
 from templates.notice import LANGUAGES, EventType, Notice, Sender, Variable
 from templates.render import Wording, compile_wording
-from templates.segments import Segments, count
+from templates.segments import count
 from templates.values import FieldFault, check_data
 
 
@@ -69,18 +69,6 @@ def lint(
     for check in CHECKS:
         findings += check(folder)
     return sorted(set(findings))
-
-
-def worst_case(
-    notice_id: str, files: Mapping[str, str], senders: Mapping[str, Sender]
-) -> dict[str, Segments]:
-    """By language, what the text message comes to when every value has its greatest length."""
-    folder, _ = _open(notice_id, files, senders, links.OFFICIAL)
-    return {
-        language: count(folder.sender.signature + longest_text(tree, folder.variables, language))
-        for (language, part), tree in folder.trees.items()
-        if part == "sms"
-    }
 
 
 def _open(

@@ -18,7 +18,9 @@ MAX_PHONE = 20  # characters, as _PHONE allows
 MAX_ITEMS = 20  # a list longer than this is a document, to be linked to
 FIRST_YEAR, LAST_YEAR = "1900", "2199"  # reminders count days from dates: keep them computable
 
-INLINE = "recipient"  # may ride in every event's data; whoever reads recipients checks it
+INLINE = "recipient"
+"""The one field any event's data may carry undeclared: its recipient, registered in passing, whom
+somebody else checks."""
 
 PLATE = re.compile(
     "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-Z]"

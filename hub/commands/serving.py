@@ -14,6 +14,7 @@ from hub.commands.console import MISUSED, fail, say, settings
 
 if TYPE_CHECKING:
     from channels.sandbox_model import Faults
+    from hub.settings import Settings
 
 
 def up(
@@ -60,16 +61,13 @@ def sandbox(
     from hub.folder import LEDGER
 
     told = settings()
-    file = ledger or told.data_dir / LEDGER
-    file.parent.mkdir(parents=True, exist_ok=True)
     host = host or told.sandbox_host
     port = told.sandbox_port if port < 0 else port
 
-    def listening(port: int) -> None:
-        say(f"listening on {host}:{port}")
-        sys.stdout.flush()
-
-    carrier = serve(host, port, file, seed, _faults(faults, rough), listening)
+    carrier = serve(
+        host, port, _file(ledger, told, LEDGER), seed, _faults(faults, rough),
+        lambda port: _listening(f"{host}:{port}"),
+    )  # fmt: skip
     asyncio.run(_until_told(carrier, with_parent))
 
 
@@ -90,7 +88,8 @@ def twilio_sandbox(
 
     The hub speaks to it where HUB_TWILIO_URL says so.
     """
-    from channels.twilio_sandbox import Pace, serve
+    from channels.sandbox_http import Pace
+    from channels.twilio_sandbox import serve
     from hub.clock import clock_of
     from hub.folder import TWILIO_LEDGER
 
@@ -98,15 +97,10 @@ def twilio_sandbox(
     account = told.twilio()
     if account is None:
         fail("HUB_TWILIO_ACCOUNT and HUB_TWILIO_TOKEN name the account that it plays", MISUSED)
-    file = ledger or told.data_dir / TWILIO_LEDGER
-    file.parent.mkdir(parents=True, exist_ok=True)
-
-    def listening(url: str) -> None:
-        say(f"listening on {url}")
-        sys.stdout.flush()
+    file = _file(ledger, told, TWILIO_LEDGER)
 
     playing = serve(
-        clock_of(told.clock), account, host, port, file, Pace(step_ms=step_ms), listening
+        clock_of(told.clock), account, host, port, file, Pace(step_ms=step_ms), _listening
     )
     asyncio.run(_until_told(playing, with_parent))
 
@@ -145,18 +139,26 @@ def http_sandbox(
     key, callback_key = secret_of(key_env), secret_of(callback_key_env)
     if not (key and callback_key):
         fail(f"{key_env} and {callback_key_env} must hold the keys that both sides know", MISUSED)
-    file = ledger or told.data_dir / HTTP_LEDGER
-    file.parent.mkdir(parents=True, exist_ok=True)
-
-    def listening(url: str) -> None:
-        say(f"listening on {url}")
-        sys.stdout.flush()
+    file = _file(ledger, told, HTTP_LEDGER)
 
     account = Account(app, key, callback_key, callback_url)
     playing = serve(
-        clock_of(told.clock), account, host, port, file, _faults(faults, rough), listening
+        clock_of(told.clock), account, host, port, file, _faults(faults, rough), _listening
     )
     asyncio.run(_until_told(playing, with_parent))
+
+
+def _file(ledger: Path | None, told: "Settings", name: str) -> Path:
+    """Where a sandbox writes what it took: as asked for, or in the data folder."""
+    file = ledger or told.data_dir / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def _listening(where: str) -> None:
+    """Whoever started it reads this line, at once."""
+    say(f"listening on {where}")
+    sys.stdout.flush()
 
 
 def _faults(text: str, rough: bool) -> "Faults":

@@ -23,8 +23,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import postgres
 from streams.journal import postgres_schema as schema
-from streams.journal.base import Archived, Committed, Entry, Group, Row, Timer, Unit
+from streams.journal.asked import AskedStore
+from streams.journal.base import Archived, Committed, Group, Row, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
+from streams.journal.placing import Placing, Taken, offer
 from streams.journal.postgres_reads import Reads
 from streams.journal.postgres_rows import (
     ARCHIVE,
@@ -41,14 +43,10 @@ from streams.journal.postgres_rows import (
 )
 from streams.journal.proof import (
     GENESIS,
-    Head,
-    Inclusion,
     Stored,
     archive_leaf,
-    faults,
     leaf,
     month_of,
-    path,
     seal,
 )
 from streams.journal.tail import Tail
@@ -99,11 +97,7 @@ _EVICT = (
 )
 
 
-class _Taken(Exception):  # noqa: N818 - an answer, not a mistake
-    """A version or an event was there already, and nobody had asked."""
-
-
-class PostgresStore:
+class PostgresStore(AskedStore):
     """`streams.journal.base.Store` on a database; the tables are made when there are none.
 
     For one writing thread and some reading ones. ``engine`` is for who writes beside the journal,
@@ -150,7 +144,7 @@ class PostgresStore:
     def commit(self, groups: Sequence[Group], at_ms: int) -> list[Committed]:
         try:
             if not self._careful:
-                with suppress(_Taken):
+                with suppress(Taken):
                     return self._commit(groups, at_ms, careful=False)
                 self._careful = CAREFUL_COMMITS
             answers = self._commit(groups, at_ms, careful=True)
@@ -170,7 +164,7 @@ class PostgresStore:
                 raw.execute(_ENTER, (DOOR, self.shard, *threshold), prepare=True)
             writing = _Transaction(connection, raw, self.shard, at_ms, self._tops, careful)
             archived = writing.archive(groups)
-            won = iter(writing.write(_offered(groups, archived)))
+            won = iter(writing.write(offer(groups, archived)))
             for group in groups:
                 for effect in group.effects:
                     effect(connection)
@@ -231,78 +225,9 @@ class PostgresStore:
 
     # reading
 
-    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
-        with self._reading() as reads:
-            return reads.read(streams)
-
-    def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
-        with self._reading() as reads:
-            return reads.lookup(keys)
-
-    def page(
-        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
-    ) -> dict[bytes, list[bytes]]:
-        with self._reading() as reads:
-            return reads.page(keys, sub, after, limit)
-
-    def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        with self._reading() as reads:
-            return reads.counts(keys)
-
-    def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
-        with self._reading() as reads:
-            return reads.archived(keys)
-
     def head(self) -> int:
         with self._reading() as reads:
             return reads.pos()
-
-    def since(self, pos: int, limit: int) -> list[Row]:
-        with self._reading() as reads:
-            return self._tail.since(pos, limit, reads.since)
-
-    def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
-        with self._reading() as reads:
-            return reads.archive_since(rowid, limit)
-
-    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        with self._reading() as reads:
-            return reads.lookups_since(pos, keys)
-
-    def due(self, now_ms: int, limit: int) -> list[Timer]:
-        with self._reading() as reads:
-            return reads.due(now_ms, limit)
-
-    def next_due_ms(self) -> int | None:
-        with self._reading() as reads:
-            return reads.next_due_ms()
-
-    # proving
-
-    def verify(self) -> Iterator[str]:
-        with self._reading() as reads:
-            yield from faults(reads, self.shard)
-
-    def standing(self) -> Head:
-        """Where the chain stands: what a checkpoint signs."""
-        with self._reading() as reads:
-            return reads.standing()
-
-    def chains_at(self, pos: int) -> list[bytes]:
-        """The chain values of the commits that ended at a position, to hold checkpoints to."""
-        with self._reading() as reads:
-            return reads.chains_at(pos)
-
-    def prove(self, pos: int) -> Inclusion:
-        """That the row at a position belongs to its commit. Raises LookupError without one."""
-        with self._reading() as reads:
-            found = reads.batch_of(pos)
-            if found is None or not found[0].first <= pos:
-                raise LookupError(f"no row at position {pos}")
-            batch, previous = found
-            rows = reads.rows_between(batch.first, batch.last)
-        index = pos - batch.first
-        return Inclusion(rows[index], path([leaf(row) for row in rows], index), batch, previous)
 
     @contextmanager
     def _reading(self) -> Iterator[Reads]:
@@ -321,7 +246,7 @@ class PostgresStore:
                     lent.close()
 
 
-class _Transaction:
+class _Transaction(Placing):
     """One commit as it is written: what won so far, and the positions it was given."""
 
     def __init__(
@@ -335,14 +260,10 @@ class _Transaction:
     ) -> None:
         self._connection = connection
         self._raw = raw
-        self._reads = Reads(raw, shard)
         self._shard = shard
-        self._at_ms = at_ms
-        self._known = known
-        self._careful = careful
         self._head = self._lock()
-        self._pos, self._archived = self._head[:2]
-        self.tops: dict[bytes, int] = {}
+        pos, self._archived = self._head[:2]
+        super().__init__(Reads(raw, shard), pos, at_ms, known, careful)
         self.written: list[Row] = []
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
@@ -370,7 +291,7 @@ class _Transaction:
                     self._archived += 1
                     rows.append((self._archived, event))
             answers.append(tuple(won))
-        month = month_of(self._at_ms)
+        month = month_of(self.at_ms)
         with self._refusing():
             key_rows = archive_key_rows(self._shard, month, rows)
             postgres.insert_rows(self._raw, ARCHIVE_KEY, key_rows)
@@ -380,7 +301,9 @@ class _Transaction:
 
     def write(self, offered: Sequence[tuple[Unit, bool]]) -> list[bool]:
         """Insert the units that win among those that may, and say which did."""
-        self._learn([unit.rows[0] for unit, _ in offered if unit.rows])
+        firsts = [unit.rows[0] for unit, _ in offered if unit.rows]
+        self._learn(firsts)
+        check_names([entry.stream for entry in firsts])
         won: list[bool] = []
         rows: list[Row] = []
         lookups: list[tuple[bytes, bytes, bytes, int]] = []
@@ -403,42 +326,6 @@ class _Transaction:
         self._careful = True  # what follows is decided on what is there, so it can be asked for
         return won
 
-    def _learn(self, firsts: Sequence[Entry]) -> None:
-        """Find out the last versions of streams. A careless commit supposes that a first version
-        is free, and that of what was written of late the next is."""
-        tops, known = self.tops, self._known
-        asked = []
-        for stream, version, _, _ in firsts:
-            if self._careful:
-                asked.append(stream)
-            elif version != 1 and stream not in tops:
-                top = known.get(stream)
-                if top < version - 1:  # never seen, or somebody else went on with it
-                    asked.append(stream)
-                else:
-                    tops[stream] = top
-        if asked:
-            tops.update(self._reads.versions(set(asked).difference(tops)))
-        check_names([entry.stream for entry in firsts])
-
-    def _place(self, unit: Unit, rows: list[Row]) -> bool:
-        """Give a unit's rows their positions, if the first of them is the next of its stream."""
-        if not unit.rows:
-            if unit.lookups:  # without a position nobody who looks later would see them
-                raise JournalRefused("look-up rows need a row they belong to")
-            return True
-        first, version, _, _ = unit.rows[0]
-        if version != self.tops.get(first, 0) + 1:
-            return False
-        for stream, claimed, type_, data in unit.rows:
-            if stream != first or claimed != version:
-                raise JournalRefused("the rows of a unit are consecutive versions of one stream")
-            self._pos += 1
-            rows.append(Row(self._pos, stream, version, type_, self._at_ms, data))
-            version += 1
-        self.tops[first] = version - 1
-        return True
-
     def _insert(
         self,
         rows: Sequence[Stored],
@@ -449,7 +336,7 @@ class _Transaction:
         check_names([stream for _, stream, _ in timers])
         lookups.sort()  # neighbours share pages
         with self._refusing():
-            made = journal_rows(self._shard, self._at_ms, rows)
+            made = journal_rows(self._shard, self.at_ms, rows)
             postgres.insert_rows(self._raw, JOURNAL, made)
             postgres.insert_rows(self._raw, LOOKUP, lookup_rows(self._shard, lookups))
             postgres.insert_rows(self._raw, TIMER, timer_rows(self._shard, timers))
@@ -475,7 +362,7 @@ class _Transaction:
                 firsts,
                 self._leaves,
                 self._archive_leaves,
-                self._at_ms,
+                self.at_ms,
             )
             head = (batch.last, batch.archive_last, batch.number, batch.chain)
             self._raw.execute(
@@ -490,23 +377,12 @@ class _Transaction:
             yield
         except UniqueViolation as error:
             if not self._careful:
-                raise _Taken from error
+                raise Taken from error
             raise JournalRefused(str(error)) from error
         except Exception as error:
             if postgres.trouble(error) is Trouble.REFUSED:
                 raise JournalRefused(str(error)) from error
             raise
-
-
-def _offered(
-    groups: Sequence[Group], archived: Sequence[Sequence[bool]]
-) -> list[tuple[Unit, bool]]:
-    """Every group's units; those given by an event that somebody else archived first lose."""
-    offered = []
-    for group, kept in zip(groups, archived, strict=True):
-        lost = {row.key for row, won in zip(group.archive, kept, strict=True) if not won}
-        offered += [(unit, unit.given not in lost) for unit in group.units]
-    return offered
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Connection, PoolProxiedConnection
@@ -13,17 +13,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from streams import sqlite
 from streams.journal import schema
-from streams.journal.base import Archived, Committed, Entry, Group, Row, Timer, Unit
+from streams.journal.asked import AskedStore
+from streams.journal.base import Archived, Committed, Group, Row, Timer, Unit
 from streams.journal.errors import JournalLocked, JournalRefused, JournalUnavailable
+from streams.journal.placing import Placing, Taken, offer
 from streams.journal.proof import (
     GENESIS,
-    Head,
-    Inclusion,
     archive_leaf,
-    faults,
     leaf,
     month_of,
-    path,
     seal,
 )
 from streams.journal.sqlite_reads import Reads
@@ -46,11 +44,7 @@ _INSERT_BATCH = (
 )
 
 
-class _Taken(Exception):  # noqa: N818 - an answer, not a mistake
-    """A version or an event was there already, and nobody had asked."""
-
-
-class SqliteStore:
+class SqliteStore(AskedStore):
     """`streams.journal.base.JournalStore` on a file, which is made when it is missing.
 
     ``engine`` is the one connection that writes: others who use it wait for their turn and must
@@ -90,7 +84,7 @@ class SqliteStore:
             connection = undone.enter_context(self.transaction())
             writing = _Transaction(connection, at_ms, self._tops, careful)
             archived = [writing.archive(group.archive) for group in groups]
-            won = writing.write(_offered(groups, archived))
+            won = writing.write(offer(groups, archived))
             rest = undone.pop_all()
         return partial(self._finish, rest, connection, writing, groups, archived, won)
 
@@ -115,7 +109,7 @@ class SqliteStore:
                         effect(connection)
                 looked = [writing.look(group) for group in groups]
                 pos = writing.seal()
-        except _Taken:
+        except Taken:
             self._tops, self._careful = Tops(), CAREFUL_COMMITS
             return self.commit(groups, writing.at_ms)
         self._careful = max(self._careful - 1, 0)
@@ -158,77 +152,8 @@ class SqliteStore:
 
     # reading
 
-    def read(self, streams: Sequence[bytes]) -> dict[bytes, list[Row]]:
-        with self._reading() as reads:
-            return reads.read(streams)
-
-    def lookup(self, keys: Sequence[tuple[bytes, bytes]]) -> dict[tuple[bytes, bytes], list[bytes]]:
-        with self._reading() as reads:
-            return reads.lookup(keys)
-
-    def page(
-        self, keys: Sequence[bytes], sub: bytes, after: bytes, limit: int
-    ) -> dict[bytes, list[bytes]]:
-        with self._reading() as reads:
-            return reads.page(keys, sub, after, limit)
-
-    def counts(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        with self._reading() as reads:
-            return reads.counts(keys)
-
-    def archived(self, keys: Sequence[bytes]) -> dict[bytes, Archived]:
-        with self._reading() as reads:
-            return reads.archived(keys)
-
     def head(self) -> int:
         return self.standing().pos
-
-    def since(self, pos: int, limit: int) -> list[Row]:
-        with self._reading() as reads:
-            return self._tail.since(pos, limit, reads.since)
-
-    def archive_since(self, rowid: int, limit: int) -> list[tuple[int, Archived]]:
-        with self._reading() as reads:
-            return reads.archive_since(rowid, limit)
-
-    def lookups_since(self, pos: int, keys: Sequence[bytes]) -> dict[bytes, list[bytes]]:
-        with self._reading() as reads:
-            return reads.lookups_since(pos, keys)
-
-    def due(self, now_ms: int, limit: int) -> list[Timer]:
-        with self._reading() as reads:
-            return reads.due(now_ms, limit)
-
-    def next_due_ms(self) -> int | None:
-        with self._reading() as reads:
-            return reads.next_due_ms()
-
-    # proving
-
-    def verify(self) -> Iterator[str]:
-        with self._reading() as reads:
-            yield from faults(reads, SHARD)
-
-    def standing(self) -> Head:
-        """Where the chain stands: what a checkpoint signs."""
-        with self._reading() as reads:
-            return reads.standing()
-
-    def chains_at(self, pos: int) -> list[bytes]:
-        """The chain values of the commits that ended at a position, to hold checkpoints to."""
-        with self._reading() as reads:
-            return reads.chains_at(pos)
-
-    def prove(self, pos: int) -> Inclusion:
-        """That the row at a position belongs to its commit. Raises LookupError without one."""
-        with self._reading() as reads:
-            found = reads.batch_of(pos)
-            if found is None or not found[0].first <= pos:
-                raise LookupError(f"no row at position {pos}")
-            batch, previous = found
-            rows = reads.rows_between(batch.first, batch.last)
-        index = pos - batch.first
-        return Inclusion(rows[index], path([leaf(row) for row in rows], index), batch, previous)
 
     @contextmanager
     def _reading(self) -> Iterator[Reads]:
@@ -245,20 +170,17 @@ class SqliteStore:
         return reads
 
 
-class _Transaction:
+class _Transaction(Placing):
     """One commit as it is written: what won so far, the positions it was given, and the rows that
     wait for their statement."""
 
     def __init__(self, connection: Connection, at_ms: int, known: Tops, careful: bool) -> None:
         self._connection = connection
         self._raw = _raw(connection)
-        self._reads = Reads(self._raw)
-        self.at_ms = at_ms
-        self._known = known
-        self._careful = careful
-        self._head = self._reads.head()
-        self._pos, self._archived = self._head[:2]
-        self.tops: dict[bytes, int] = {}
+        reads = Reads(self._raw)
+        self._head = reads.head()
+        pos, self._archived = self._head[:2]
+        super().__init__(reads, pos, at_ms, known, careful)
         self._kept: set[bytes] = set()
         self._leaves: list[bytes] = []
         self._archive_leaves: list[bytes] = []
@@ -287,23 +209,6 @@ class _Transaction:
         self._leaves += map(leaf, self._rows[placed:])
         return won
 
-    def _learn(self, firsts: Sequence[Entry]) -> None:
-        """Find out the last versions of streams. A careless commit supposes that a first version
-        is free, and that of what was written of late the next is."""
-        tops, known = self.tops, self._known
-        asked = []
-        for stream, version, _, _ in firsts:
-            if self._careful:
-                asked.append(stream)
-            elif version != 1 and stream not in tops:
-                top = known.get(stream)
-                if top < version - 1:  # never seen, or somebody else went on with it
-                    asked.append(stream)
-                else:
-                    tops[stream] = top
-        if asked:
-            tops.update(self._reads.versions(set(asked).difference(tops)))
-
     def flush(self) -> None:
         """Insert what was placed, then call the effects of the units that won."""
         self._lookups.sort()  # neighbours share pages
@@ -319,24 +224,6 @@ class _Transaction:
         self._archive, self._effects = [], []
         for effect in effects:
             effect(self._connection)
-
-    def _place(self, unit: Unit, rows: list[Row]) -> bool:
-        """Give a unit's rows their positions, if the first of them is the next of its stream."""
-        if not unit.rows:
-            if unit.lookups:  # without a position nobody who looks later would see them
-                raise JournalRefused("look-up rows need a row they belong to")
-            return True
-        stream, version, _, _ = unit.rows[0]
-        if version != self.tops.get(stream, 0) + 1:
-            return False
-        for entry in unit.rows:
-            if entry.stream != stream or entry.version != version:
-                raise JournalRefused("the rows of a unit are consecutive versions of one stream")
-            version += 1
-            self._pos += 1
-            rows.append(Row(self._pos, stream, entry.version, entry.type, self.at_ms, entry.data))
-        self.tops[stream] = version - 1
-        return True
 
     def archive(self, events: Sequence[Archived]) -> list[bool]:
         """Take the events whose key is new, and say which were."""
@@ -384,20 +271,6 @@ class _Transaction:
         return self._pos
 
 
-def _offered(
-    groups: Sequence[Group], archived: Sequence[Sequence[bool]]
-) -> list[tuple[Unit, bool]]:
-    """Every group's units; those given by an event that somebody else archived first lose."""
-    offered: list[tuple[Unit, bool]] = []
-    for group, kept in zip(groups, archived, strict=True):
-        if all(kept):
-            offered += zip(group.units, repeat(True))
-            continue
-        lost = {row.key for row, won in zip(group.archive, kept, strict=True) if not won}
-        offered += [(unit, unit.given not in lost) for unit in group.units]
-    return offered
-
-
 def _raw(connection: Connection) -> sqlite3.Connection:
     return _driver(connection.connection)
 
@@ -432,7 +305,7 @@ def _refusing(careful: bool) -> Iterator[None]:
         yield
     except Exception as error:
         if not careful and isinstance(error, sqlite3.IntegrityError):
-            raise _Taken from error
+            raise Taken from error
         if sqlite.trouble(error) is Trouble.REFUSED:
             raise JournalRefused(str(error)) from error
         raise

@@ -57,7 +57,7 @@ from streams.pipeline.river import (
     open_content,
     state_of,
 )
-from streams.pipeline.stopping import held_back, redecide_overtaken
+from streams.pipeline.stopping import held_against, held_back
 
 
 class Answer(NamedTuple):
@@ -121,14 +121,9 @@ def _group(
     """With the decisions among them held against what their recipients chose meanwhile."""
     if not ground.people:
         return Group(units, effects=effects)
-    changed: set[str] = set()
     legs = {s: state.head.recipient for s, state in states.items() if state.head}
     now_ms = river.clock.now_ms()
-    return Group(
-        units,
-        effects=[river.people.changed(ground.people, changed), *effects],
-        look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-    )
+    return held_against(river, units, ground.people, legs, now_ms, effects=effects)
 
 
 def _may_decide(what: Outcome | Receipt) -> bool:
@@ -154,7 +149,7 @@ def _says(event: e.Base) -> tuple[object, ...]:
     return tuple(getattr(event, name) for name in event.__struct_fields__ if name not in _NOT_SAID)
 
 
-def fact_of(answer: Answer, was: e.Moved | None) -> e.Base:
+def fact_of(answer: Answer, was: e.Moved | None) -> e.JournalEvent:
     """The event that says what became of the attempt."""
     attempt = answer.attempt
     match answer.what:
@@ -190,7 +185,7 @@ def _unit(river: River, ground: Background, state: State, answer: Answer) -> Uni
     fact = fact_of(answer, was)
     version = state.version + 1
     now_ms = river.clock.now_ms()
-    apply(state, Journalled(version, now_ms, fact))  # type: ignore[arg-type]  # a journal event
+    apply(state, Journalled(version, now_ms, fact))
     if state.status is before:
         fact = fact_of(answer, None)
     if isinstance(fact, e.Accepted):
@@ -283,25 +278,20 @@ def _ported(state: State, answer: Answer) -> bool:
 def moved_away(known: Known, address: str) -> Known:
     """Somebody as they are known once a number was found to be ported: the decision that follows
     the refusal goes by it."""
-    if known.recipient is None:
-        return known
-    profile = known.recipient.profile
-    contacts = tuple(
-        replace(c, carrier=PORTED) if c.address == address else c for c in profile.contacts
-    )
-    who = replace(known.recipient, profile=replace(profile, contacts=contacts))
-    return known._replace(recipient=who)
+    return _with_contact(known, address, carrier=PORTED)
 
 
 def without_address(known: Known, address: str, why: str) -> Known:
     """Somebody as they are known once an address was refused for good: the decision that follows
     the refusal must not try it by another channel."""
+    return _with_contact(known, address, suppressed=why)
+
+
+def _with_contact(known: Known, address: str, **learned: str) -> Known:
     if known.recipient is None:
         return known
     profile = known.recipient.profile
-    contacts = tuple(
-        replace(c, suppressed=why) if c.address == address else c for c in profile.contacts
-    )
+    contacts = tuple(replace(c, **learned) if c.address == address else c for c in profile.contacts)
     who = replace(known.recipient, profile=replace(profile, contacts=contacts))
     return known._replace(recipient=who)
 

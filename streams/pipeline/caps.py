@@ -61,8 +61,8 @@ def yield_to_others(
         counts[key] -= 1
         history = History(sent_today=cap, tried=frozenset(state.tried))
         leg = Leg(stream, head, state, history)
-        unit, _, _ = judge(river, leg, people.get(head.recipient), events.get(head.event), now_ms)
-        units.append(unit)
+        known, event = people.get(head.recipient), events.get(head.event)
+        units.append(judge(river, leg, known, event, now_ms).unit)
     return units
 
 

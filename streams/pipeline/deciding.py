@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from preferences.recipient import Recipient
 from preferences.rules import local_day
-from streams.core import codec
+from streams.archive import open_archived
 from streams.core import events as e
 from streams.core.gathering import NO_HISTORY, History, contact_for, gather
 from streams.core.lifecycle import State, Status, moved
-from streams.core.notices import Upstream, days_left, upstream
+from streams.core.notices import Upstream, days_left
 from streams.core.routing import Verdict, decide, window_end_ms
 from streams.core.routing_facts import Facts
-from streams.journal.base import Archived, Lookup, Timer, Unit
+from streams.journal.base import Lookup, Timer, Unit
 from streams.pipeline.river import Content, Documents, Known, River, entry, seal_content
 from templates.errors import RenderRefused
 from templates.notice import ChannelName, Notice, Sender, signer
@@ -66,31 +66,13 @@ async def background(river: River, heads: Iterable[e.Head]) -> Background:
     archived = await river.journal.archived(sorted({h.event for h in heads}))
     if subjects := {a.recipient for a in archived.values()} - people.keys() - {""}:
         people |= await river.people.load(sorted(subjects))
-    events = {}
+    events, catalog = {}, river.documents.catalog
     for key, row in archived.items():
         owner = people.get(row.recipient)
-        opened = open_event(river, row, owner)
+        opened = open_archived(row, owner.key if owner else None, river.hub_key, catalog)
         if opened is not None:
             events[key] = opened
     return Background(people, events)
-
-
-def open_event(river: River, row: Archived, owner: Known | None) -> Upstream | None:
-    """An archived event, unsealed; None when its subject's key is gone."""
-    key = river.hub_key if not row.recipient else (owner.key if owner else None)
-    if key is None:
-        return None
-    decoded = codec.decode_event(key.open(row.data, row.key))
-    if isinstance(decoded, codec.Refusal):
-        raise AssertionError(f"an archived event does not decode: {decoded}")
-    event = decoded.event
-    data = codec.data_of(event)
-    assert not isinstance(data, codec.Refusal)
-    subject = row.recipient or event.subject  # by its own reference, where the event has an alias
-    return upstream(
-        event.source, event.id, event.type, subject, event.region, row.at_ms,
-        data, river.documents.catalog,
-    )  # fmt: skip
 
 
 def judge(

@@ -48,7 +48,7 @@ from streams.pipeline.river import (
     open_content,
 )
 from streams.pipeline.shifting import Drip, Key, key_of, paused_per_s, shift, stop_wording
-from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.stopping import held_against
 from streams.pipeline.turns import AT_ONCE, Turns
 from streams.pipeline.unreadable import readable
 from streams.topics import Record, dispatch_topic
@@ -430,15 +430,10 @@ def _answered(river: River, lane: LaneWork, units: Sequence[Unit], turns: Sequen
     """The answers; what keeps its turn is held against what its recipient chose meanwhile."""
     if not turns:
         return Group(units, urgent=lane.urgent)
-    changed: set[str] = set()
+    seen = {c.record.recipient: c.known for c in turns}
     legs = {c.record.stream: c.record.recipient for c in turns}
     now_ms = river.clock.now_ms()
-    return Group(
-        units,
-        effects=[river.people.changed({c.record.recipient: c.known for c in turns}, changed)],
-        look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-        urgent=lane.urgent,
-    )
+    return held_against(river, units, seen, legs, now_ms, urgent=lane.urgent)
 
 
 def _accepted(river: River, call: _Call, ref: str, call_cost: int) -> Unit:

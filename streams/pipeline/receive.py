@@ -20,10 +20,10 @@ from preferences.changes import SwitchCategory
 from streams.core import events as e
 from streams.core.identity import named_stream
 from streams.core.lifecycle import CATEGORY, Status
-from streams.journal.base import Group, Lookup, Unit
+from streams.journal.base import Group, Unit
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.choosing import choose
-from streams.pipeline.river import Attempt, River, entry, state_of
+from streams.pipeline.river import Attempt, River, entry, found_by_kind, state_of
 from streams.pipeline.unreadable import readable
 from streams.topics import INBOUND, PARKED, Record
 
@@ -284,7 +284,7 @@ async def _give_up(river: River, receipts: Sequence[Receipt]) -> None:
     for r in receipts:
         stream = named_stream("receipt", r.lane, r.ref, r.status, str(r.at_ms))
         event = e.ReceiptUnmatched(lane=r.lane, ref=r.ref, status=r.status, at_ms=r.at_ms)
-        kind = Lookup(river.index.kind("receipt"), b"", stream)
+        kind = found_by_kind(river, "receipt", stream)
         units.append(Unit((entry(stream, 1, event),), (kind,)))
     if units:
         await river.journal.append(Group(units))

@@ -25,7 +25,6 @@ from preferences.vault import SealBroken, SubjectKey
 from streams.core import events as e
 from streams.core.codec import Refusal, decode, encode_event
 from streams.core.gathering import CONTACT_OF
-from streams.core.identity import named_stream
 from streams.core.policy import HOUR_MS, MINUTE_MS
 from streams.door import examine
 from streams.event_record import seal_event
@@ -41,6 +40,7 @@ from streams.pipeline.choosing import (
     offer_of,
     reach_again,
 )
+from streams.pipeline.quarantining import quarantined
 from streams.pipeline.river import Known, River, entry
 from streams.pipeline.stopping import redecide_open
 from streams.topics import EVENTS, INBOUND, Record
@@ -360,11 +360,4 @@ def _asking(river: River, ref: str, written: Written) -> Record | None:
 
 
 async def _set_aside(river: River, name: bytes, raw: bytes, why: Refusal) -> None:
-    """Keep what cannot be served, sealed, where operators see it. Once: the name is its own."""
-    stream = named_stream("quarantine", INBOUND, name)
-    event = e.Quarantined(
-        where=INBOUND, field=why.field, expected=why.expected,
-        sealed=river.hub_key.seal(raw, stream),
-    )  # fmt: skip
-    kind = Lookup(river.index.kind("quarantine"), b"", stream)
-    await river.journal.append(Group([Unit((entry(stream, 1, event),), (kind,))]))
+    await river.journal.append(Group([quarantined(river, raw, INBOUND, why, name=name)]))

@@ -287,6 +287,11 @@ def found_by(river: River, lane: str, ref: str, stream: bytes) -> tuple[Lookup, 
     return tuple([Lookup(river.index.provider_ref(lane, one), b"", stream) for one in refs])
 
 
+def found_by_kind(river: River, kind: str, stream: bytes) -> Lookup:
+    """The look-up row of a stream among all of its kind."""
+    return Lookup(river.index.kind(kind), b"", stream)
+
+
 def state_of(rows: Sequence[Row]) -> State:
     """The fold of a stream's rows as read."""
     return fold(Journalled(r.version, r.at_ms, codec.decode(r.type, r.data)) for r in rows)

@@ -6,22 +6,23 @@ before it reads, so one of them sees the other.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from preferences.intake import ContactChanged
 from preferences.recipient import Profile, Recipient
 from preferences.vault import SealBroken, is_sealed
 from streams.core import events as e
-from streams.core.codec import Refusal, decode, named
+from streams.core.codec import Refusal, decode
 from streams.core.gathering import History
 from streams.core.identity import named_stream
 from streams.core.notices import URGENT, Plan, Upstream, matching, plan, recipients
 from streams.door import REGISTERED, Incoming, examine, profile_after
 from streams.event_record import open_event
-from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Unit
+from streams.journal.base import Archived, Committed, Group, Lookup, Reader, Row, Unit
 from streams.pipeline.caps import cap_key, yield_to_others
 from streams.pipeline.deciding import Leg, judge
+from streams.pipeline.quarantining import quarantined
 from streams.pipeline.repeats import Told, told_before
 from streams.pipeline.resuming import publish_routed, resume_streams
 from streams.pipeline.river import Effect, Known, River, entry, state_of
@@ -126,24 +127,6 @@ OTHER_BYTES = Refusal(
     "what this source sent under it before, or another id",
     "an id used before",
 )
-
-
-def quarantined(
-    river: River, raw: bytes, where: str, refusal: Refusal, read: Incoming | None = None
-) -> Unit:
-    """The unit that keeps what was refused, with its original bytes sealed."""
-    stream = named_stream("quarantine", where, raw)
-    source, event_id = (read.source, read.event_id) if read else named(raw)
-    event = e.Quarantined(
-        where=where,
-        field=refusal.field,
-        expected=refusal.expected,
-        sealed=river.hub_key.seal(raw, stream),
-        source=source,
-        event_id=event_id,
-    )
-    kind = Lookup(river.index.kind("quarantine"), b"", stream)
-    return Unit((entry(stream, 1, event),), (kind,))
 
 
 async def _meet(river: River, batch: _Batch) -> None:
@@ -283,12 +266,19 @@ def _noted(river: River, event: Upstream) -> Unit:
 # What is known about it --------------------------------------------------------------------------
 
 
-class Found(NamedTuple):
-    """What the journal held before the batch: stops by case, newest status by (recipient, case,
-    family), messages sent today by cap key, and what was told of these cases."""
+_Stops = dict[str, list[tuple[str, int]]]
+"""By case, the events that settled it: their types and times (ms)."""
 
-    stops: Mapping[str, list[tuple[str, int]]]
-    newest: Mapping[tuple[str, str, str], int]
+_Newest = dict[tuple[str, str, str], int]
+"""By recipient, case and family, when the event of the newest status happened (ms)."""
+
+
+class Found(NamedTuple):
+    """What the journal held before the batch: with the stops and the newest statuses, messages
+    sent today by cap key, and what was told of these cases."""
+
+    stops: _Stops
+    newest: _Newest
     sent: Mapping[bytes, int]
     told: Told
 
@@ -301,16 +291,11 @@ async def _find(river: River, batch: _Batch) -> Found:
     keys += [(index.recipient(ref), index.within(case)) for ref, case in sorted(told)]
     streams = [s for hits in (await river.journal.lookup(keys)).values() for s in hits]
     rows = await river.journal.read(streams) if streams else {}
-    stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    newest: dict[tuple[str, str, str], int] = {}
+    stops: _Stops = defaultdict(list)
+    newest: _Newest = {}
     for read in batch.stops:
         stops[read.event.correlation].append((read.event.type, read.event.at_ms))
-    for history in rows.values():
-        first = decode(history[0].type, history[0].data)
-        if isinstance(first, e.StopRecorded):
-            stops[first.correlation].append((first.type, first.event_ms))
-        elif isinstance(first, e.Routed | e.Held | e.Suppressed) and first.head is not None:
-            _newer(newest, first.head)
+    _take_in(rows.values(), stops, newest)
     for planned in batch.plans:
         if planned.notice.supersedes:
             _newer(newest, planned.head)
@@ -319,7 +304,18 @@ async def _find(river: River, batch: _Batch) -> Found:
     return Found(stops, newest, sent, await told_before(river, rows))
 
 
-def _newer(newest: dict[tuple[str, str, str], int], head: e.Head) -> None:
+def _take_in(histories: Iterable[Sequence[Row]], stops: _Stops, newest: _Newest) -> None:
+    """Add what streams found under a case or a recipient say in their first rows: each is a stop,
+    or a leg."""
+    for rows in histories:
+        first = decode(rows[0].type, rows[0].data)
+        if isinstance(first, e.StopRecorded):
+            stops[first.correlation].append((first.type, first.event_ms))
+        elif isinstance(first, e.Routed | e.Held | e.Suppressed) and first.head is not None:
+            _newer(newest, first.head)
+
+
+def _newer(newest: _Newest, head: e.Head) -> None:
     name = (head.recipient, head.correlation, head.family)
     newest[name] = max(newest.get(name, 0), head.event_ms)
 
@@ -361,7 +357,7 @@ def _decide(river: River, batch: _Batch, found: Found) -> None:
             sent[cap] += 1
 
 
-def _superseded_by(planned: Plan, newest: Mapping[tuple[str, str, str], int]) -> str:
+def _superseded_by(planned: Plan, newest: _Newest) -> str:
     if not planned.notice.supersedes:
         return ""
     head = planned.head
@@ -408,7 +404,7 @@ def _look(river: River, batch: _Batch, reader: Reader, position: int) -> Sequenc
 
 def _replace_older(river: River, reader: Reader, batch: _Batch) -> list[Unit]:
     """A newer status of a case ends what is still open of the older ones."""
-    newest: dict[tuple[str, str, str], int] = {}
+    newest: _Newest = {}
     for planned in batch.plans:
         if planned.notice.supersedes:
             _newer(newest, planned.head)
@@ -441,15 +437,9 @@ def _late_findings(river: River, reader: Reader, batch: _Batch, position: int) -
     foreign = sorted({s for hits in since.values() for s in hits if s not in own})
     if not foreign:
         return []
-    rows = reader.read(foreign)
-    stops: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    newest: dict[tuple[str, str, str], int] = {}
-    for history in rows.values():
-        first = decode(history[0].type, history[0].data)
-        if isinstance(first, e.StopRecorded):
-            stops[first.correlation].append((first.type, first.event_ms))
-        elif isinstance(first, e.Routed | e.Held | e.Suppressed) and first.head is not None:
-            _newer(newest, first.head)
+    stops: _Stops = defaultdict(list)
+    newest: _Newest = {}
+    _take_in(reader.read(foreign).values(), stops, newest)
     mine = {s: state_of(r) for s, r in reader.read(list(own)).items()}
     units = []
     for planned in batch.plans:

@@ -18,12 +18,11 @@ from streams.core import events as e
 from streams.core.gathering import NO_HISTORY
 from streams.core.lifecycle import State, Status
 from streams.core.standings import LANE, LaneStory, lane_stream
-from streams.journal.base import Group, Lookup, Unit
-from streams.lane_stories import folded
+from streams.journal.base import Group, Unit
+from streams.lane_stories import story_of
 from streams.pipeline.deciding import background, judge, same_leg
 from streams.pipeline.resuming import resume_streams
-from streams.pipeline.river import Dispatch, River, entry, state_of
-from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.river import Dispatch, River, entry, found_by_kind, state_of
 
 MOVED_PERCENT = 50
 """Of what the other lanes have to spare, so much is given to what moves: their own work comes
@@ -100,23 +99,29 @@ async def tend(river: River, name: str, breaker: Breaker, loads: Loads) -> int |
     lanes = river.documents.lanes
     if breaker.state == "closed" and lanes.standing(name).share == WHOLE:
         return None
-    stream = lane_stream(name)
-    story = folded((await river.journal.read([stream])).get(stream, []))
+    story = await story_of(river.journal, name)
     now_ms = river.clock.now_ms()
     breaker.wake(now_ms)
     _doubt(story, breaker, now_ms)
     share = next_share(story, breaker, now_ms)
     if share is not None:
         said = _shifted(lanes, name, share, breaker, await loads())
-        kind = Lookup(river.index.kind(LANE), b"", stream)
-        unit = Unit((entry(stream, story.version + 1, said),), (kind,))
-        committed = await river.journal.append(Group([unit], urgent=True))
-        if not committed.won[0]:
+        if not await _went_on(river, name, story, said, urgent=True):
             return TEND_MS  # another was first: looked at again on what it said
         story.share, story.per_s, story.urgent_per_s = said.share, said.per_s, said.urgent_per_s
         story.shifted_ms = now_ms
     _take_up(river, name, story)
     return _rest_ms(story, breaker, now_ms)
+
+
+async def _went_on(
+    river: River, name: str, story: LaneStory, said: e.Base, *, urgent: bool
+) -> bool:
+    """Journal what comes next in a lane's story; False when somebody else went on with it."""
+    stream = lane_stream(name)
+    kind = found_by_kind(river, LANE, stream)
+    unit = Unit((entry(stream, story.version + 1, said),), (kind,))
+    return (await river.journal.append(Group([unit], urgent=urgent))).won[0]
 
 
 def _rest_ms(story: LaneStory, breaker: Breaker, now_ms: int) -> int | None:
@@ -172,12 +177,15 @@ def _shifted(
             to=tuple(lane.name for lane in others),
         )
     was = lanes.standing(name)
-    reason = "trial" if share == TRIAL_SHARE else "whole" if share == WHOLE else "back"
-    over = share == WHOLE
+    if share == WHOLE:
+        return e.Shifted(lane=name, share=share, reason="whole")
     return e.Shifted(
-        lane=name, share=share, reason=reason,  # type: ignore[arg-type]  # one of the three
-        per_s=0 if over else was.per_s, urgent_per_s=0 if over else was.urgent_per_s,
-    )  # fmt: skip
+        lane=name,
+        share=share,
+        reason="trial" if share == TRIAL_SHARE else "back",
+        per_s=was.per_s,
+        urgent_per_s=was.urgent_per_s,
+    )
 
 
 def others_of(lanes: Lanes, lane: Lane) -> list[Lane]:
@@ -222,15 +230,13 @@ def paused_per_s(lanes: Lanes, name: str, urgent: bool) -> int:
 
 async def stop_wording(river: River, name: str, notice: str, code: str) -> None:
     """Journal that the wording in force of a notice does not go by this lane again."""
-    stream, wording = lane_stream(name), river.documents.wordings[notice].name
-    kind = Lookup(river.index.kind(LANE), b"", stream)
+    wording = river.documents.wordings[notice].name
     said = e.WordingStopped(lane=name, notice=notice, wording=wording, code=code)
     while True:
-        story = folded((await river.journal.read([stream])).get(stream, []))
+        story = await story_of(river.journal, name)
         if (notice, wording) in story.stopped:
             return
-        unit = Unit((entry(stream, story.version + 1, said),), (kind,))
-        if (await river.journal.append(Group([unit]))).won[0]:
+        if await _went_on(river, name, story, said, urgent=False):
             story.stopped.add((notice, wording))
             _take_up(river, name, story)
             return
@@ -274,23 +280,13 @@ async def _move(river: River, name: str, moving: Mapping[bytes, State]) -> set[K
         assert state.head is not None
         known = ground.people.get(state.head.recipient)
         event = ground.events.get(state.head.event)
-        unit, verdict, _ = judge(
-            river, same_leg(state, stream, SHIFTED, away), known, event, now_ms
-        )
-        if verdict.lane == name:
+        judged = judge(river, same_leg(state, stream, SHIFTED, away), known, event, now_ms)
+        if judged.verdict.lane == name:
             staying.add((stream, state.version))
         else:
-            units.append(unit)
-    changed: set[str] = set()
-    legs = {s: state.head.recipient for s, state in moving.items() if state.head}
-    if units:
-        await river.journal.append(
-            Group(
-                units,
-                effects=[river.people.changed(ground.people, changed)],
-                look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-            )
-        )
+            units.append(judged.unit)
+    if units:  # a choice made meanwhile took the version of what was ready: its unit loses here
+        await river.journal.append(Group(units))
     return staying
 
 

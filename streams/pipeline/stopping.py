@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from preferences.store import Keyed
 from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.lifecycle import State, Status, may_escalate, moved
-from streams.journal.base import Reader, Timer, Unit
+from streams.journal.base import Group, Reader, Timer, Unit
 from streams.pipeline.deciding import REDECIDE
-from streams.pipeline.river import River, entry, state_of
+from streams.pipeline.river import Effect, Known, River, entry, state_of
 
 STOP_AT_ONCE = 1_000
 """Legs that a stop cancels in its own transaction, which holds up every other."""
@@ -127,6 +128,27 @@ def redecide_overtaken(
     after they were loaded. Both sides write before they look, so one of them sees the other."""
     streams = [stream for stream, ref in legs.items() if ref in changed]
     return _redecide(river, reader, streams, now_ms) if streams else []
+
+
+def held_against(
+    river: River,
+    units: Sequence[Unit],
+    seen: Mapping[str, Known | Keyed],
+    legs: Mapping[bytes, str],
+    now_ms: int,
+    *,
+    effects: Sequence[Effect] = (),
+    urgent: bool = False,
+) -> Group:
+    """Decisions about ``legs``, by recipient, as one group: those whose recipient is no longer who
+    was ``seen`` when they were made are made again (:func:`redecide_overtaken`)."""
+    changed: set[str] = set()
+    return Group(
+        units,
+        effects=[river.people.changed(seen, changed), *effects],
+        look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
+        urgent=urgent,
+    )
 
 
 def held_back(river: River, stream: bytes, state: State, now_ms: int) -> Unit:

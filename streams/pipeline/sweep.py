@@ -12,11 +12,11 @@ from streams.core import events as e
 from streams.core.gathering import chain
 from streams.core.lifecycle import State, Status, may_escalate, moved, resume
 from streams.core.policy import HOUR_MS
-from streams.journal.base import Group, Timer, Unit
-from streams.pipeline.deciding import Background, Leg, background, judge, next_leg
+from streams.journal.base import Timer, Unit
+from streams.pipeline.deciding import REDECIDE, Background, Leg, background, judge, next_leg
 from streams.pipeline.resuming import resume_states
 from streams.pipeline.river import River, entry, state_of
-from streams.pipeline.stopping import redecide_overtaken
+from streams.pipeline.stopping import held_against
 from streams.pipeline.tick import look_at
 
 BATCH = 500
@@ -69,15 +69,8 @@ async def _sweep(river: River, streams: Sequence[bytes]) -> Swept:
     )
     units = list(_decisions(river, ground, states, now_ms))
     if units:
-        changed: set[str] = set()
         legs = {s: state.head.recipient for s, state in states.items() if state.head}
-        await river.journal.append(
-            Group(
-                units,
-                effects=[river.people.changed(ground.people, changed)],
-                look=lambda reader: redecide_overtaken(river, reader, legs, changed, now_ms),
-            )
-        )
+        await river.journal.append(held_against(river, units, ground.people, legs, now_ms))
         after = await river.journal.read([u.rows[0].stream for u in units])
         await resume_states(river, {s: state_of(r) for s, r in after.items()})
     escalated = sum(u.rows[0].type.startswith("Escalated") for u in units)
@@ -94,9 +87,9 @@ def _decisions(
             leg = _escalating(river, state, stream)
             known = ground.people.get(state.head.recipient)
             event = ground.events.get(state.head.event)
-            unit, verdict, _ = judge(river, leg, known, event, now_ms)
-            if verdict.kind != "suppress":
-                yield unit
+            judged = judge(river, leg, known, event, now_ms)
+            if judged.verdict.kind != "suppress":
+                yield judged.unit
                 continue
         if _overdue(river, state, now_ms):
             closed = e.NoReceipt(attempt=state.attempt, moved=moved(state))
@@ -138,7 +131,7 @@ async def _catch(river: River, states: dict[bytes, State], now_ms: int) -> int:
         need = resume(state, river.documents.policy)
         late = need.kind == "timer" and need.due_ms + GRACE_MS <= now_ms
         if late or (need.kind == "publish" and state.touched_ms + GRACE_MS <= now_ms):
-            lost.append(Timer(now_ms, stream, "redecide"))
+            lost.append(Timer(now_ms, stream, REDECIDE))
     if lost:
         await look_at(river, lost)
     return len(lost)

@@ -172,10 +172,10 @@ def _released(
     own = int(counts_today(state, known, now_ms))
     history = NO_HISTORY._replace(sent_today=sent.get(key, 0) - own if key else 0)
     leg = same_leg(state, stream, state.held_failed, history)
-    unit, verdict, _ = judge(river, leg, known, event, now_ms)
-    if key and verdict.kind == "send":
+    judged = judge(river, leg, known, event, now_ms)
+    if key and judged.verdict.kind == "send":
         sent[key] = sent.get(key, 0) + 1 - own
-    return unit
+    return judged.unit
 
 
 def _decided(river: River, ground: Background, leg: Leg) -> Unit:

@@ -7,8 +7,8 @@ import msgspec
 
 from streams.core.codec import Refusal
 from streams.journal.base import Group, Unit
+from streams.pipeline.quarantining import quarantined
 from streams.pipeline.river import River
-from streams.pipeline.route import quarantined
 from streams.topics import Record
 
 UNREADABLE = Refusal("record", "a record as this hub's own workers write it")

@@ -147,5 +147,5 @@ def test_no_text_breaks_it(text: str) -> None:
         ("", ""),
     ],
 )
-def test_masking(number: str, shown: str) -> None:
+def test_a_masked_number_shows_enough_to_recognise_it(number: str, shown: str) -> None:
     assert mask(number) == shown

@@ -25,7 +25,7 @@ def read(letter: Letter | Permanent) -> EmailMessage:
     return email.message_from_bytes(letter.data, policy=email.policy.default)
 
 
-def test_headers() -> None:
+def test_a_mail_says_from_whom_when_and_that_a_machine_sent_it() -> None:
     mail = read(compose(message(), FROM, AT_MS))
     assert mail["From"] == FROM
     assert mail["To"] == "zhang@example.com"
@@ -126,7 +126,7 @@ def test_what_would_break_a_header_is_refused(fields: dict[str, str], scope: str
         ("交管<a@b.cn>", "交管 <a@b.cn>"),
     ],
 )
-def test_senders(sender: str, header: str) -> None:
+def test_a_sender_is_written_as_headers_have_it(sender: str, header: str) -> None:
     assert read(compose(message(sender=sender), FROM, AT_MS))["From"] == header
 
 

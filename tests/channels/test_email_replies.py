@@ -35,7 +35,9 @@ from channels.email_replies import Phase, judge
         ("data", 451, "local error", Transient("451")),
     ],
 )
-def test_table(phase: Phase, code: int, text: str, outcome: Outcome) -> None:
+def test_a_reply_means_what_its_phase_and_code_say(
+    phase: Phase, code: int, text: str, outcome: Outcome
+) -> None:
     assert judge(phase, code, text) == outcome
 
 

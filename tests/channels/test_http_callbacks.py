@@ -182,7 +182,7 @@ def test_one_report_that_is_the_body_as_a_form() -> None:
         ("wxid", "wxid"),
     ],
 )  # fmt: skip
-def test_a_reply(number: str, source: str) -> None:
+def test_who_replies_is_named_by_an_international_number(number: str, source: str) -> None:
     pointers = {"reply": "/text", "reply_from": "/from", "reply_to": "/to"}
     found = told({"text": "ＴＤ", "from": number, "to": "12123"}, **pointers)
     assert found == [Reply(LANE, source, "12123", "ＴＤ", NOW_MS)]

@@ -69,7 +69,7 @@ def test_a_signature_within_the_body_is_of_the_other_values() -> None:
     assert body["sign"] == hmac.new(b"not-a-secret", signed.encode(), sha256).hexdigest()
 
 
-def test_a_form() -> None:
+def test_a_body_may_be_a_form() -> None:
     written = writer(
         body="form", fields={"mobile": "{to_digits}", "text": "{text}", "at": "{time_iso}"}
     ).write(MESSAGE, NOW_MS)

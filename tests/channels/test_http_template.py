@@ -27,7 +27,7 @@ def test_braces_are_written_twice() -> None:
     assert Template('{{"a":{a|json}}}').fill({"a": 'say "x"'}) == '{"a":"say \\"x\\""}'
 
 
-def test_filters() -> None:
+def test_a_filter_writes_a_value_as_addresses_need_it() -> None:
     assert Template("{a|url}").fill({"a": "+86 1/ü"}) == "%2B86%201%2F%C3%BC"
 
 

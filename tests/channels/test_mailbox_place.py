@@ -18,7 +18,7 @@ from channels.mailbox_place import Place, read_place
         ("imap://hub@mail.example/", Place("imap", "mail.example", 143, "hub", "INBOX")),
     ],
 )  # fmt: skip
-def test_places(text: str, place: Place) -> None:
+def test_a_place_is_read_from_its_address(text: str, place: Place) -> None:
     assert read_place(text) == place
 
 

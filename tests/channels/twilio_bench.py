@@ -6,10 +6,11 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from channels.base import Accepted, LateAnswer, Message, Receipt
+from channels.sandbox_http import Pace
 from channels.twilio_account import Account
 from channels.twilio_callbacks import Keys, Report, fields_of, read_call, read_sms
 from channels.twilio_channel import TwilioChannel
-from channels.twilio_sandbox import Pace, TwilioSandbox
+from channels.twilio_sandbox import TwilioSandbox
 from channels.twilio_sandbox_model import SPECIAL
 from tests.channels.callback_bench import FAR, CallbackBench, CallbackDoor, PausedClock
 from tests.contracts.clocks import RealClock

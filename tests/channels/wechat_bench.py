@@ -7,10 +7,11 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from channels.base import Message, Receipt
+from channels.sandbox_http import Pace
 from channels.wechat import WechatChannel
 from channels.wechat_account import Door, Wechat, door_of
 from channels.wechat_callbacks import fields_of, read_report
-from channels.wechat_sandbox import Pace, WechatSandbox
+from channels.wechat_sandbox import WechatSandbox
 from tests.channels.callback_bench import FAR, CallbackBench, CallbackDoor, PausedClock
 
 LANE = "wechat-gov"

@@ -18,11 +18,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from channels.http_sandbox import Account, HttpSandbox
 from channels.sandbox import read_ledger
+from channels.sandbox_http import Pace
 from channels.sandbox_model import Faults
-from channels.twilio_sandbox import Pace as TwilioPace
 from channels.twilio_sandbox import TwilioSandbox
 from channels.twilio_sandbox_model import Kind
-from channels.wechat_sandbox import Pace as WechatPace
 from channels.wechat_sandbox import WechatSandbox
 from hub.clock import Rehearsal
 from hub.folder import JOURNAL
@@ -203,7 +202,7 @@ class TwilioText(Provider):
 
     async def start(self) -> None:
         self._reports = _Reports(self.clock)
-        pace = TwilioPace(step_ms=1 if self.lists else REPORTS_MS)
+        pace = Pace(step_ms=1 if self.lists else REPORTS_MS)
         self.sandbox = TwilioSandbox(self._reports, SID, TOKEN, pace)
         self.sandbox.deaf = self.lists
         await self.sandbox.start()
@@ -367,7 +366,7 @@ class Wechat(Provider):
 
     async def start(self) -> None:
         self._reports = _Reports(self.clock)
-        pace = WechatPace(step_ms=REPORTS_MS)
+        pace = Pace(step_ms=REPORTS_MS)
         self.sandbox = WechatSandbox(
             self._reports, the_door(), SECRET, f"{self.door}/callbacks/wechat/wechat-gov", pace
         )

@@ -79,7 +79,7 @@ def test_where_none_is_read_none_is_looked_at(tmp_path: Path) -> None:
     assert list(examine(load({"HUB_DATA_DIR": str(tmp_path)}))) == []
 
 
-def test_a_maildir(tmp_path: Path) -> None:
+def test_a_maildir_is_good_once_it_is_there_and_can_be_read(tmp_path: Path) -> None:
     box = tmp_path / "box"
     check = look(f"maildir://{box}", tmp_path)
     assert (check.state, check.says) == ("bad", f"maildir://{box}: there is no folder {box}")

@@ -40,7 +40,7 @@ from preferences.keywords import KEYWORDS, keyword
         ("🤷", ""),
     ],
 )
-def test_keywords(text: str, meaning: str) -> None:
+def test_a_keyword_counts_only_where_nothing_else_is_said(text: str, meaning: str) -> None:
     assert keyword(text) == meaning
 
 

@@ -23,7 +23,7 @@ def catalog() -> Catalog:
     return read_catalog()
 
 
-def test_indexes(catalog: Catalog) -> None:
+def test_notices_are_found_by_what_triggers_and_stops_them(catalog: Catalog) -> None:
     def ids(notices: tuple[object, ...]) -> set[str]:
         return {notice.id for notice in notices}  # type: ignore[attr-defined]
 

@@ -41,7 +41,7 @@ def test_by_language(name: str, value: object, zh: str, en: str) -> None:
         ("", ""),
     ],
 )
-def test_mask(value: str, masked: str) -> None:
+def test_a_masked_value_shows_enough_to_recognise_it(value: str, masked: str) -> None:
     assert mask(value) == masked
 
 
@@ -49,7 +49,7 @@ def test_mask(value: str, masked: str) -> None:
     ("language", "spelled"),
     [("zh", "闽 A 一 零"), ("en", "闽 A one zero")],
 )
-def test_spell(language: str, spelled: str) -> None:
+def test_digits_are_spelled_in_words(language: str, spelled: str) -> None:
     assert FILTERS[language]["spell"]("闽A10") == spelled
 
 

@@ -69,12 +69,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_harmless(text: str) -> None:
+def test_prose_and_official_links_are_harmless(text: str) -> None:
     assert find_faults(text) == []
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.items())
-def test_refused(text: str, why: str) -> None:
+def test_what_a_phone_would_make_tappable_is_refused(text: str, why: str) -> None:
     faults = find_faults(f"通知：{text} 。")
     assert faults
     assert why in faults[0].en
@@ -114,7 +114,7 @@ def test_official_urls(url: str) -> None:
         "https://",
     ],
 )
-def test_other_urls(url: str) -> None:
+def test_nothing_else_is_an_official_url(url: str) -> None:
     assert not is_official(url)
 
 

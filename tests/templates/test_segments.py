@@ -32,7 +32,9 @@ WITH_PAIRS = st.text(alphabet="烽火，😀𠮷a", max_size=300)
         ("ΔΦ§à", "gsm7", 4, 1),
     ],
 )
-def test_count(text: str, encoding: str, units: int, segments: int) -> None:
+def test_units_and_segments_are_those_a_carrier_counts(
+    text: str, encoding: str, units: int, segments: int
+) -> None:
     assert count(text) == (encoding, units, segments)
 
 

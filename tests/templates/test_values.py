@@ -34,7 +34,7 @@ def one(kind: Any, value: object, limit: int = 40) -> bool:
     return check_data(event, {"x": value}) == []
 
 
-def test_good_data() -> None:
+def test_data_as_it_is_declared_has_no_fault() -> None:
     assert check_data(RECORDED, GOOD) == []
     assert check_data(RECORDED, {**GOOD, "note": "已核对"}) == []
 
@@ -78,7 +78,7 @@ def test_faults_do_not_repeat_the_value() -> None:
         "，",
     ],
 )
-def test_text(value: str) -> None:
+def test_words_and_official_links_are_a_text(value: str) -> None:
     assert one("text", value)
 
 
@@ -111,7 +111,7 @@ def test_text(value: str) -> None:
         b"a",
     ],
 )
-def test_no_text(value: object) -> None:
+def test_what_could_break_or_forge_a_message_is_no_text(value: object) -> None:
     assert not one("text", value)
 
 
@@ -119,7 +119,7 @@ def test_no_text(value: object) -> None:
     "plate",
     ["闽A12345", "京AD12345", "粤B1234D", "粤B12345D", "沪A1234学", "新AF00001", "贵A0000警"],
 )
-def test_plates(plate: str) -> None:
+def test_plates_of_the_mainland_are_taken(plate: str) -> None:
     assert one("plate", plate)
 
 
@@ -127,7 +127,7 @@ def test_plates(plate: str) -> None:
     "plate",
     ["", "A12345", "闽A1234", "闽A123456", "闽AI2345", "闽a12345", "台A12345", "闽AO1234", 7],
 )
-def test_no_plates(plate: object) -> None:
+def test_nothing_else_is_a_plate(plate: object) -> None:
     assert not one("plate", plate)
 
 
@@ -177,7 +177,9 @@ def test_no_plates(plate: object) -> None:
         ),
     ],
 )
-def test_types(kind: str, good: list[object], bad: list[object]) -> None:
+def test_each_type_takes_what_it_says_and_nothing_else(
+    kind: str, good: list[object], bad: list[object]
+) -> None:
     assert [value for value in good if not one(kind, value)] == []
     assert [value for value in bad if one(kind, value)] == []
 

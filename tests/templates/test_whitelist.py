@@ -132,7 +132,7 @@ BOMBS = [
 
 
 @pytest.mark.parametrize("source", ALLOWED)
-def test_allowed(source: str) -> None:
+def test_what_bodies_need_is_allowed(source: str) -> None:
     parse(source, DECLARED, "zh.sms.j2")
 
 

@@ -243,7 +243,7 @@ async def writes(
 ) -> httpx.Response:
     """Twilio brings what somebody wrote to our number."""
     account = hub.world.app.state.site.twilio
-    url = account.for_replies(lane)
+    url = f"{account.callback_url}/callbacks/twilio/reply/{lane}"
     fields = {
         "AccountSid": SID, "MessageSid": sid, "From": LISTENER, "To": account.sender, "Body": text,
     }  # fmt: skip

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 import pytest
 import uvicorn
 
+from channels.sandbox_http import Pace
 from channels.wechat_callbacks import JOB_FINISHED, signature
-from channels.wechat_sandbox import Pace, WechatSandbox, enveloped
+from channels.wechat_sandbox import WechatSandbox, enveloped
 from hub.clock import Scaled
 from hub.serving import Server
 from streams.views import Leg

@@ -10,7 +10,8 @@ from typing import Any
 import uvicorn
 from msgspec.structs import replace
 
-from channels.twilio_sandbox import Pace, TwilioSandbox
+from channels.sandbox_http import Pace
+from channels.twilio_sandbox import TwilioSandbox
 from channels.twilio_sandbox_model import SPECIAL
 from hub.clock import Scaled
 from hub.serving import Server

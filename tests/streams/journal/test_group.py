@@ -183,7 +183,7 @@ async def test_reads_see_every_commit_answered_before(journal: GroupCommit) -> N
     assert all(await asyncio.gather(*map(write_and_read, range(200))))
 
 
-async def test_timers(journal: GroupCommit) -> None:
+async def test_a_timer_is_due_until_it_is_deleted(journal: GroupCommit) -> None:
     timer = Timer(10, name(1), "unknown")
     await journal.append(Group([unit(1, 1)._replace(timers=(timer,))]))
     assert await journal.due(10, 9) == [timer]

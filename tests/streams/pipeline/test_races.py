@@ -134,6 +134,28 @@ async def test_what_is_refused_while_it_is_routed_is_not_sent(tmp_path: Path) ->
         assert told.intended == []
 
 
+async def test_what_is_refused_while_it_moves_to_another_lane_is_not_sent(tmp_path: Path) -> None:
+    """The shift had looked at what its recipient wants; their choice found the leg ready, and took
+    the version that the shift was about to write."""
+    async with town(tmp_path) as here:
+        await here.register("P1", phones=["13312340001"])
+        await here.choose("P1", GiveConsent("fire-safety", "柜台签字单 2026-0017"))
+        refused = SwitchCategory("fire-safety", "*", on=False)
+        river: River = copy.copy(here.hub.river)
+        river.topics = kept = Kept()  # type: ignore[assignment]  # it only publishes
+        await route(river, [record(here, "gov.fire.tip.published.v1", tip(1), 1)])
+        [[ready]] = [[decode_dispatch(r.value) for r in some] for some in kept.batches.values()]
+        river.people = ChoosesMeanwhile(  # type: ignore[assignment]  # it stands for the others
+            river.people, lambda: here.commands.change_preferences("P1", refused, "citizen")
+        )
+        assert await shift(river, ready.lane, [ready], 1, set()) == {(ready.stream, 1)}
+        await here.pass_(minutes=10)
+        rows = here.hub.store.read([ready.stream])[ready.stream]
+        assert [row.type.partition(".")[0] for row in rows] == ["Routed", "Held", "Suppressed"]
+        [told] = here.told("P1")
+        assert (told.status, told.state.reason) == ("suppressed", "opted_out")
+
+
 async def test_an_intent_whose_worker_died_is_unknown_in_minutes(tmp_path: Path) -> None:
     """The record comes again and finds the intent: nobody will answer it, and somebody must say so
     before the hourly sweep does."""
