@@ -280,7 +280,8 @@ class Cluster:
         if service is None:
             return
         settings = dict(said.split("=", 1) for said in service.command if "=" in said)
-        self.postgres = NativePostgres(self.folder / "postgres", settings=settings)
+        made = service.environment["POSTGRES_INITDB_ARGS"].split()
+        self.postgres = NativePostgres(self.folder / "postgres", settings=settings, made=made)
         self.postgres.start()
         with suppress(psycopg.errors.DuplicateDatabase):  # what it had it has kept
             self.postgres.create_database(service.environment["POSTGRES_DB"])

@@ -5,6 +5,7 @@ import pwd
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,6 +16,7 @@ from psycopg import sql
 USER = "fenghuo"
 # Debian's package makes the first; the second is everywhere.
 ORDINARY_USERS = ("postgres", "nobody")
+MADE = ("--encoding=UTF8", "--locale=C")
 DEADLINE_S = 60.0
 STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
@@ -41,11 +43,16 @@ class NativePostgres:
     are root: PostgreSQL refuses to run as one. The folders above must let that user through.
 
     Whatever is in the folder is kept from start to start, and so is the port. ``settings`` are
-    the server's own (``{"shared_buffers": "1GB"}``).
+    the server's own (``{"shared_buffers": "1GB"}``), ``made`` is how its data are made.
     """
 
     def __init__(
-        self, folder: Path, *, fsync: bool = True, settings: dict[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        fsync: bool = True,
+        settings: dict[str, str] | None = None,
+        made: Sequence[str] = MADE,
     ) -> None:
         found = binaries()
         if found is None:
@@ -53,6 +60,7 @@ class NativePostgres:
         self._bin = found
         self._folder = folder
         self._data = folder / "data"
+        self._made = made
         self._settings = {"fsync": "on" if fsync else "off", **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         # Bound and never listened on: nobody else is given the port while the server is down.
@@ -126,7 +134,7 @@ class NativePostgres:
         self._folder.mkdir(parents=True, exist_ok=True)
         if user := _ordinary_user():
             os.chown(self._folder, user.pw_uid, user.pw_gid)
-        how = ["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        how = ["-U", USER, "-A", "trust", "--no-sync", *self._made]
         command = [*self._as_ordinary_user(), str(self._bin / "initdb"), "-D", str(self._data)]
         made = subprocess.run(
             [*command, *how], cwd=self._folder, check=False, capture_output=True, text=True

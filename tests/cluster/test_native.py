@@ -188,6 +188,9 @@ class TestTheCommand:
         assert "apt-get install postgresql" in capsys.readouterr().err
 
 
+SERVER = {"shared_buffers": "256MB", "wal_compression": "lz4", "data_checksums": "on"}
+
+
 @pytest.mark.cluster
 def test_broker_and_server_are_as_the_file_says_and_keep_what_they_had() -> None:
     """Each time on other ports."""
@@ -202,7 +205,8 @@ def test_broker_and_server_are_as_the_file_says_and_keep_what_they_had() -> None
                 assert cluster.kafka is not None
                 assert cluster.postgres is not None
                 with psycopg.connect(address(cluster.postgres), autocommit=True) as said:
-                    assert said.execute("SHOW shared_buffers").fetchall() == [("256MB",)]
+                    for name, value in SERVER.items():
+                        assert said.execute(f"SHOW {name}").fetchall() == [(value,)], name
                     asked = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
                     assert said.execute(asked).fetchall() == tables
                     said.execute("CREATE TABLE IF NOT EXISTS kept ()")
