@@ -188,7 +188,7 @@ class TestTheCommand:
         assert "apt-get install postgresql" in capsys.readouterr().err
 
 
-SERVER = {"shared_buffers": "256MB", "wal_compression": "lz4", "data_checksums": "on"}
+SERVER = {"shared_buffers": "256MB", "checkpoint_timeout": "15min", "data_checksums": "on"}
 
 
 @pytest.mark.cluster
