@@ -24,7 +24,7 @@ from preferences.recipient import Profile
 from streams.core import codec
 from streams.core.codec import Refusal
 from streams.core.events import Event
-from streams.core.notices import Upstream, upstream
+from streams.core.notices import Upstream, tells_subject, upstream
 from streams.core.policy import DAY_MS
 from templates.catalog_files import Catalog
 from templates.notice import LANGUAGES
@@ -35,7 +35,7 @@ NEWEST_MS = 2 * DAY_MS
 """An event from further back or ahead carries a wrong clock, not a fact: it would live in the
 wrong month and outlive every expiry."""
 
-RULES = 4
+RULES = 5
 """Counted up with every change of what is checked here, or of what an event is read as."""
 
 Said = RecipientRegistered | ContactChanged | RecipientRemoved
@@ -96,6 +96,8 @@ def examine(
     known = upstream(
         event.source, event.id, event.type, subject, event.region, at_ms, data, catalog
     )
+    if not subject and tells_subject(known, catalog):  # it would be taken, and nobody told
+        return Refusal("subject", "the reference of the recipient whom its notice tells")
     return Incoming(known, digest(codec.event_words(event)), raw, event.source, event.id, read)
 
 
