@@ -26,6 +26,7 @@ PAID: dict[str, Any] = {
 }  # fmt: skip
 
 
+NAME = "a name without line breaks, invisible characters, 【】 or links"
 PAID_TYPE = "gov.traffic.violation.paid.v1"
 
 
@@ -61,6 +62,12 @@ def test_an_event_as_declared_comes_in() -> None:
         ({"phones": [13312340001]}, Refusal("phones[0]", "text", "a whole number")),
         ({"ref": "P2"}, Refusal("ref", "the subject 'P1'", "P2")),
         ({"phones": ["13312340001", "13"]}, Refusal("phones[1]", PHONE)),
+        ({"name": "王丽\n退订"}, Refusal("name", "1 to 100 characters, on one line")),
+        ({"name": "【反诈中心】"}, Refusal("name", NAME)),
+        ({"name": "王丽\u2028退订"}, Refusal("name", NAME)),
+        ({"name": "王\u200b丽"}, Refusal("name", NAME)),
+        ({"name": "王丽 https://evil.example/a"}, Refusal("name", NAME)),
+        ({"name": "evil。com"}, Refusal("name", NAME)),
         ({"phones": ["110"]}, Refusal("phones[0]", PHONE)),
         ({"phones": ["95588"]}, Refusal("phones[0]", PHONE)),
         ({"phones": ["400-810-1234"]}, Refusal("phones[0]", PHONE)),
@@ -71,6 +78,18 @@ def test_what_is_wrong_with_a_recipient(changed: dict[str, Any], refused: Refusa
     told = examined(PAID | {"recipient": PERSON | changed})
     assert isinstance(told, Refusal)
     assert told == refused._replace(field=f"data.recipient.{refused.field}")
+
+
+def test_a_registration_is_held_to_the_same() -> None:
+    told = examined(PERSON | {"name": "【反诈中心】"}, type=REGISTERED)
+    assert told == Refusal("data.name", NAME)
+
+
+@pytest.mark.parametrize(
+    "name", ["J.Smith", "Fuzhou Trading Co., Ltd.", "阿依古丽·买买提", "O'Neill"]
+)
+def test_a_name_that_messages_can_carry_comes_in(name: str) -> None:
+    assert profile_of(name=name).name == name
 
 
 @pytest.mark.parametrize(
