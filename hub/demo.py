@@ -27,6 +27,7 @@ from hub.folder import JOURNAL, LEDGER, TOPICS
 from hub.sample import Sample
 from hub.sample_cases import DAYS, HOURS, MINUTES
 from hub.sample_people import People
+from hub.sample_replies import Replies
 from hub.sampling import choose, register
 from hub.settings import Settings
 from hub.virtual_time import Drive
@@ -42,6 +43,10 @@ START_MS = int(datetime(2026, 3, 2, 8, tzinfo=BEIJING).timestamp() * 1000)
 
 EVENTS_A_PERSON = 8
 """In three days; enough that some are reminded so often that a cap holds the rest for tomorrow."""
+
+EVENTS_A_REPLY = 50
+"""Of so many events one makes somebody write back; enough that even a small demonstration has
+answers by text and by mail."""
 
 PAUSE_MS = 15 * MINUTES
 """Between two deliveries of events."""
@@ -183,8 +188,12 @@ class _Play:
         self._tell = tell
         self._people = People(max(events // EVENTS_A_PERSON, 100), seed)
         self._sample = Sample(self._people, seed, "demo")
+        documents = hub.river.documents
+        traffic = documents.catalog.senders["traffic"]
+        self._replies = Replies(self._people, seed, documents.lanes, traffic)
         self._follower = Follower(hub.store)
         self._given = 0
+        self._replied = 0
 
     async def run(self) -> None:
         bed = self._hub.bed
@@ -194,6 +203,7 @@ class _Play:
             await self._settle_in(drive)
             for slot, count in enumerate(shares(self._events, self._days), 1):
                 await self._publish(self._sample.take(self._clock.now_ms(), count))
+                await self._write_back()
                 await drive.to(START_MS + slot * PAUSE_MS)
                 if slot * PAUSE_MS % (6 * HOURS) == 0:
                     self._progress()
@@ -213,6 +223,12 @@ class _Play:
         answers = await self._hub.commands.accept(events)
         assert all(answer.status == "accepted" for answer in answers), "the sample fits the catalog"
         self._given += len(events)
+
+    async def _write_back(self) -> None:
+        """People answer what they were told, as a provider would bring it that calls back."""
+        while self._replied < self._given // EVENTS_A_REPLY:
+            await self._hub.commands.take_reply(self._replies.write(self._clock.now_ms()))
+            self._replied += 1
 
     async def _drain(self, drive: Drive) -> None:
         """No more events: let time pass until everything has come to its end."""

@@ -1,8 +1,9 @@
 """Sample cases: what happens to sample people in the six services, step by step.
 
 A case is a list of steps, each an upstream event and how long after the case began it happens.
-Together the cases meet every notice of the catalog. Steps that stop a reminder are the lesser
-part: most of what is planned goes out.
+Together the cases meet every notice of the catalog but the answers to replies, which people of
+:mod:`hub.sample_replies` ask for. Steps that stop a reminder are the lesser part: most of what is
+planned goes out.
 """
 
 from collections.abc import Callable, Iterator

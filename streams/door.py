@@ -24,18 +24,18 @@ from preferences.recipient import Profile
 from streams.core import codec
 from streams.core.codec import Refusal
 from streams.core.events import Event
-from streams.core.notices import Upstream, upstream
+from streams.core.notices import Upstream, tells_subject, upstream
 from streams.core.policy import DAY_MS
 from templates.catalog_files import Catalog
 from templates.notice import LANGUAGES
-from templates.values import INLINE, check_data
+from templates.values import INLINE, check_data, is_name
 
 OLDEST_MS = 400 * DAY_MS
 NEWEST_MS = 2 * DAY_MS
 """An event from further back or ahead carries a wrong clock, not a fact: it would live in the
 wrong month and outlive every expiry."""
 
-RULES = 4
+RULES = 6
 """Counted up with every change of what is checked here, or of what an event is read as."""
 
 Said = RecipientRegistered | ContactChanged | RecipientRemoved
@@ -85,7 +85,7 @@ def examine(
     if isinstance(data, Refusal):
         return data
     if event.type in INTAKE:
-        read: Said | Refusal | None = _own(event, data)
+        read: Said | Refusal | None = _own(event, data, hosts)
     else:
         read = _declared(event, data, catalog, hosts)
     if isinstance(read, Refusal):
@@ -96,12 +96,14 @@ def examine(
     known = upstream(
         event.source, event.id, event.type, subject, event.region, at_ms, data, catalog
     )
+    if not subject and tells_subject(known, catalog):  # it would be taken, and nobody told
+        return Refusal("subject", "the reference of the recipient whom its notice tells")
     return Incoming(known, digest(codec.event_words(event)), raw, event.source, event.id, read)
 
 
-def _own(event: Event, data: dict[str, Any]) -> Said | Refusal:
+def _own(event: Event, data: dict[str, Any], hosts: frozenset[str]) -> Said | Refusal:
     """Data of one of the hub's own types."""
-    said = _said(INTAKE[event.type], data, "data")
+    said = _said(INTAKE[event.type], data, "data", hosts)
     if isinstance(said, Refusal):
         return said
     if event.subject and event.subject != said.ref:
@@ -118,7 +120,7 @@ def _declared(
         return Refusal("type", "a type the catalog declares", event.type)
     said: Said | None = None
     if INLINE in data:
-        read = _said(RecipientRegistered, data.pop(INLINE), f"data.{INLINE}")
+        read = _said(RecipientRegistered, data.pop(INLINE), f"data.{INLINE}", hosts)
         if isinstance(read, Refusal):
             return read
         if not event.subject:
@@ -132,7 +134,7 @@ def _declared(
     return said
 
 
-def _said(shape: type[Said], data: object, where: str) -> Said | Refusal:
+def _said(shape: type[Said], data: object, where: str, hosts: frozenset[str]) -> Said | Refusal:
     try:
         said = msgspec.convert(data, shape)
     except msgspec.ValidationError as error:
@@ -141,6 +143,10 @@ def _said(shape: type[Said], data: object, where: str) -> Said | Refusal:
         profile = profile_from(said, read_phone)
         if not isinstance(profile, Profile):
             return Refusal(f"{where}.{profile[0].field}", profile[0].expected)
+        if not is_name(profile.name, hosts):
+            return Refusal(  # as would be each message that opens with it
+                f"{where}.name", "a name without line breaks, invisible characters, 【】 or links"
+            )
     elif isinstance(said, ContactChanged):
         blank = Profile(said.ref, "person", "-")
         changed = with_contacts(blank, said, read_phone)

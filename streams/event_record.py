@@ -34,9 +34,11 @@ _decode = msgspec.msgpack.Decoder(_Read).decode
 
 
 def rules_of(catalog: Catalog, hosts: frozenset[str]) -> bytes:
-    """Names everything an event is checked by: the door's own rules, the declared types, the hosts
-    that links may lead to."""
-    said = msgspec.json.encode((RULES, sorted(hosts), catalog.event_types), order="deterministic")
+    """Names everything an event is checked by: the door's own rules, the declared types, whom
+    their notices tell, the hosts that links may lead to."""
+    told = [(notice.triggers, notice.when, notice.to) for notice in catalog.notices.values()]
+    rules = (RULES, sorted(hosts), catalog.event_types, told)
+    said = msgspec.json.encode(rules, order="deterministic")
     return blake2b(said, digest_size=16).digest()
 
 

@@ -7,7 +7,6 @@ profile, so no body and no value can forge or forget them.
 """
 
 import html
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +29,7 @@ from templates.errors import RenderRefused, TemplateRefused
 from templates.filters import FILTERS, Filter, as_text
 from templates.notice import LANGUAGES, ChannelName, Notice, Rendered, Sender, Variable
 from templates.segments import count
-from templates.values import FORBIDDEN, is_plain
+from templates.values import FORBIDDEN, is_plain, spaced
 
 OPENING = {"zh": "您好，这里是{}。", "en": "Hello, this is {}. "}
 CLOSING = {"zh": "本邮件由系统自动发送。", "en": "This e-mail was sent automatically."}
@@ -38,7 +37,6 @@ _HTML_LANGUAGE = {"zh": "zh-CN", "en": "en"}
 
 DEFAULT_LANGUAGE = "zh"
 
-_TIGHT_DOT = re.compile(r"[.．](?=\S)")
 
 Context = Mapping[str, Any]
 
@@ -100,7 +98,7 @@ class Wording:
             context = {**compiled.blanks, **context}
         try:
             if "name" in compiled.names:
-                context = {**context, "name": _spaced(context["name"])}
+                context = {**context, "name": spaced(context["name"])}
             text = compiled.fill(context)
             values = " ".join(compiled.values(context))
         except (TemplateError, KeyError, TypeError, ValueError, AttributeError):
@@ -231,11 +229,6 @@ def _environment(language: str, is_html: bool) -> ImmutableSandboxedEnvironment:
     environment.tests.clear()
     environment.filters = dict(FILTERS[language])
     return environment
-
-
-def _spaced(name: str) -> str:
-    """``J.Smith`` as ``J. Smith``: nobody may go untold because a name looks like a host."""
-    return _TIGHT_DOT.sub(". ", name)
 
 
 def _strings(value: Any) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ FORBIDDEN = re.compile(
     f"{SIGNATURE_MARKS}]"  # a second signature
 )
 _JOINING = frozenset("./@．／＠")  # at an end they could make a link with the words around
+_TIGHT_DOT = re.compile(r"[.．](?=\S)")
 # What no link is made of and every check accepts; anything else is looked at closely.
 _PLAIN = re.compile("[0-9A-Za-z\u3400-\u9fff \\-+:_·，、（）()]*")
 
@@ -78,6 +79,19 @@ def check_data(
         unknown = data.keys() - event_type.data.keys() - {INLINE}
         faults += [FieldFault(name, "no such field", "a value") for name in sorted(unknown)]
     return faults
+
+
+def is_name(text: str, hosts: frozenset[str] = links.OFFICIAL) -> bool:
+    """Whether messages can open with the name ``text``. It is held to what a text variable is, but
+    for its dots, which are no link's (:func:`spaced`): names have them, as ``Co., Ltd.``"""
+    if is_plain(text):
+        return True
+    return not FORBIDDEN.search(text) and not links.find_faults(spaced(text), hosts)
+
+
+def spaced(name: str) -> str:
+    """``J.Smith`` as ``J. Smith``: nobody may go untold because a name looks like a host."""
+    return _TIGHT_DOT.sub(". ", name)
 
 
 def is_plain(text: str) -> bool:

@@ -73,6 +73,11 @@ def matching(event: Upstream, declared: Declared) -> list[Notice]:
     ]
 
 
+def tells_subject(event: Upstream, declared: Declared) -> bool:
+    """Whether a notice of this event goes to its subject, or to contact persons of its subject."""
+    return any(not notice.to.startswith("field:") for notice in matching(event, declared))
+
+
 URGENT = frozenset({"emergency", "code"})
 """Classes that never wait behind the others: on topics of their own, and first in every commit."""
 

@@ -10,6 +10,9 @@ from hub.demo import FAULTS, PAUSE_MS, Played, Progress, clear, play, shares
 from hub.folder import JOURNAL, LEDGER
 from hub.sample_cases import DAYS
 from hub.settings import load
+from streams.core import events as e
+from streams.core.codec import decode
+from streams.journal.sqlite import SqliteStore
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,22 @@ def test_nobody_is_forgotten_and_nobody_told_twice(
     played: tuple[Played, list[Progress], Path],
 ) -> None:
     assert (played[0].unaccounted, played[0].duplicates) == (0, 0)
+
+
+def test_people_write_back_and_are_answered(
+    played: tuple[Played, list[Progress], Path],
+) -> None:
+    store = SqliteStore(played[2] / JOURNAL)
+    try:
+        rows = store.since(0, 100_000)
+    finally:
+        store.close()
+    events = [decode(row.type, row.data) for row in rows]
+    done = {event.done for event in events if isinstance(event, e.ReplyReceived)}
+    assert done >= {"helped", "passed_on"}
+    answered = {"reply-answered", "reply-answered-mail"}
+    heads = [getattr(event, "head", None) for event in events]
+    assert answered <= {head.notice for head in heads if head}
 
 
 def test_it_tells_how_far_it_is(played: tuple[Played, list[Progress], Path]) -> None:

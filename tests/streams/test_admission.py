@@ -58,7 +58,7 @@ async def test_what_cannot_be_read_names_its_field_and_is_kept(small: SmallHub) 
 
 
 async def test_a_failed_publication_leaves_nothing_known(small: SmallHub) -> None:
-    event = small.event(EXAMINED, "", CASE)
+    event = small.event(EXAMINED, "P1", CASE)
     topics = small.hub.river.topics
     publish = topics.publish
 

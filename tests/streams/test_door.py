@@ -5,13 +5,14 @@ import os
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from preferences.intake import PHONE
 from preferences.recipient import ContactPoint, Profile
 from preferences.vault import Keys, Pooled, Vault
 from streams.core.codec import Refusal
-from streams.door import Incoming, examine, profile_after
-from templates.catalog_files import read_catalog
+from streams.door import REGISTERED, Incoming, examine, profile_after
+from templates.catalog_files import Catalog, read_catalog
 from templates.links import OFFICIAL
 
 CATALOG = read_catalog()
@@ -25,13 +26,19 @@ PAID: dict[str, Any] = {
 }  # fmt: skip
 
 
-def examined(data: dict[str, Any], **envelope: str) -> Incoming | Refusal:
+NAME = "a name without line breaks, invisible characters, 【】 or links"
+PAID_TYPE = "gov.traffic.violation.paid.v1"
+
+
+def examined(
+    data: dict[str, Any], catalog: Catalog = CATALOG, **envelope: str
+) -> Incoming | Refusal:
     event = {
         "specversion": "1.0", "id": "e1", "source": "upstream", "subject": "P1",
-        "type": "gov.traffic.violation.paid.v1", "time": "2026-11-24T10:00:00+08:00",
+        "type": PAID_TYPE, "time": "2026-11-24T10:00:00+08:00",
     }  # fmt: skip
     raw = json.dumps(event | envelope | {"data": data}, ensure_ascii=False).encode()
-    return examine(raw, CATALOG, OFFICIAL, VAULT.digest, NOW_MS)
+    return examine(raw, catalog, OFFICIAL, VAULT.digest, NOW_MS)
 
 
 def profile_of(**changed: Any) -> Profile:
@@ -55,6 +62,12 @@ def test_an_event_as_declared_comes_in() -> None:
         ({"phones": [13312340001]}, Refusal("phones[0]", "text", "a whole number")),
         ({"ref": "P2"}, Refusal("ref", "the subject 'P1'", "P2")),
         ({"phones": ["13312340001", "13"]}, Refusal("phones[1]", PHONE)),
+        ({"name": "王丽\n退订"}, Refusal("name", "1 to 100 characters, on one line")),
+        ({"name": "【反诈中心】"}, Refusal("name", NAME)),
+        ({"name": "王丽\u2028退订"}, Refusal("name", NAME)),
+        ({"name": "王\u200b丽"}, Refusal("name", NAME)),
+        ({"name": "王丽 https://evil.example/a"}, Refusal("name", NAME)),
+        ({"name": "evil。com"}, Refusal("name", NAME)),
         ({"phones": ["110"]}, Refusal("phones[0]", PHONE)),
         ({"phones": ["95588"]}, Refusal("phones[0]", PHONE)),
         ({"phones": ["400-810-1234"]}, Refusal("phones[0]", PHONE)),
@@ -65,6 +78,18 @@ def test_what_is_wrong_with_a_recipient(changed: dict[str, Any], refused: Refusa
     told = examined(PAID | {"recipient": PERSON | changed})
     assert isinstance(told, Refusal)
     assert told == refused._replace(field=f"data.recipient.{refused.field}")
+
+
+def test_a_registration_is_held_to_the_same() -> None:
+    told = examined(PERSON | {"name": "【反诈中心】"}, type=REGISTERED)
+    assert told == Refusal("data.name", NAME)
+
+
+@pytest.mark.parametrize(
+    "name", ["J.Smith", "Fuzhou Trading Co., Ltd.", "阿依古丽·买买提", "O'Neill"]
+)
+def test_a_name_that_messages_can_carry_comes_in(name: str) -> None:
+    assert profile_of(name=name).name == name
 
 
 @pytest.mark.parametrize(
@@ -96,6 +121,41 @@ def test_what_is_no_language_tag_is_refused() -> None:
 def test_a_recipient_inline_needs_the_subject() -> None:
     told = examined(PAID | {"recipient": PERSON}, subject="")
     assert told == Refusal("subject", "the reference of the recipient in data.recipient")
+
+
+CLEARED = "gov.traffic.road.cleared.v1"
+UNTOLD = Refusal("subject", "the reference of the recipient whom its notice tells")
+
+
+def notified(to: str, **when: str) -> Catalog:
+    """The catalog, where one notice is told of a paid fine."""
+    notice = replace(CATALOG.notices["violation-paid"], to=to, when=when)
+    return replace(CATALOG, by_trigger={PAID_TYPE: (notice,)})
+
+
+@pytest.mark.parametrize("to", ["subject", "contacts:filing"])
+def test_a_notice_to_the_subject_needs_one(to: str) -> None:
+    assert examined(PAID, notified(to), subject="") == UNTOLD
+    assert isinstance(examined(PAID, notified(to)), Incoming)
+
+
+def test_a_recipient_named_in_the_data_is_told_without_a_subject() -> None:
+    assert isinstance(examined(PAID, notified("field:receipt_no"), subject=""), Incoming)
+
+
+def test_an_event_that_matches_no_notice_needs_no_subject() -> None:
+    other = notified("subject", plate="闽A00000")
+    assert isinstance(examined(PAID, other, subject=""), Incoming)
+
+
+def test_what_only_settles_a_case_needs_no_subject() -> None:
+    over = examined({"warning_no": "W-7"}, type=CLEARED, subject="")
+    assert isinstance(over, Incoming)
+    assert over.event.correlation == "warning_no=W-7"
+
+
+def test_a_registration_needs_no_subject_beside_its_reference() -> None:
+    assert isinstance(examined(PERSON, type=REGISTERED, subject=""), Incoming)
 
 
 @pytest.mark.parametrize(

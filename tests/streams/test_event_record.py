@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from preferences.vault import Keys, Pooled, SealBroken, Vault
 from streams.core.codec import Refusal
@@ -46,6 +47,13 @@ def test_under_other_rules_only_the_event_s_own_bytes_count() -> None:
     other = rules_of(CATALOG, OFFICIAL | {"example.gov.cn"})
     assert other != RULES
     assert open_event(VAULT.hub, seal_event(VAULT.hub, one, RULES), other) == (one.raw, None)
+
+
+def test_whom_a_notice_tells_is_one_of_the_rules() -> None:
+    paid = CATALOG.notices["violation-paid"]
+    elsewhere = replace(paid, to="field:receipt_no")
+    other = replace(CATALOG, notices=CATALOG.notices | {paid.id: elsewhere})
+    assert rules_of(other, OFFICIAL) != RULES
 
 
 def test_what_an_event_says_about_its_recipient_is_read_again() -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from templates import whitelist
@@ -14,6 +14,7 @@ from templates.errors import RenderRefused, TemplateRefused
 from templates.lint import sample_builtin
 from templates.notice import Notice, Sender, Variable
 from templates.render import Wording, compile_wording, plan, sandboxed
+from templates.values import is_name
 from templates.wording_versions import load_wording
 
 NOTICE = Notice(
@@ -168,6 +169,37 @@ def test_unfit_items_are_refused() -> None:
 def test_a_name_never_makes_a_link(body: str) -> None:
     assert sms(body, name="J.Smith") == "【测试】J. Smith："
     assert sms(body, name="www.evil.com") == "【测试】www. evil. com："
+
+
+NAME_PARTS = [
+    "王",
+    "a",
+    "cn",
+    "ltd",
+    "1",
+    " ",
+    ".",
+    "．",
+    "。",
+    "/",
+    ":",
+    "@",
+    "】",
+    "\u2028",
+    "\u200b",
+]
+
+
+@given(st.lists(st.sampled_from(NAME_PARTS), min_size=1, max_size=12).map("".join))
+@example("https://evil.cn")
+@example("1.1.1.1")
+def test_a_name_that_comes_in_is_one_that_messages_carry(name: str) -> None:
+    try:
+        sms("{{ name }}：", name=name)
+    except RenderRefused:
+        assert not is_name(name)
+    else:
+        assert is_name(name)
 
 
 def test_official_links_pass() -> None:
