@@ -482,6 +482,7 @@ REASON_NAMES: dict[str, Two] = {
     "wording_unregistered": ("文案未登记", "wording not registered"),
     "shifted": ("改走其他通道", "moved to another lane"),
     "content_refused": ("内容无法生成", "the message could not be made"),
+    "notice_removed": ("通知已从目录移除", "the notice was removed from the catalog"),
     "erased": ("收件人资料已删除", "the recipient was erased"),
     "handed_over": ("改由联系人接收", "handed over to contact persons"),
     "cancelled": ("已撤销", "cancelled"),

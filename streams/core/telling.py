@@ -32,7 +32,7 @@ def tell(event: Base, language: Language, zone: str = CHINA, *, too_late: bool =
 def _case(event: Base, name: str, too_late: bool) -> str:
     """Which of its sentences an event is told by, where it has more than one."""
     match event:
-        case e.Released() | e.Escalated():
+        case e.Released() | e.Escalated() | e.Failed() | e.Unconfirmed():
             case = f"{name}, {event.reason.partition(':')[0]}"
             return case if case in SENTENCES else name
         case e.Cancelled(reason=reason):
@@ -46,8 +46,6 @@ def _case(event: Base, name: str, too_late: bool) -> str:
             return f"{name}, acknowledged"
         case e.Reported(status=status):
             return f"{name}, {status}"
-        case e.Unconfirmed(reason="cancelled"):
-            return f"{name}, cancelled"
         case e.TransferDecided(allowed=allowed):
             return f"{name}, {'allowed' if allowed else 'forbidden'}"
         case e.QuarantineClosed(how=how):
@@ -297,10 +295,18 @@ SENTENCES: dict[str, Two] = {
         "收件人的资料已经删除，消息不再发送。",
         "The recipient was erased; the message is not sent.",
     ),
+    "Cancelled, notice_removed": (
+        "这种通知已从目录移除，不再发送。",
+        "Its notice was removed from the catalog, so nothing more is sent.",
+    ),
     "Expired": ("有效期已过，不再发送。", "It was no longer valid and was not sent."),
     "Failed": (
         "没有送达：{why}，没有其他渠道可试。",
         "It did not reach the recipient: {why}, and no other way was left.",
+    ),
+    "Failed, notice_removed": (
+        "没有送达；这种通知已从目录移除，不再尝试。",
+        "It did not reach the recipient, and its notice was removed from the catalog, so it is not tried again.",
     ),
     "Unknown": (
         "不知道消息是否已被接收（{evidence}）；先等待答复，不马上重发。",
@@ -309,6 +315,10 @@ SENTENCES: dict[str, Two] = {
     "Unconfirmed": (
         "等待期已过，仍不知道消息是否已被接收。为免重复，不再发送，由工作人员查看。",
         "The time for an answer passed and nobody knows whether the message was taken. So that nobody gets it twice, it is not sent again; operators see it.",
+    ),
+    "Unconfirmed, notice_removed": (
+        "等待期已过，仍不知道消息是否已被接收；这种通知已从目录移除，不再重发，由工作人员查看。",
+        "The time for an answer passed and nobody knows whether the message was taken; its notice was removed from the catalog, so it is not sent again; operators see it.",
     ),
     "Unconfirmed, cancelled": (
         "等待期已过，仍不知道消息是否已被接收；事项已撤销，不再发送。",

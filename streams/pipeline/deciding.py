@@ -16,6 +16,7 @@ from streams.core import events as e
 from streams.core.gathering import NO_HISTORY, History, contact_for, gather
 from streams.core.lifecycle import State, Status, moved
 from streams.core.notices import Upstream, days_left
+from streams.core.policy import MINUTE_MS
 from streams.core.routing import Verdict, decide, window_end_ms
 from streams.core.routing_facts import Facts
 from streams.journal.base import Lookup, Timer, Unit
@@ -28,6 +29,14 @@ RELEASE = "release"
 
 UNFIT = "content_refused"
 """The reason when a message cannot be rendered: nothing half-right is sent, and editors see it."""
+
+REMOVED = "notice_removed"
+"""The reason when the catalog has no such notice any more: what it would say, and by which
+channels, is nowhere declared."""
+
+BEHIND_MS = 10 * MINUTE_MS
+"""A notice that a process does not know may be a new one: what is published reaches the others in a
+second or two, what comes with a new version when they are started anew. Longer than both."""
 
 REDECIDE = "redecide"
 """Set when a recipient's choices changed: decide again although nothing is due."""
@@ -82,7 +91,9 @@ def judge(
     """Decide on one leg: the unit that records the decision at the leg's next version. ``given`` is
     the key of the event that opens it, where it is just being archived."""
     documents = river.documents
-    notice = documents.catalog.notices[leg.head.notice]
+    notice = documents.catalog.notices.get(leg.head.notice)
+    if notice is None:
+        return _undeclared(river, leg, now_ms)
     who = known.recipient if known else None
     facts = gather(
         leg.head, notice, who, leg.history, documents.lanes, leg.stream, documents.language, now_ms,
@@ -104,6 +115,37 @@ def judge(
     lookups = _lookups(river, leg, verdict, facts, now_ms)
     unit = Unit((entry(leg.stream, version, recorded),), lookups, timers, (), given)
     return Judged(unit, verdict, recorded)
+
+
+def is_removed(river: River, state: State) -> bool:
+    """Whether the notice of a leg was taken out of the catalog, and is not only new to this
+    process."""
+    assert state.head is not None
+    known = state.head.notice in river.documents.catalog.notices
+    return not known and river.clock.now_ms() >= state.opened_at_ms + BEHIND_MS
+
+
+def _undeclared(river: River, leg: Leg, now_ms: int) -> Judged:
+    """A leg whose notice is not in the catalog waits while this process may be behind, and then
+    ends. No rule is asked; what an attempt came to is known, and is not taken back."""
+    state = leg.state
+    assert state is not None and state.facts is not None, "a leg is opened by a known notice"
+    event: e.Base
+    timers: tuple[Timer, ...] = ()
+    verdict = Verdict("suppress", REMOVED, {})
+    if not is_removed(river, state):
+        until_ms = state.opened_at_ms + BEHIND_MS
+        verdict = Verdict("hold", REMOVED, {}, until_ms=max(until_ms, now_ms))
+        event = _recorded(leg, None, state.facts, verdict, river.documents.policy.version)
+        timers = (Timer(verdict.until_ms, leg.stream, RELEASE),)
+    elif state.unknown:
+        event = e.Unconfirmed(attempt=state.attempt, reason=REMOVED, moved=_moved(leg))
+    elif state.attempt:
+        event = e.Failed(reason=REMOVED, moved=_moved(leg))
+    else:
+        event = e.Cancelled(reason=REMOVED, moved=_moved(leg))
+    unit = Unit((entry(leg.stream, state.version + 1, event),), (), timers)
+    return Judged(unit, verdict, event)
 
 
 def _recorded(

@@ -13,7 +13,7 @@ from streams.core import events as e
 from streams.core.codec import decode
 from streams.core.lifecycle import State, Status, may_escalate, moved
 from streams.journal.base import Group, Reader, Timer, Unit
-from streams.pipeline.deciding import REDECIDE
+from streams.pipeline.deciding import REDECIDE, REMOVED, is_removed
 from streams.pipeline.river import Effect, Known, River, entry, state_of
 
 STOP_AT_ONCE = 1_000
@@ -55,16 +55,19 @@ def go_on(stop: bytes, after: bytes, due_ms: int) -> Unit:
 def cancel_legs(
     river: River, reader: Reader, settled: Mapping[bytes, Sequence[Stop]]
 ) -> list[Unit]:
-    """Cancel those of these legs that are open and that one of their case's stops is about."""
+    """Cancel those of these legs that are open and that one of their case's stops is about. Which
+    stops a notice named is not known once it was removed from the catalog: any of them ends it."""
     units = []
     for stream, rows in reader.read(list(settled)).items() if settled else ():
         state = state_of(rows)
         if state.head is None:
             continue
         notice = river.documents.catalog.notices.get(state.head.notice)
+        reason = "case_settled" if notice else REMOVED
         for stop in settled[stream]:
-            if notice and stop.type in notice.stops and stop.at_ms >= state.head.event_ms:
-                if unit := cancelling(stream, state, "case_settled", stop.type):
+            about = stop.type in notice.stops if notice else is_removed(river, state)
+            if about and stop.at_ms >= state.head.event_ms:
+                if unit := cancelling(stream, state, reason, stop.type):
                     units.append(unit)
                 break
     return units

@@ -221,7 +221,9 @@ def _handed_over(river: River, ground: Background, stream: bytes, state: State) 
     subject = ground.people.get(event.subject) if event else None
     if event is None or subject is None or subject.recipient is None or state.attempt:
         return []
-    notice = river.documents.catalog.notices[head.notice]
+    notice = river.documents.catalog.notices.get(head.notice)
+    if notice is None:
+        return []
     refs = recipients(notice, event, subject.recipient)
     if head.recipient in refs:
         return []
