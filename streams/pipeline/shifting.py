@@ -229,7 +229,10 @@ def paused_per_s(lanes: Lanes, name: str, urgent: bool) -> int:
 
 
 async def stop_wording(river: River, name: str, notice: str, code: str) -> None:
-    """Journal that the wording in force of a notice does not go by this lane again."""
+    """Journal that the wording in force of a notice does not go by this lane again. One that was
+    removed meanwhile has none: its last legs went out as they had been decided."""
+    if notice not in river.documents.wordings:
+        return
     wording = river.documents.wordings[notice].name
     said = e.WordingStopped(lane=name, notice=notice, wording=wording, code=code)
     while True:

@@ -16,6 +16,7 @@ from streams.core.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.explanations import explain_stream, text
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.deciding import BEHIND_MS
+from streams.pipeline.shifting import stop_wording
 from streams.policies import published
 from templates.catalog_files import Catalog, build_catalog, read_catalog
 from tests.journeys.town import TUESDAY, town
@@ -288,3 +289,11 @@ async def test_a_hub_that_starts_without_the_notice_goes_on(tmp_path: Path) -> N
         [told] = here.told("P1")
         assert (told.status, told.state.cancelled) == ("cancelled", "notice_removed")
         await here.books_agree()
+
+
+async def test_a_lane_that_refuses_the_words_of_a_removed_notice_goes_on(tmp_path: Path) -> None:
+    async with open_town(tmp_path, MORNING) as town:
+        town.remove()
+        before = town.river.journal.head
+        await stop_wording(town.river, "sms", FINE, "content")
+        assert town.river.journal.head == before
