@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from hub.__main__ import app
+from hub.bootstrap import open_vault
 from hub.migrating import migrate_folder
+from hub.settings import load
 from streams.core.policy import DEFAULT, dump
 from tests.streams.core.legs import routed
 from tests.streams.core.samples import NOON, SMS, facts
@@ -23,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     """A data folder in which the third reminder of the day was sent to somebody."""
     third = facts(at_ms=NOON, sent_today=2, channels=(SMS,))
     migrate_folder(tmp_path)
+    open_vault(load({"HUB_DATA_DIR": str(tmp_path)}, None))  # and its keys
     with journal(tmp_path) as store:
         write(store, LEG, replace(routed(), facts=third), at_ms=NOON)
     return tmp_path
