@@ -97,7 +97,8 @@ def test_what_is_about_nobody_is_keyed_by_its_own_name(
     kafka: NativeKafka, environment: dict[str, str]
 ) -> None:
     name = uuid4().hex
-    told = run(environment, [question(name, "")])
+    lifted = {"type": "gov.traffic.weather.lifted.v1", "data": {"warning_no": "W1"}}
+    told = run(environment, [question(name, "", **lifted)])
     assert told.exit_code == 0, told.output
     assert f"{kafka.bootstrap}: 1 accepted" in told.stdout
     assert len(lying_there(kafka, event_key("/test", name).hex())) == 1

@@ -87,6 +87,8 @@ class Whole:
 
     def history(self, ref: str) -> list[dict[str, Any]]:
         answer = self.hub("history", ref, "--json")
+        if f"nothing is known of {ref}" in answer.err:
+            return []
         assert answer.code == 0, answer.err
         legs: list[dict[str, Any]] = answer.json
         return legs
