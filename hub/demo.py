@@ -48,13 +48,13 @@ EVENTS_A_REPLY = 50
 """Of so many events one makes somebody write back; enough that even a small demonstration has
 answers by text and by mail."""
 
-PAUSE_MS = 15 * MINUTES
+PAUSE_MS = 30 * MINUTES
 """Between two deliveries of events."""
 
-STEP_MS = 60_000
-"""What falls due within a minute is seen to together: thousands of commits, not tens of thousands.
-Nothing that is promised here is finer, but answers, and they come by the carrier's own times,
-which lie on the same grid."""
+STEP_MS = 120_000
+"""What falls due within two minutes is seen to together: thousands of commits, not tens of
+thousands. Nothing that is promised here is finer, but answers, and they come by the carrier's own
+times, which lie on the same grid; a code that holds for five minutes still arrives."""
 
 SHARES = (1, 1, 1, 1, 1, 1, 2, 8, *(12,) * 10, 8, 6, 4, 2, 1, 1)
 """How events spread over the hours of a day: few at night, and most of those wait for morning."""
@@ -145,7 +145,7 @@ async def play(settings: Settings, events: int, days: int, seed: int, tell: Tell
     try:
         settings = msgspec.structs.replace(settings, sandbox_port=carrier.port)
         clock = Virtual(START_MS)
-        pace = Pace(rest_ms=DAYS, project_pause_ms=30 * MINUTES, look_ms=DAYS)
+        pace = Pace(rest_ms=DAYS, project_pause_ms=6 * HOURS, look_ms=DAYS)
         hub = open_hub(settings, clock, lanes=wide_lanes(), pace=pace, synced=False)
         settle()
         try:

@@ -46,19 +46,13 @@ def reached(connection: Connection) -> int:
 
 def folded(store: Store, last: int | None = None) -> Counter[Standing]:
     """Where the legs stand, by folding every stream of the journal, up to the row ``last``."""
-    counts: Counter[Standing] = Counter()
-    with store.readers.connect() as connection:
-        for rows in _streams(connection, rows_of(store), last):
-            here = standing(fold(rows))
-            if here is not None:
-                counts[here] += 1
-    return counts
+    return _read_again(store, last)[0]
 
 
 def recount(store: Store, last: int | None = None) -> Report:
     """The accounts from the journal. Reads all of it, or what stands up to the row ``last``:
     beside a running hub the read models are always a little behind."""
-    return report(folded(store, last), charged_again(store, last))
+    return report(*_read_again(store, last))
 
 
 def charged(connection: Connection) -> dict[str, Cost]:
@@ -68,22 +62,28 @@ def charged(connection: Connection) -> dict[str, Cost]:
     return {row[0]: Cost(*map(int, row[1:])) for row in rows}
 
 
-def charged_again(store: Store, last: int | None = None) -> dict[str, Cost]:
-    """The same, by reading every acceptance in the journal that was charged."""
+def _read_again(store: Store, last: int | None) -> tuple[Counter[Standing], dict[str, Cost]]:
+    """Where the legs stand, and what every acceptance that was charged came to, by notice."""
+    counts: Counter[Standing] = Counter()
     costs: dict[str, Cost] = {}
     with store.readers.connect() as connection:
         for rows in _streams(connection, rows_of(store), last):
-            notice = ""
+            if here := standing(fold(rows)):
+                counts[here] += 1
             for row in rows:
-                notice = notice or getattr(getattr(row.event, "head", None), "notice", "")
                 if isinstance(row.event, Accepted) and row.event.cost:
-                    known = costs.get(notice, Cost())
-                    costs[notice] = Cost(
-                        known.messages + 1,
-                        known.segments + row.event.segments,
-                        known.cost + row.event.cost,
-                    )
-    return costs
+                    notice = _notice(rows)
+                    costs[notice] = _and(costs.get(notice, Cost()), row.event)
+    return counts, costs
+
+
+def _notice(rows: list[Journalled]) -> str:
+    heads = (getattr(row.event, "head", None) for row in rows)
+    return next((head.notice for head in heads if head), "")
+
+
+def _and(known: Cost, more: Accepted) -> Cost:
+    return Cost(known.messages + 1, known.segments + more.segments, known.cost + more.cost)
 
 
 def report(standings: Mapping[Standing, int], costs: Mapping[str, Cost]) -> Report:
@@ -114,7 +114,7 @@ def _parts(group: Iterable[tuple[Standing, int]]) -> Parts:
 
 def _streams(
     connection: Connection, journal: FromClause, last: int | None
-) -> Iterator[Iterator[Journalled]]:
+) -> Iterator[list[Journalled]]:
     """Each stream's rows up to a position, decoded, in the order of streams and versions."""
     c = journal.c
     query = select(c.stream, c.version, c.type, c.at_ms, c.data).order_by(c.stream, c.version)
@@ -122,7 +122,7 @@ def _streams(
         query = query.where(c.pos <= last)
     rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
     for _, group in groupby(rows, key=itemgetter(0)):
-        yield (
+        yield [
             Journalled(version, at_ms, codec.decode(type_, data))
             for _, version, type_, at_ms, data in group
-        )
+        ]

@@ -72,8 +72,8 @@ def test_clearing_takes_only_what_a_demo_left(tmp_path: Path) -> None:
 
 
 def test_events_are_spread_over_the_days() -> None:
-    counts = list(shares(20_500, 3))
-    assert sum(counts) == 20_500
+    counts = list(shares(20_000, 3))
+    assert sum(counts) == 20_000
     slots = DAYS // PAUSE_MS
     by_day = [sum(counts[i : i + slots]) for i in range(0, len(counts), slots)]
     assert len(by_day) == 3
