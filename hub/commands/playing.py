@@ -27,7 +27,7 @@ def demo(
         Path | None, typer.Option(help="Data folder; what an earlier demo left in it goes.")
     ] = None,
 ) -> None:
-    """Play three days of the six services with every fault; ends by itself, on two slow cores within a minute."""
+    """Play three days of the six services with every fault; ends by itself within a minute."""
     import msgspec
     import uvloop
 
