@@ -46,6 +46,10 @@ CHINA_MS = 8 * 3_600_000
 DAY_MS = 86_400_000
 
 
+ENOUGH = 200
+"""Violations after which a seed ends: a broken protocol may go round in a circle for ever."""
+
+
 class Watch:
     """What is checked while the seed runs; it keeps what the checks at the end need."""
 
@@ -78,6 +82,8 @@ class Watch:
     def wrong(self, name: str, text: str) -> None:
         self.violations.append(f"{name}: {text}")
         self.world.scheduler.say(f"VIOLATION {name}: {text}")
+        if len(self.violations) >= ENOUGH:
+            self.world.scheduler.give_up()
 
     # at every commit
 

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.machinery import ModuleSpec
 from os import cpu_count
 from pathlib import Path
@@ -34,7 +34,9 @@ def run_mutants(seeds: int, only: str) -> int:
         return 1
     caught, seeds_used, tests_used = 0, set[int](), set[str]()
     with ThreadPoolExecutor(cpu_count()) as pool:
-        for mutant, found in pool.map(lambda m: (m, _in_a_process(m, seeds)), chosen):
+        running = {pool.submit(_in_a_process, mutant, seeds): mutant for mutant in chosen}
+        for done in as_completed(running):
+            mutant, found = running[done], done.result()
             caught += bool(found)
             seeds_used |= {int(found["seed"])} if "seed" in found else set()
             tests_used |= {str(found["test"])} if "test" in found else set()

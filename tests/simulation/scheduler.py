@@ -102,6 +102,7 @@ class Scheduler:
         self._bells: defaultdict[str, list[tuple[Task, int]]] = defaultdict(list)
         self._count = 0
         self._nervous = 0
+        self._given_up = False
         self._paused_until_ms = 0  # the last moment of any pause so far
         self.running: Task | None = None
 
@@ -126,6 +127,10 @@ class Scheduler:
             who = f"{self.running.process.name}.{self.running.name}" if self.running else "world"
             self.trace.append(f"{self.now_ms} {who} {what}")
 
+    def give_up(self) -> None:
+        """What is still to come would say nothing new."""
+        self._given_up = True
+
     def crash(self, process: Process) -> None:
         """Its coroutines end where they stand, its memory is gone."""
         process.alive = False
@@ -145,8 +150,11 @@ class Scheduler:
     # running
 
     def run(self, limit: int) -> bool:
-        """Until nothing is left to do; False when that took more than ``limit`` turns."""
+        """Until nothing is left to do; False when that took more than ``limit`` turns, or when
+        `give_up` was called."""
         for _ in range(limit):
+            if self._given_up:
+                return False
             self._wake_due()
             awake = self._ready
             if self._paused_until_ms > self.now_ms:
