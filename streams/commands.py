@@ -38,6 +38,7 @@ from streams.journal.group import Aside
 from streams.lane_stories import story_of
 from streams.pipeline.answers import Answer, record_answers
 from streams.pipeline.choosing import choose, offer_of, reach_again, subscribe
+from streams.pipeline.erasing import erase
 from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.replies import UNKNOWN, is_known
 from streams.pipeline.river import River, entry, found_by_kind, state_of
@@ -108,6 +109,14 @@ class Commands:
         """Consent to a category that needs it, with where the proof lies; or its end."""
         choice = GiveConsent(category, proof) if given else WithdrawConsent(category)
         return await self.change_preferences(ref, choice, by)
+
+    async def erase_recipient(self, ref: str, by: str, reason: str) -> e.RecipientErased | Fault:
+        """As :func:`streams.pipeline.erasing.erase`; it cannot be taken back."""
+        if not 0 < len(reason.strip()) <= REASON_MAX:
+            return Fault("reason", f"why, in 1 to {REASON_MAX} characters")
+        answer = await erase(self._river, ref, by, reason.strip())
+        self._ring()
+        return answer
 
     async def mark_read(self, ref: str, stream: str) -> bool:
         """The recipient opened a message in the inbox: whether this was the first time. Nobody's

@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from preferences import addresses, store
+from preferences import addresses, links, store
 from preferences.changes import AddressFact, LearnCarrier, SuppressAddress, UnsuppressAddress
 from preferences.recipient import Preferences, Profile
 from preferences.store import Keyed
@@ -58,6 +58,9 @@ class SqlPeople:
     def remove(self, ref: str, at_ms: int) -> Effect:
         return partial(_remove, vault=self._vault, ref=ref, at_ms=at_ms)
 
+    def erase(self, ref: str, at_ms: int) -> Effect:
+        return partial(_erase, vault=self._vault, ref=ref, at_ms=at_ms)
+
     def changed(self, seen: Mapping[str, Known | Keyed], found: set[str]) -> Effect:
         def compare(connection: Connection) -> None:
             number = store.changes(connection)
@@ -100,6 +103,11 @@ def _save(connection: Connection, vault: Vault, profiles: Sequence[tuple[Profile
 
 def _remove(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
     store.remove(connection, vault, ref, at_ms)
+
+
+def _erase(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
+    store.erase(connection, vault, ref, at_ms)
+    links.remove_links(connection, ref)
 
 
 def _learn(connection: Connection, vault: Vault, fact: AddressFact) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, func, select, text
 
+from preferences.links import remove_expired
 from streams.journal.base import Store
 from streams.journal.tables import batches_of, rows_of
 from streams.pipeline.sweep import BATCH, LOOKED_AT, Swept
@@ -75,9 +76,10 @@ class SqlSweeps:
         return Page([stream for _, stream in found], found[-1][0] if found else after)
 
     def done(self, at_ms: int, swept: Swept) -> None:
-        """Remember up to when this sweep looked, and what it did."""
+        """Remember up to when this sweep looked, and what it did; links that have expired go."""
         with self._store.transaction() as connection:
             connection.execute(_DONE, {"at_ms": at_ms, **swept._asdict()})
+            remove_expired(connection, at_ms)
 
 
 def swept_since(store: Store, start_ms: int) -> Swept:

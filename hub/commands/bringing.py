@@ -30,7 +30,7 @@ IMPORT_SOURCE = "/import"
 Url = Annotated[str, typer.Option(help="Address of the hub, when it is not this folder's own.")]
 Key = Annotated[str, typer.Option(help="API key for it; by default one is made for the occasion.")]
 
-recipients = typer.Typer(no_args_is_help=True, help="Recipients, from files.")
+recipients = typer.Typer(no_args_is_help=True, help="Recipients: from files, and their erasure.")
 
 
 class Line(NamedTuple):
@@ -89,6 +89,35 @@ def import_(
             _bring((_registration(row, now_ms) for row in read_csv(text)), url, key, json)
         except UnicodeDecodeError:
             fail(f"{file}: is not UTF-8")
+
+
+@recipients.command()
+def erase(
+    ref: Annotated[str, typer.Argument(help="Whose key is destroyed; an alias will do.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is journalled.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    json: Json = False,
+) -> None:
+    """Destroy a person's key: nothing about them can be read again. It cannot be taken back.
+
+    What is open for them ends, their profile, choices and links go, and the journal still verifies.
+    Erase them upstream as well: what names them again lies in quarantine. Who comes back is
+    registered under another reference.
+    """
+    from hub.commands.publishing import beside, me
+    from preferences.fault import Fault
+    from streams.core.telling import tell
+
+    if not yes:
+        typer.confirm(f"Destroy the key of {ref}, for good?", abort=True, err=True)
+    with beside() as (hub, runner):
+        answer = runner.run(hub.commands.erase_recipient(ref, me(), reason))
+    if isinstance(answer, Fault):
+        fail(f"{answer.field}: expected {answer.expected}")
+    if json:
+        say_json(answer)
+    else:
+        say(tell(answer, "en"))
 
 
 def _now_ms() -> int:

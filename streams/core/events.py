@@ -317,6 +317,16 @@ class PreferenceChanged(Base, frozen=True, kw_only=True):
     sealed: bytes
 
 
+class RecipientErased(Base, frozen=True, kw_only=True):
+    """Fact: a recipient's key was destroyed; what was sealed under it is not read again by anybody.
+    Lies among their own choices, as the last of them."""
+
+    FACT: ClassVar[bool] = True
+    recipient: str
+    by: str
+    reason: str
+
+
 class ReplyReceived(Base, frozen=True, kw_only=True):
     """Fact: a recipient wrote back. Lies among their own choices, so that what it changed stands
     behind it and neither can be without the other.
@@ -468,6 +478,7 @@ JournalEvent = (
     | StopRecorded
     | ReceiptUnmatched
     | PreferenceChanged
+    | RecipientErased
     | ReplyReceived
     | WordingPublished
     | PolicyPublished

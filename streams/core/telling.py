@@ -389,6 +389,10 @@ SENTENCES: dict[str, Two] = {
         "收件人的选择有变更（{kind}），操作者 {by}。",
         "The recipient's choices were changed ({kind}) by {by}.",
     ),
+    "RecipientErased": (
+        "收件人的密钥已由 {by} 销毁，其资料不可再读。理由：{reason}",
+        "The recipient's key was destroyed by {by}; nothing of theirs is read again. Reason: {reason}",
+    ),
     "ReplyReceived, passed_on": (
         "收件人于 {at} 通过{by}回复{about}，转交办理方。",
         "The recipient wrote back by {by} at {at}{about}; it goes to whoever handles the case.",

@@ -71,6 +71,9 @@ class People(Protocol):
     def register(self, profiles: Sequence[tuple[Profile, int]]) -> Effect:
         """Keep what upstream says about recipients, each with the time of its event (ms)."""
 
+    def erase(self, ref: str, at_ms: int) -> Effect:
+        """Destroy the key and all that hangs on it, for good."""
+
     def remove(self, ref: str, at_ms: int) -> Effect:
         """Forget the profile; the key stays, so that the history can still be read."""
 

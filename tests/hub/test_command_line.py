@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from hub.__main__ import app
@@ -389,6 +391,71 @@ def test_importing_recipients_twice_is_once(tmp_path: Path) -> None:
     ]
     sheet.write_bytes("ref,kind,name\nr1,person,张\n".encode("gb18030"))
     assert "is not UTF-8" in hub("recipients", "import", str(sheet), folder=tmp_path).err
+
+
+def test_checkpoints_find_a_journal_that_was_written_anew(played: Path, tmp_path: Path) -> None:
+    folder, key, notes = tmp_path / "played", tmp_path / "key.pem", tmp_path / "notes"
+    shutil.copytree(played, folder)
+    key.write_bytes(a_key())
+    signed = hub("checkpoint", str(notes), "--key", str(key), "--json", folder=folder)
+    assert (signed.code, signed.json["row"]) == (
+        0,
+        hub("verify", "--json", folder=folder).json["rows"],
+    )
+    check = ("verify", "--checkpoints", str(notes), "--json")
+    assert hub(*check, "--key", str(key), folder=folder).json["faults"] == []
+    erase = ("recipients", "erase", "sample-p00002", "--reason", "x", "--yes")
+    assert hub(*erase, folder=folder).code == 0
+    assert hub(*check, "--key", str(key), folder=folder).code == 0, "it went on since"
+    # another journal, whole in itself, in the place of this one
+    shutil.rmtree(folder)
+    assert hub("demo", "--events", "20", "--days", "1", "--folder", str(folder)).code == 0
+    anew = hub(*check, "--key", str(key), folder=folder)
+    assert anew.code == 1
+    assert anew.json["faults"] == [
+        f"the journal is not what checkpoint 1 saw at row {signed.json['row']}"
+    ]
+
+
+def test_checkpoints_want_the_key_they_were_signed_with(played: Path, tmp_path: Path) -> None:
+    key, other, notes = tmp_path / "key.pem", tmp_path / "other.pem", tmp_path / "notes"
+    key.write_bytes(a_key())
+    other.write_bytes(a_key())
+    assert hub("checkpoint", str(notes), "--key", str(key), folder=played).code == 0
+    check = ("verify", "--checkpoints", str(notes))
+    assert "no valid signature" in hub(*check, "--key", str(other), folder=played).out
+    assert "--key is required" in hub(*check, folder=played).err
+    other.write_text("no key", encoding="utf-8")
+    for command in (check, ("checkpoint", str(notes))):
+        refused = hub(*command, "--key", str(other), folder=played)
+        assert (refused.code, refused.out) == (2, "")
+        assert "expected a" in refused.err
+        assert "Ed25519 key in PEM" in refused.err
+    assert len(notes.read_text(encoding="utf-8").splitlines()) == 6, "one note, and an empty line"
+
+
+def a_key() -> bytes:
+    """As `openssl genpkey -algorithm ed25519` makes them."""
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
+def test_a_person_is_erased_when_it_is_meant(played: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "played"
+    shutil.copytree(played, folder)
+    erase = ("recipients", "erase", "sample-p00001", "--reason", "letter 12")
+    asked = hub(*erase, folder=folder, given="n\n")
+    assert asked.code == 1
+    assert "for good" in asked.err
+    done = hub(*erase, "--yes", "--json", folder=folder)
+    assert (done.code, done.json["recipient"]) == (0, "sample-p00001")
+    again = hub(*erase, "--yes", folder=folder)
+    assert (again.code, again.out) == (1, "")
+    assert "erased before" in again.err
+    assert hub("verify", folder=folder).code == 0
+    assert hub("report", "--recount", folder=folder).code == 0
+    assert hub("history", "sample-p00001", "--json", folder=folder).json, "but not what it said"
 
 
 # Keys, wording, policy ----------------------------------------------------------------------------

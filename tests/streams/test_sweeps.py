@@ -1,12 +1,16 @@
 """Which streams a sweep is shown, and that it knows where it was."""
 
 import pytest
+from sqlalchemy import func, select
 
+from preferences.links import REFERENCE_CHARS, Link, find_link, link, save_links
 from streams.journal.base import Group, Store
 from streams.journal.postgres import PostgresStore
 from streams.pipeline.sweep import BATCH, Swept
 from streams.sweeps import Page, SqlSweeps, swept_since
 from tests.contracts.journal_contract import AT, name, unit
+
+INBOX = Link("inbox", "P1", "", AT + 1)
 
 
 def commit(store: Store, at_ms: int, *streams: int, kind: str = "Routed.1") -> None:
@@ -47,6 +51,16 @@ def test_it_knows_up_to_when_it_looked(sweeps: SqlSweeps) -> None:
     sweeps.done(AT + 5, Swept())
     sweeps.done(AT + 1, Swept())  # another process was slower
     assert sweeps.swept_ms() == AT + 5
+
+
+def test_links_that_expired_go(hub_store: Store, sweeps: SqlSweeps) -> None:
+    old, new = "a" * REFERENCE_CHARS, "b" * REFERENCE_CHARS
+    with hub_store.transaction() as connection:
+        save_links(connection, [(old, Link("inbox", "P1", "", AT)), (new, INBOX)])
+    sweeps.done(AT, Swept())
+    with hub_store.readers.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(link)).scalar_one() == 1
+        assert find_link(connection, new, "inbox", AT) == INBOX
 
 
 def test_what_they_did_adds_up(hub_store: Store, sweeps: SqlSweeps) -> None:

@@ -125,6 +125,9 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "PreferenceChanged": e.PreferenceChanged(
         recipient="r-1", kind="SwitchOff", by="citizen", sealed=b"sealed"
     ),
+    "RecipientErased": e.RecipientErased(
+        recipient="r-1", by="shell:li", reason="asked for by letter 12"
+    ),
     "ReplyReceived, passed_on": replied(),
     "ReplyReceived, stopped": replied("stop", "stopped", categories=("fire-safety",)),
     "ReplyReceived, kept": replied("stop", "kept", categories=("traffic-violation",)),
