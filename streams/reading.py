@@ -19,6 +19,7 @@ from streams.core.identity import Index, event_key
 from streams.core.names import Language
 from streams.core.notices import Upstream
 from streams.core.policy import MINUTE_MS
+from streams.core.telling import tell
 from streams.journal.base import Archived, Row, Store
 from streams.lane_views import LaneView, lane_views
 from streams.pipeline.choosing import choices_stream
@@ -264,6 +265,14 @@ class Reading:
         loaded = self._people([ref]).get(ref)
         stream = choices_stream(loaded.ref if loaded else ref)
         return self._written(self._store.read([stream]), unseal=True)[::-1][:limit]
+
+    def erased(self, ref: str, language: Language) -> tuple[int, str] | None:
+        """When somebody was erased, and a sentence that says by whom and why; None who was not."""
+        stream = choices_stream(ref)
+        for step in stories.steps(self._store.read([stream]).get(stream, ())):
+            if isinstance(step.event, e.RecipientErased):
+                return step.row.at_ms, tell(step.event, language)
+        return None
 
     def reply(self, name: str) -> Written | None:
         """One reply with its words, by the name it was told under; None when unknown."""

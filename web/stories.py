@@ -82,11 +82,14 @@ async def recipient(request: Req, site: Here, ref: FromPath[str]) -> Response[st
     before = request.query_params.get("before", "")
     legs = await asyncio.to_thread(history_of, site, ref, before)
     profile, preferences = await asyncio.to_thread(_person, site, ref)
-    if profile is None and not legs:
+    language = site.speech(request).language
+    erased = await asyncio.to_thread(site.reading.erased, ref, language)
+    if profile is None and not legs and not erased:
         raise NotFoundException("no such recipient")
     values = {
         "ref": ref,
         "profile": profile,
+        "erased": erased,
         "preferences": preferences,
         "legs": legs,
         "replies": await asyncio.to_thread(site.reading.replies, ref, HISTORY),

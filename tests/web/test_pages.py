@@ -235,6 +235,16 @@ class TestStories:
         assert "w***@example.cn" in page
         assert "Traffic violation recorded" in page
 
+    async def test_who_was_erased_is_not_shown_but_by_whom_and_why(self, there):
+        await told(there)
+        await there.hub.commands.erase_recipient("P1", "shell:li", "letter 12 <b>")
+        page = (await there.client.get("/recipients/P1?lang=en")).text
+        assert "王*" not in page
+        assert "destroyed by shell:li" in page
+        assert "letter 12 &lt;b&gt;" in page
+        assert "Nobody is registered" not in page
+        assert "Traffic violation recorded" in page
+
     async def test_an_address_out_of_use_says_why_and_how_it_comes_back(self, there):
         """Also one that was refused before its present owner was first registered."""
         vault = there.hub.river.vault

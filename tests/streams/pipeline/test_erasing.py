@@ -92,6 +92,19 @@ async def test_an_alias_will_do_and_others_are_left_alone(small: SmallHub) -> No
     assert leg.category == "delivered"
 
 
+async def test_whoever_looks_them_up_is_told_when_by_whom_and_why(small: SmallHub) -> None:
+    await small.register("P1")
+    await small.pass_time()
+    assert small.reading.erased("P1", "en") is None
+    await erase(small, "P1")
+    told = small.reading.erased("P1", "en")
+    assert told is not None
+    at_ms, sentence = told
+    assert at_ms <= small.hub.clock.now_ms()
+    assert "shell:li" in sentence
+    assert LETTER in sentence
+
+
 async def test_their_links_lead_nowhere(small: SmallHub) -> None:
     await small.register("P1")
     await small.pass_time()
