@@ -8,14 +8,10 @@ import typer
 from hub.commands.console import Json, fail, say, say_json, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
-
-    from hub.books import Books
 
 SHOWN = 100
 """Faults that are shown one by one; their number is always said."""
@@ -39,12 +35,15 @@ def verify(checkpoints: Notes = None, key: SignedBy = None, json: Json = False) 
     whether all of it was written anew by somebody who can write the whole database.
     """
     from hub.books import open_books
+    from streams.journal.proof import check_checkpoints
 
+    signed_by = _signed_by(checkpoints, key) if checkpoints else None
     with open_books(settings()) as books:
-        rows = books.store.head()
-        faults = list(books.store.verify())
-        if checkpoints is not None:
-            faults += _held_against(books, checkpoints, key)
+        store = books.store
+        rows = store.head()
+        faults = list(store.verify())
+        if checkpoints and signed_by:
+            faults += check_checkpoints(checkpoints, store.shard, signed_by, store.chains_at)
     if json:
         say_json({"rows": rows, "faults": faults})
     else:
@@ -55,14 +54,13 @@ def verify(checkpoints: Notes = None, key: SignedBy = None, json: Json = False) 
         raise typer.Exit(1)
 
 
-def _held_against(books: "Books", notes: Path, key: Path | None) -> "Iterator[str]":
-    from streams.journal.proof import check_checkpoints
-
+def _signed_by(notes: Path, key: Path | None) -> "Ed25519PublicKey":
+    """Asked before the journal is walked, which may take minutes."""
     if key is None:
         fail("--key is required with --checkpoints: whoever wrote the file may have signed it", 2)
     if not notes.is_file():
         fail(f"{notes}: there is no such file", 2)
-    return check_checkpoints(notes, books.store.shard, _public(key), books.store.chains_at)
+    return _public(key)
 
 
 def _private(file: Path) -> "Ed25519PrivateKey":
@@ -108,8 +106,8 @@ def checkpoint(
 ) -> None:
     """Sign where the journal stands, so that nobody can write its past anew unseen.
 
-    Daily, say, to a place that those who can write the database cannot: a printer will do. Make a
-    key by `openssl genpkey -algorithm ed25519`, and keep it there, too.
+    Daily, say, to a place that those who can write the database cannot write. Make a key by
+    `openssl genpkey -algorithm ed25519`, and keep it there, too.
     """
     from hub.books import open_books
     from streams.journal.proof import write_checkpoint
