@@ -104,20 +104,13 @@ def erase(
     Erase them upstream as well: what names them again lies in quarantine. Who comes back is
     registered under another reference.
     """
-    from hub.commands.publishing import beside, me
-    from preferences.fault import Fault
-    from streams.core.telling import tell
+    from hub.commands.publishing import beside, me, say_journalled
 
     if not yes:
         typer.confirm(f"Destroy the key of {ref}, for good?", abort=True, err=True)
     with beside() as (hub, runner):
         answer = runner.run(hub.commands.erase_recipient(ref, me(), reason))
-    if isinstance(answer, Fault):
-        fail(f"{answer.field}: expected {answer.expected}")
-    if json:
-        say_json(answer)
-    else:
-        say(tell(answer, "en"))
+    say_journalled(answer, json)
 
 
 def _now_ms() -> int:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hub.commands.asking import moment_of
-from hub.commands.console import Json, fail, say, say_json, settings, table
-from hub.commands.publishing import beside, me
+from hub.commands.console import Json, say, say_json, settings, table
+from hub.commands.publishing import beside, me, say_journalled
 
 if TYPE_CHECKING:
     from streams.lane_views import LaneView
@@ -100,15 +100,7 @@ def _steer(
     weight: int = 0,
     notice: str = "",
 ) -> None:
-    from preferences.fault import Fault
-    from streams.core.telling import tell
-
     with beside() as (hub, runner):
         steering = hub.commands.steer_lane(lane, action, me(), reason, weight, notice)
         answer = runner.run(steering)
-    if isinstance(answer, Fault):
-        fail(f"{answer.field}: expected {answer.expected}")
-    if json:
-        say_json(answer)
-    else:
-        say(tell(answer, "en"))
+    say_journalled(answer, json)

@@ -14,6 +14,8 @@ from hub.commands.console import Json, fail, say, say_json, settings, table
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.cluster import ClusterHub
+    from preferences.fault import Fault
+    from streams.core.events import Base
     from templates.lint import Finding
 
 Language = Annotated[Literal["zh", "en"], typer.Option(help="Of what is found wrong.")]
@@ -47,6 +49,19 @@ def beside() -> Iterator[tuple["Hub | ClusterHub", asyncio.Runner]]:
             yield hub, runner
         finally:
             runner.run(hub.close())
+
+
+def say_journalled(answer: "Base | Fault", json: bool) -> None:
+    """What a command journalled, as a sentence or for a machine; a fault ends it."""
+    from preferences.fault import Fault
+    from streams.core.telling import tell
+
+    if isinstance(answer, Fault):
+        fail(f"{answer.field}: expected {answer.expected}")
+    if json:
+        say_json(answer)
+    else:
+        say(tell(answer, "en"))
 
 
 def files_of(folder: Path) -> dict[str, str]:
