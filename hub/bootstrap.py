@@ -144,14 +144,28 @@ def check_keys(settings: Settings, store: Store) -> None:
         )
 
 
+def check_kek(store: Store, vault: Vault) -> None:
+    """Another key than the one that wrapped what is here would make everybody look damaged, one by
+    one. Raises :class:`SettingsError`."""
+    with store.readers.connect() as connection:
+        fault = preference_store.unopened(connection, vault)
+    if fault:
+        raise SettingsError(f"kek: opens no recipient's key ({fault}); kek_id and kek_spare tell")
+
+
 def open_vault(settings: Settings) -> Vault:
-    return Vault(Keys(settings.key("kek"), settings.key("index_key")), Pooled(os.urandom))
+    return Vault(vault_keys(settings), Pooled(os.urandom))
+
+
+def vault_keys(settings: Settings) -> Keys:
+    """What recipients' keys are wrapped with, and what indexes are made with."""
+    kek, index_key = settings.key("kek"), settings.key("index_key")
+    return Keys(kek, index_key, settings.kek_id, settings.spare())
 
 
 def hub_key(settings: Settings) -> SubjectKey:
     """Seals what has no subject: topics, quarantine, events about nobody."""
-    keys = Keys(settings.key("kek"), settings.key("index_key"))
-    return SubjectKey(keys.derive("hub"), Pooled(os.urandom))
+    return SubjectKey(vault_keys(settings).derive("hub"), Pooled(os.urandom))
 
 
 def documents(
@@ -288,6 +302,7 @@ def open_hub(
     point = point_of(settings.failpoint)
     bells = Bells(around_topics(topics, point))
     vault = open_vault(settings)
+    check_kek(store, vault)
     people = SqlPeople(store.readers, vault, journal, at_once)
     index = Index(settings.key("index_key"))
     seed = documents(settings, catalog, lanes)

@@ -11,6 +11,7 @@ from channels.base import Channel
 from channels.inbox import InboxChannel, InboxStore
 from hub.bootstrap import (
     carriers_of,
+    check_kek,
     check_providers,
     documents,
     finders,
@@ -119,6 +120,7 @@ async def open_cluster(
     )
     topics = KafkaTopics(settings.kafka, clock, patience_s=None if patient else ANSWER_S)
     vault = open_vault(settings)
+    check_kek(store, vault)
     index = Index(settings.key("index_key"))
     seed = documents(settings)
     inbox = InboxStore(store.engine, *inbox_seals(store, vault))

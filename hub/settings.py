@@ -7,11 +7,9 @@ top, and says what is wrong before anything starts.
 
 from __future__ import annotations
 
-import base64
 import difflib
 import os
 import ssl
-import threading
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,37 +26,14 @@ from channels.mailbox_place import LOOPBACK, read_place
 from channels.push_account import APNS_URL, HOSTS, Apns, WebPush
 from channels.twilio_account import API, Account
 from channels.wechat_account import Door, Wechat, door_of
+from hub.secret import Secret as Secret
+from hub.secret import SettingsError as SettingsError
+from hub.secret import key_bytes, made_once
 from streams.core import codec
 
 PREFIX = "HUB_"
 TEST_PREFIX = "HUB_TEST_"  # switches of the test suite, no settings
 POSTGRES = "postgresql+psycopg"
-KEY_BYTES = 32  # AES-256, and as much for BLAKE2b
-
-
-class SettingsError(ValueError):
-    """A setting is unknown, malformed or missing. The message names it and shows no secret."""
-
-
-class Secret:
-    """A text that nobody sees by accident: only `reveal` returns it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
 
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -66,6 +41,9 @@ KeyName = Literal["kek", "index_key", "link_key"]
 KEYS: tuple[KeyName, ...] = ("kek", "index_key", "link_key")
 KEYS_OF_ROWS: tuple[KeyName, ...] = ("kek", "index_key")
 """What is journalled can be read and found with these, and with no others."""
+
+KEK_ID_MAX = 65_535
+"""A wrapped key says in two bytes what it is wrapped with."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +86,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kek: Annotated[
         Secret | None,
         Meta(description="Key that wraps the key of each recipient: 32 bytes in base64."),
+    ] = None
+    kek_id: Annotated[
+        int,
+        Meta(ge=1, le=KEK_ID_MAX, description="Number of `kek`; one that replaces it has another."),
+    ] = 1
+    kek_spare: Annotated[
+        Secret | None,
+        Meta(
+            description="`number:key` of another that opens what it wrapped, while one replaces the"
+            " other; `hub recipients rewrap` makes it needless."
+        ),
     ] = None
     index_key: Annotated[
         Secret | None,
@@ -290,11 +279,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"timezone: there is no {self.timezone!r}") from error
         for name in KEYS:
             if secret := self._secret(name):
-                _key_bytes(name, secret.reveal())
+                key_bytes(name, secret.reveal())
             elif self.env == "production":
                 raise SettingsError(f"{name} must be set in production")
             elif self.database:
                 raise SettingsError(f"{name} must be set where database is: all processes share it")
+        self.spare()
         if self.env == "production" and self.clock:
             raise SettingsError("clock must not be set in production: messages go by real time")
         if self.failpoint:
@@ -346,7 +336,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_push(self) -> None:
         if self.push_key:
-            _key_bytes("push_key", self.push_key.reveal())
+            key_bytes("push_key", self.push_key.reveal())
         elif self.push_contact and (self.database or self.env == "production"):
             raise SettingsError(
                 "push_key must be set where push_contact is: all processes share it"
@@ -415,8 +405,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Who we are to the push services of browsers; None where nobody is named."""
         if not self.push_contact:
             return None
-        secret = self.push_key or _made_once(self.data_dir / "keys" / "push_key")
-        return WebPush(self.push_contact, _key_bytes("push_key", secret.reveal()), self.push_hosts)
+        secret = self.push_key or made_once(self.data_dir / "keys" / "push_key")
+        return WebPush(self.push_contact, key_bytes("push_key", secret.reveal()), self.push_hosts)
 
     def apns(self) -> Apns | None:
         """Who we are to Apple; None where there is no key."""
@@ -429,8 +419,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def key(self, name: KeyName) -> bytes:
         """This key as it was set or, in development, as made once in `data_dir/keys`."""
-        secret = self._secret(name) or _made_once(self.data_dir / "keys" / name)
-        return _key_bytes(name, secret.reveal())
+        secret = self._secret(name) or made_once(self.data_dir / "keys" / name)
+        return key_bytes(name, secret.reveal())
+
+    def spare(self) -> dict[int, bytes]:
+        """The other key-encryption key by its number, where there is one."""
+        if self.kek_spare is None:
+            return {}
+        number, _, text = self.kek_spare.reveal().partition(":")
+        if not (number.isdecimal() and number.isascii() and 1 <= int(number) <= KEK_ID_MAX):
+            raise SettingsError(f"kek_spare must be number:key, the number 1 to {KEK_ID_MAX}")
+        if int(number) == self.kek_id:
+            raise SettingsError(f"kek_spare must have another number than kek, which is {number}")
+        return {int(number): key_bytes("kek_spare", text)}
 
     def lost(self, names: Iterable[KeyName]) -> list[KeyName]:
         """Those of these keys that nobody set and no file holds."""
@@ -561,40 +562,3 @@ def _construct(kind: type, value: object) -> object:
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # msgspec's own words
     return kind(value)
-
-
-def _key_bytes(name: str, text: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise SettingsError(f"{name} must be {KEY_BYTES} bytes in base64")
-    return key
-
-
-def make_key(file: Path, mode: int = 0o600) -> bool:
-    """Put a new key into this file, unless there is one; whether that was so. Its folder is the
-    owner's alone."""
-    if file.exists():
-        return False
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
-    draft.chmod(mode)
-    try:
-        os.link(draft, file)
-    except FileExistsError:  # another process was first: its key it is
-        return False
-    finally:
-        draft.unlink()
-    return True
-
-
-def _made_once(file: Path) -> Secret:
-    """The key in this file, which only its owner may read; made by the first who asks."""
-    make_key(file)
-    if file.stat().st_mode & 0o077:
-        raise SettingsError(f"{file} can be read by others: chmod 600 {file}")
-    return Secret(file.read_text(encoding="ascii").strip())

@@ -11,7 +11,6 @@ has to be sealed from the first event on. Erasing destroys the key; the row stay
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -23,6 +22,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     Text,
     bindparam,
@@ -41,11 +41,14 @@ from preferences.subscriptions import (
     with_own,
     with_subscription,
 )
-from preferences.vault import KeyErased, SealBroken, SubjectKey, Vault
+from preferences.vault import KeyErased, SealBroken, SubjectKey, Vault, VaultError
 
 BATCH_MAX = 1_000
 """Recipients asked for at once; more are read in several statements. Well below what a statement
 may carry (SQLite 32,766 values), and no faster beyond."""
+
+TRIED_MAX = 10
+"""Keys of which one must open: so many damaged in a row are no accident."""
 
 # SQLite's STRICT tables know one integer, of 64 bits
 _Int = BigInteger().with_variant(Integer(), "sqlite")
@@ -82,7 +85,7 @@ _MAKE = {
     "sqlite": sqlite.insert(recipient).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(recipient).on_conflict_do_nothing(),
 }
-_SAVE_PROFILE = update(recipient).where(recipient.c.ref == bindparam("of"))
+_SAVE = update(recipient).where(recipient.c.ref == bindparam("of"))
 
 _T = TypeVar("_T")
 
@@ -286,21 +289,54 @@ def erase(connection: Connection, vault: Vault, ref: str, at_ms: int) -> None:
     vault.forget()
 
 
-def rewrap_keys(connection: Connection, vault: Vault, after: str = "") -> str:
-    """Bring the next ``BATCH_MAX`` keys after a reference under the current KEK.
+class Rewrapped(NamedTuple):
+    """What became of a page of keys: how many were brought over and how many are damaged. ``last``
+    is the reference it ends with, "" when none was left."""
 
-    Answers the last reference looked at, "" when there is none left. Damaged keys stay as they are.
-    """
+    last: str = ""
+    moved: int = 0
+    damaged: int = 0
+
+
+def rewrap_keys(connection: Connection, vault: Vault, after: str = "") -> Rewrapped:
+    """Bring the next ``BATCH_MAX`` keys after a reference under the current KEK. Damaged keys stay
+    as they are. Raises :class:`~preferences.vault.KekMissing` for one of a KEK not given."""
+    page = _keyed(after, BATCH_MAX).with_for_update()
+    moved: list[dict[str, object]] = []
+    last, damaged = "", 0
+    for last, wrapped in connection.execute(page).all():
+        try:
+            anew = vault.rewrap(last, wrapped)
+        except SealBroken:
+            damaged += 1
+            continue
+        if anew != wrapped:
+            moved.append({"of": last, "wrapped_key": anew})
+    if moved:
+        connection.execute(_SAVE, moved)
+    return Rewrapped(last, len(moved), damaged)
+
+
+def unopened(connection: Connection, vault: Vault) -> VaultError | None:
+    """Why none of the first keys opens; None where one does or there is none. A single damaged one
+    is no reason to think that the vault's keys are wrong."""
+    fault = None
+    for ref, wrapped in connection.execute(_keyed("", TRIED_MAX)):
+        try:
+            vault.unwrap(ref, wrapped)
+        except VaultError as error:
+            fault = error
+        else:
+            return None
+    return fault
+
+
+def _keyed(after: str, limit: int) -> Select[str, bytes]:
+    """References and wrapped keys in order."""
     keyed = select(recipient.c.ref, recipient.c.wrapped_key).where(
         recipient.c.ref > after, recipient.c.wrapped_key.is_not(None)
     )
-    page = keyed.order_by(recipient.c.ref).limit(BATCH_MAX).with_for_update()
-    last = ""
-    for last, wrapped in connection.execute(page).all():
-        with suppress(SealBroken):
-            if (rewrapped := vault.rewrap(last, wrapped)) != wrapped:
-                _update(connection, last, wrapped_key=rewrapped)
-    return last
+    return keyed.order_by(recipient.c.ref).limit(limit)
 
 
 class _Kept(NamedTuple):
@@ -436,7 +472,7 @@ def _save_profiles(
             sealed = key.seal(_encode(saved[-1]), _PROFILE)
             kept[ref] = {"of": ref, "wrapped_key": wrapped, "profile": sealed, "profile_ms": at_ms}
     if kept:
-        connection.execute(_SAVE_PROFILE, list(kept.values()))
+        connection.execute(_SAVE, list(kept.values()))
         _count_change(connection)
         addresses.unindex(connection, [ref for ref in kept if rows[ref].profile])
         addresses.index(connection, vault, saved)

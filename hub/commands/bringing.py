@@ -1,4 +1,4 @@
-"""``hub publish`` and ``hub recipients import``: events in, from files."""
+"""``hub publish`` and ``hub recipients``: events in, from files; and what is done to people."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,9 @@ IMPORT_SOURCE = "/import"
 Url = Annotated[str, typer.Option(help="Address of the hub, when it is not this folder's own.")]
 Key = Annotated[str, typer.Option(help="API key for it; by default one is made for the occasion.")]
 
-recipients = typer.Typer(no_args_is_help=True, help="Recipients: from files, and their erasure.")
+recipients = typer.Typer(
+    no_args_is_help=True, help="Recipients: from files, their erasure, their keys."
+)
 
 
 class Line(NamedTuple):
@@ -113,6 +115,38 @@ def erase(
     say_journalled(answer, json)
 
 
+@recipients.command()
+def rewrap(json: Json = False) -> None:
+    """Bring every recipient's key under the current `kek`, so that `kek_spare` can go.
+
+    Once every process knows both keys, and wraps with the new one. Beside running ones; broken off,
+    it is run again.
+    """
+    from hub.books import open_books
+    from hub.bootstrap import open_vault
+    from preferences.store import Rewrapped, rewrap_keys
+    from preferences.vault import KekMissing
+
+    told = settings()
+    moved = damaged = 0
+    page, vault = Rewrapped(), open_vault(told)
+    with open_books(told) as books, _progress(json) as shown:
+        while True:
+            try:
+                with books.store.transaction() as connection:
+                    page = rewrap_keys(connection, vault, page.last)
+            except KekMissing as missing:
+                fail(f"kek_spare: {missing}")
+            if not page.last:
+                break
+            moved, damaged = moved + page.moved, damaged + page.damaged
+            shown(f"{moved:,} keys brought over")
+    if json:
+        say_json({"kek_id": told.kek_id, "moved": moved, "damaged": damaged})
+    else:
+        say(f"{moved:,} keys brought under {told.kek_id}, {damaged:,} damaged and left as they are")
+
+
 def _now_ms() -> int:
     """The hub's time, which a rehearsal may have set to another day."""
     from hub.clock import clock_of
@@ -163,7 +197,7 @@ def _bring(lines: Iterable[Line], url: str, key: str, json: bool) -> None:
                 counts[answer.status] += 1
                 if answer.status == "refused" and len(refused) < SHOWN_MAX:
                     refused.append(_told(number, answer, json))
-            moved(sum(counts.values()), counts["refused"])
+            moved(f"{sum(counts.values()):,} lines, {counts['refused']:,} refused")
         where = door.name
     if json:
         say_json({**counts, "refusals": refused})
@@ -232,8 +266,8 @@ def _progress(json: bool) -> Iterator[Any]:
     quiet = json or not console.is_terminal
     with nullcontext() if quiet else console.status("…") as status:
 
-        def moved(lines: int, refused: int) -> None:
+        def moved(so_far: str) -> None:
             if status is not None:
-                status.update(f"{lines:,} lines, {refused:,} refused")
+                status.update(so_far)
 
         yield moved

@@ -20,7 +20,8 @@ def secrets(
     They are the keys, and the password of the database; keep a copy of the keys where the database
     is not.
     """
-    from hub.settings import KEYS, make_key
+    from hub.secret import make_key
+    from hub.settings import KEYS
 
     names = (*KEYS, "push_key", "database_password")
     made = [name for name in names if make_key(folder / name, MODE)]

@@ -1,5 +1,6 @@
 """The command line as a stranger meets it: help, bad input, what machines read."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -456,6 +457,30 @@ def test_a_person_is_erased_when_it_is_meant(played: Path, tmp_path: Path) -> No
     assert hub("verify", folder=folder).code == 0
     assert hub("report", "--recount", folder=folder).code == 0
     assert hub("history", "sample-p00001", "--json", folder=folder).json, "but not what it said"
+
+
+def test_the_key_encryption_key_is_replaced(
+    played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rewrap = tmp_path / "played", ("recipients", "rewrap", "--json")
+    shutil.copytree(played, folder)
+    old = (folder / "keys" / "kek").read_text(encoding="ascii").strip()
+    monkeypatch.setenv("HUB_KEK", base64.b64encode(b"n" * 32).decode())
+    erase = ("recipients", "erase", "sample-p00001", "--reason", "x", "--yes")
+    assert "opens no recipient's key" in hub(*erase, folder=folder).err, "it is another key"
+    monkeypatch.setenv("HUB_KEK_ID", "2")
+    refused = hub(*rewrap, folder=folder)
+    assert (refused.code, refused.out) == (1, "")
+    assert "kek_spare: key-encryption key 1 was not given" in refused.err
+    monkeypatch.setenv("HUB_KEK_SPARE", f"1:{old}")
+    assert hub(*erase, folder=folder).code == 0
+    done = hub(*rewrap, folder=folder)
+    assert done.code == 0
+    assert done.json["moved"] > 0
+    monkeypatch.delenv("HUB_KEK_SPARE")
+    assert hub(*rewrap, folder=folder).json == {"kek_id": 2, "moved": 0, "damaged": 0}
+    assert hub("history", "sample-p00002", "--json", folder=folder).code == 0
+    assert hub("report", "--recount", folder=folder).code == 0
 
 
 # Keys, wording, policy ----------------------------------------------------------------------------

@@ -113,6 +113,29 @@ class TestSecrets:
         assert str(error.value) == "kek must be 32 bytes in base64"
 
 
+class TestTheKeyThatReplacesAnother:
+    OTHER = base64.b64encode(bytes(32)).decode()
+
+    def test_is_kept_by_its_number(self) -> None:
+        told = load({"HUB_KEK": KEY, "HUB_KEK_ID": "2", "HUB_KEK_SPARE": f"1:{self.OTHER}"})
+        assert (told.kek_id, told.spare()) == (2, {1: bytes(32)})
+
+    @pytest.mark.parametrize(
+        ("spare", "message"),
+        [
+            (OTHER, "kek_spare must be number:key, the number 1 to 65535"),
+            (f"0:{OTHER}", "kek_spare must be number:key, the number 1 to 65535"),
+            (f"65536:{OTHER}", "kek_spare must be number:key, the number 1 to 65535"),
+            (f"1:{OTHER}", "kek_spare must have another number than kek, which is 1"),
+            ("2:short", "kek_spare must be 32 bytes in base64"),
+        ],
+    )
+    def test_what_is_wrong_with_it_is_said(self, spare: str, message: str) -> None:
+        with pytest.raises(SettingsError) as error:
+            load({"HUB_KEK_SPARE": spare})
+        assert str(error.value) == message
+
+
 class TestProduction:
     def test_starts_with_keys_of_its_own(self) -> None:
         assert load(PRODUCTION).key("link_key") == bytes(range(32))

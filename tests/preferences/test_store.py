@@ -18,6 +18,7 @@ from preferences.addresses import find_by_contact
 from preferences.recipient import Consent, ContactPoint, Preferences, Profile, Recipient
 from preferences.store import (
     BATCH_MAX,
+    Rewrapped,
     changed_since,
     changes,
     ensure_keys,
@@ -29,8 +30,9 @@ from preferences.store import (
     rewrap_keys,
     save_preferences,
     save_profiles,
+    unopened,
 )
-from preferences.vault import KekMissing, Keys, Vault
+from preferences.vault import KekMissing, Keys, SealBroken, Vault
 from streams import postgres
 from tests.preferences.conftest import KEYS, create_tables
 
@@ -231,7 +233,9 @@ def test_what_has_a_damaged_key_is_passed_over(connection: Connection, vault: Va
     connection.execute(update(recipient).values(wrapped_key=b"\x01\x00\x01" + b"?" * 60))
     assert save_profiles(connection, vault, [(WANG, 20)]) == ["r-wang"]
     assert ensure_keys(connection, vault, ["r-wang"]) == {}
-    assert rewrap_keys(connection, vault) == "r-wang"
+    anew = Keys(b"n" * 32, KEYS.index_key, kek_id=2, retired={1: KEYS.kek})
+    rewrapped = rewrap_keys(connection, Vault(anew, os.urandom))
+    assert rewrapped == Rewrapped("r-wang", moved=0, damaged=1)
 
 
 def test_rotating_the_key_encryption_key(connection: Connection, vault: Vault) -> None:
@@ -245,13 +249,27 @@ def test_rotating_the_key_encryption_key(connection: Connection, vault: Vault) -
         load_many(connection, only_new, refs)
 
     both = Vault(with_(rotated, retired={1: KEYS.kek}), os.urandom)
-    last, pages = rewrap_keys(connection, both), 1
-    while last:
-        last, pages = rewrap_keys(connection, both, last), pages + 1
-    assert pages == 2
+    first = rewrap_keys(connection, both)
+    second = rewrap_keys(connection, both, first.last)
+    assert [first, second] == [Rewrapped(refs[-1], BATCH_MAX), Rewrapped()]
+    assert rewrap_keys(connection, only_new) == Rewrapped(refs[-1], moved=0)
     found = load_many(connection, only_new, refs)
     assert [found[ref].recipient for ref in refs[1:]] == [Recipient(p) for p in profiles[1:]]
     assert found[refs[0]].erased_ms == 2
+
+
+def test_keys_that_open_nothing_are_the_wrong_ones(connection: Connection, vault: Vault) -> None:
+    other = Vault(with_(KEYS, kek=b"o" * 32), os.urandom)
+    another = Vault(with_(KEYS, kek_id=7), os.urandom)
+    assert unopened(connection, other) is None, "nobody is there yet"
+    save_profiles(connection, vault, [(replace(WANG, ref=f"r-{i}"), 1) for i in range(3)])
+    assert unopened(connection, vault) is None
+    assert isinstance(unopened(connection, other), SealBroken)
+    assert isinstance(unopened(connection, another), KekMissing)
+    connection.execute(
+        update(recipient).where(recipient.c.ref == "r-0").values(wrapped_key=b"\x01\x00\x01?")
+    )
+    assert unopened(connection, vault) is None, "one is damaged, not all"
 
 
 @pytest.mark.cluster
