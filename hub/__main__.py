@@ -10,6 +10,7 @@ import typer
 
 from hub.commands import (
     abroad,
+    archiving,
     asking,
     bringing,
     doctoring,
@@ -69,6 +70,7 @@ app.add_typer(publishing.wording, name="wording")
 app.add_typer(publishing.policy, name="policy")
 app.add_typer(abroad.abroad, name="abroad")
 app.command()(replaying.replay)
+app.add_typer(archiving.archive, name="archive")
 app.command()(migrating.migrate)
 app.command()(topics.topics)
 app.command()(keeping.verify)

@@ -43,6 +43,7 @@ from streams.pipeline.receive import receive, receive_replies
 from streams.pipeline.replies import UNKNOWN, is_known
 from streams.pipeline.river import River, entry, found_by_kind, state_of
 from streams.policies import read_draft
+from streams.removals import REMOVAL, removal_stream, still_needed
 from streams.topics import INBOUND
 from templates.errors import CatalogRefused
 from templates.lint import Finding, lint
@@ -117,6 +118,22 @@ class Commands:
         answer = await erase(self._river, ref, by, reason.strip())
         self._ring()
         return answer
+
+    async def remove_archived(self, month: int, by: str, reason: str) -> e.ArchiveRemoved | Fault:
+        """Order that the events accepted in a month go from the archive; the same month once more
+        answers with the first order. ``store.remove_month`` carries it out."""
+        if not 0 < len(reason.strip()) <= REASON_MAX:
+            return Fault("reason", f"why, in 1 to {REASON_MAX} characters")
+        if fault := still_needed(month, self._river.clock.now_ms()):
+            return fault
+        stream = removal_stream(month)
+        said = e.ArchiveRemoved(month=month, by=by, reason=reason.strip())
+        if await self._append(stream, 1, said, REMOVAL):
+            return said
+        [row] = (await self._river.journal.read([stream]))[stream]
+        first = decode(row.type, row.data)
+        assert isinstance(first, e.ArchiveRemoved), "nothing else lies in its stream"
+        return first
 
     async def mark_read(self, ref: str, stream: str) -> bool:
         """The recipient opened a message in the inbox: whether this was the first time. Nobody's

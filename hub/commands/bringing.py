@@ -130,7 +130,7 @@ def rewrap(json: Json = False) -> None:
     told = settings()
     moved = damaged = 0
     page, vault = Rewrapped(), open_vault(told)
-    with open_books(told) as books, _progress(json) as shown:
+    with open_books(told) as books, progress(json) as shown:
         while True:
             try:
                 with books.store.transaction() as connection:
@@ -191,7 +191,7 @@ def _bring(lines: Iterable[Line], url: str, key: str, json: bool) -> None:
 
     counts = {"accepted": 0, "duplicate": 0, "refused": 0}
     refused: list[dict[str, object]] = []
-    with open_door(settings(), url, key) as door, _progress(json) as moved:
+    with open_door(settings(), url, key) as door, progress(json) as moved:
         for batch in _batches(lines):
             for number, answer in _answers(door, batch):
                 counts[answer.status] += 1
@@ -258,7 +258,7 @@ def _told(number: int, answer: "Received", json: bool) -> dict[str, object]:
 
 
 @contextmanager
-def _progress(json: bool) -> Iterator[Any]:
+def progress(json: bool) -> Iterator[Any]:
     """A moving count for whoever watches; nothing in a pipe."""
     from rich.console import Console
 

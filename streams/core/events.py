@@ -327,6 +327,16 @@ class RecipientErased(Base, frozen=True, kw_only=True):
     reason: str
 
 
+class ArchiveRemoved(Base, frozen=True, kw_only=True):
+    """Fact: somebody ordered that the events accepted in a month (as 202611) go from the archive.
+    They go after this is written, some thousands at a time."""
+
+    FACT: ClassVar[bool] = True
+    month: int
+    by: str
+    reason: str
+
+
 class ReplyReceived(Base, frozen=True, kw_only=True):
     """Fact: a recipient wrote back. Lies among their own choices, so that what it changed stands
     behind it and neither can be without the other.
@@ -479,6 +489,7 @@ JournalEvent = (
     | ReceiptUnmatched
     | PreferenceChanged
     | RecipientErased
+    | ArchiveRemoved
     | ReplyReceived
     | WordingPublished
     | PolicyPublished

@@ -393,6 +393,10 @@ SENTENCES: dict[str, Two] = {
         "收件人的密钥已由 {by} 销毁，其资料不可再读。理由：{reason}",
         "The recipient's key was destroyed by {by}; nothing of theirs is read again. Reason: {reason}",
     ),
+    "ArchiveRemoved": (
+        "{by} 决定从存档中清除 {month} 接收的事件。理由：{reason}",
+        "{by} ordered that the events accepted in {month} go from the archive. Reason: {reason}",
+    ),
     "ReplyReceived, passed_on": (
         "收件人于 {at} 通过{by}回复{about}，转交办理方。",
         "The recipient wrote back by {by} at {at}{about}; it goes to whoever handles the case.",

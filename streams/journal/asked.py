@@ -29,6 +29,8 @@ class Reads(Reader, Ledger, Protocol):
 
     def chains_at(self, pos: int) -> list[bytes]: ...
 
+    def archived_months(self) -> dict[int, int]: ...
+
 
 class AskedStore(ABC):
     """The reading half of `streams.journal.base.Store`. ``_reading`` lends a connection's reads;
@@ -98,6 +100,11 @@ class AskedStore(ABC):
         """The chain values of the commits that ended at a position, to hold checkpoints to."""
         with self._reading() as reads:
             return reads.chains_at(pos)
+
+    def archived_months(self) -> dict[int, int]:
+        """How many events the archive keeps of each month, in order."""
+        with self._reading() as reads:
+            return reads.archived_months()
 
     def prove(self, pos: int) -> Inclusion:
         """That the row at a position belongs to its commit. Raises LookupError without one."""

@@ -205,8 +205,14 @@ class Store(JournalStore, Protocol):
     def prove(self, pos: int) -> "Inclusion":
         """That the row at a position belongs to its commit. Raises LookupError without one."""
 
-    def remove_month(self, month: int, at_ms: int) -> int:
-        """Remove the archived events accepted in a month (as 202611); returns how many."""
+    def remove_month(self, month: int, at_ms: int, most: int) -> int:
+        """Remove archived events accepted in a month (as 202611), ``most`` of them, so that commits
+        get between. Returns how many: fewer once none is left. That the month is removed is
+        recorded before its first event goes; the chain still verifies. Whoever calls journals the
+        order that was given for it."""
+
+    def archived_months(self) -> dict[int, int]:
+        """How many events the archive keeps of each month, in order. Reads all their keys."""
 
     def close(self) -> None:
         """Let go of the database."""

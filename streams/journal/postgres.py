@@ -83,8 +83,18 @@ _DELETE_TIMERS = (
     " CROSS JOIN LATERAL (SELECT ctid FROM timer WHERE shard = %s AND due_ms = due"
     " AND stream = name AND kind = what OFFSET 0) AS found))"
 )
-_COUNT_MONTH = "SELECT count(*) FROM archive WHERE shard = %s AND month = %s"
-_NOTE_REMOVAL = "INSERT INTO archive_removal VALUES (%s, %s, %s, %s)"
+_NOTE_REMOVAL = (
+    "INSERT INTO archive_removal (shard, month, at_ms, rows)"
+    " SELECT %s, %s, %s, count(*) FROM archive WHERE shard = %s AND month = %s"
+)
+# an event that came again after its key went has it back, in another month
+_REMOVE = (
+    "WITH gone AS (DELETE FROM archive WHERE shard = %s AND month = %s AND number <="
+    " (SELECT max(number) FROM (SELECT number FROM archive WHERE shard = %s AND month = %s"
+    " ORDER BY number LIMIT %s) AS first) RETURNING key)"
+    " DELETE FROM archive_key WHERE shard = %s AND key = ANY (ARRAY (SELECT key FROM gone))"
+    " AND month = %s"
+)
 # Who holds a head, a door or a lane and has made its server wait for as long as others wait for the
 # lock was stopped or cut off in the middle of a commit. What it wrote is rolled back with its
 # session.
@@ -190,20 +200,13 @@ class PostgresStore(AskedStore):
 
         return delete
 
-    def remove_month(self, month: int, at_ms: int) -> int:
-        """Remove the events accepted in a month (as 202611); returns how many.
-
-        The removal is recorded first; the chain still verifies. Whoever calls journals the order
-        that was given for it.
-        """
+    def remove_month(self, month: int, at_ms: int, most: int) -> int:
         here = (self.shard, month)
         with self.transaction() as connection:
             raw = postgres.driver_of(connection)
-            [count] = raw.execute(_COUNT_MONTH, here).fetchone() or (0,)
-            raw.execute(_NOTE_REMOVAL, (*here, count, at_ms))
-            for table in ("archive", "archive_key"):
-                raw.execute(f"DELETE FROM {table} WHERE shard = %s AND month = %s", here)
-        return int(count)
+            if not Reads(raw, self.shard).month_removed(month):
+                raw.execute(_NOTE_REMOVAL, (*here, at_ms, *here))
+            return raw.execute(_REMOVE, (*here, *here, most, *here)).rowcount
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -94,6 +94,7 @@ _ARCHIVE_BETWEEN = (
     "SELECT number, key, digest, at_ms, type, recipient, data FROM archive"
     " WHERE shard = %s AND number BETWEEN %s AND %s"
 )
+_MONTHS = "SELECT month, count(*) FROM archive WHERE shard = %s GROUP BY month ORDER BY month"
 _REMOVED = "SELECT FROM archive_removal WHERE shard = %s AND month = %s"
 
 
@@ -204,6 +205,9 @@ class Reads:
     def archive_between(self, first: int, last: int) -> list[tuple[int, Archived]]:
         rows = self._all(_ARCHIVE_BETWEEN, self._shard, first, last)
         return [(row[0], Archived._make(row[1:])) for row in rows]
+
+    def archived_months(self) -> dict[int, int]:
+        return dict(self._all(_MONTHS, self._shard))
 
     def month_removed(self, month: int) -> bool:
         return bool(self._all(_REMOVED, self._shard, month))

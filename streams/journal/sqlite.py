@@ -37,6 +37,14 @@ _INSERT_ROWS = "INSERT INTO journal (pos, stream, version, type, at_ms, data)"
 _INSERT_LOOKUPS = "INSERT OR REPLACE INTO lookup (key, sub, stream, pos)"
 _INSERT_TIMERS = "INSERT OR IGNORE INTO timer (due_ms, stream, kind)"
 _DELETE_TIMERS = "DELETE FROM timer WHERE due_ms = ? AND stream = ? AND kind = ?"
+_NOTE_REMOVAL = (
+    "INSERT INTO archive_removal (month, at_ms, rows)"
+    " SELECT ?, ?, count(*) FROM archive WHERE month = ?"
+)
+_REMOVE = (
+    "DELETE FROM archive WHERE number IN"
+    " (SELECT number FROM archive WHERE month = ? ORDER BY number LIMIT ?)"
+)
 _INSERT_ARCHIVE = "INSERT INTO archive (number, month, key, digest, at_ms, type, recipient, data)"
 _INSERT_BATCH = (
     "INSERT INTO journal_batch (number, first, last, archive_first, archive_last, at_ms, root,"
@@ -131,18 +139,12 @@ class SqliteStore(AskedStore):
 
         return delete
 
-    def remove_month(self, month: int, at_ms: int) -> int:
-        """Remove the events accepted in a month (as 202611); returns how many.
-
-        The removal is recorded first; the chain still verifies. Whoever calls journals the order
-        that was given for it.
-        """
+    def remove_month(self, month: int, at_ms: int, most: int) -> int:
         with self.transaction() as connection:
             raw = _raw(connection)
-            [(count,)] = raw.execute("SELECT count(*) FROM archive WHERE month = ?", (month,))
-            raw.execute("INSERT INTO archive_removal VALUES (?, ?, ?)", (month, count, at_ms))
-            raw.execute("DELETE FROM archive WHERE month = ?", (month,))
-        return int(count)
+            if not Reads(raw).month_removed(month):
+                raw.execute(_NOTE_REMOVAL, (month, at_ms, month))
+            return raw.execute(_REMOVE, (month, most)).rowcount
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -183,6 +183,9 @@ class Reads:
             )
         ]
 
+    def archived_months(self) -> dict[int, int]:
+        return dict(self._all("SELECT month, count(*) FROM archive GROUP BY month ORDER BY month"))
+
     def month_removed(self, month: int) -> bool:
         return bool(self._all("SELECT 1 FROM archive_removal WHERE month = ?", month))
 

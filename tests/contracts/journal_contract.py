@@ -384,10 +384,25 @@ class JournalContract:
             month, later = month_of(AT), AT + 40 * 86_400_000
             store.commit([Group([unit(1, 1)], [event(1), event(2)])], AT)
             store.commit([Group([unit(2, 1)], [event(3)])], later)
-            assert store.remove_month(month, later) == 2
+            assert store.archived_months() == {month: 2, month_of(later): 1}
+            assert store.remove_month(month, later, 99) == 2
+            assert store.archived_months() == {month_of(later): 1}
             assert [found for _, found in store.archive_since(0, 9)] == [event(3)]
             assert list(store.verify()) == []
             assert store.commit([Group(archive=[event(1)])], later)[0].archived == (True,)
+            assert list(store.verify()) == []
+
+        def test_a_month_goes_a_few_at_a_time(self, store: Store) -> None:
+            """Commits get between, and what came again meanwhile is another month's."""
+            month, later = month_of(AT), AT + 40 * 86_400_000
+            store.commit([Group([unit(1, 1)], [event(n) for n in range(5)])], AT)
+            assert store.remove_month(month, later, 2) == 2
+            assert list(store.verify()) == []
+            again = store.commit([Group(archive=[event(n) for n in range(5)])], later)
+            assert again[0].archived == (True, True, False, False, False)
+            assert [store.remove_month(month, later, 2) for _ in range(3)] == [2, 1, 0]
+            assert store.archived_months() == {month_of(later): 2}
+            assert store.archived([name(0)]) == {name(0): event(0)}
             assert list(store.verify()) == []
 
 

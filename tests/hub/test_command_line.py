@@ -483,6 +483,32 @@ def test_the_key_encryption_key_is_replaced(
     assert hub("report", "--recount", folder=folder).code == 0
 
 
+def test_a_month_of_the_archive_is_removed(played: Path, tmp_path: Path) -> None:
+    folder, month = tmp_path / "played", "202603"
+    shutil.copytree(played, folder)
+    kept = hub("archive", "--json", folder=folder).json["kept"]
+    assert list(kept) == [month]
+    remove = ("archive", "remove", month, "--reason", "kept for long enough")
+    asked = hub(*remove, folder=folder, given="n\n")
+    assert (asked.code, hub("archive", "--json", folder=folder).json["kept"]) == (1, kept)
+    done = hub(*remove, "--yes", "--json", folder=folder)
+    assert (done.code, done.json) == (0, {"month": 202603, "removed": kept[month]})
+    assert hub(*remove, "--yes", folder=folder).out == "0 events of 202603 removed\n"
+    told = hub("archive", "--json", folder=folder).json
+    assert told["kept"] == {}
+    assert [one["reason"] for one in told["removed"]] == ["kept for long enough"]
+    assert "kept for long enough" in hub("archive", folder=folder).out
+    assert hub("verify", folder=folder).code == 0
+    assert hub("report", "--recount", folder=folder).code == 0
+
+
+def test_a_month_that_is_needed_stays(played: Path) -> None:
+    for month, told in (("209901", "one before"), ("202613", "a year and a month")):
+        refused = hub("archive", "remove", month, "--reason", "x", "--yes", folder=played)
+        assert (refused.code, refused.out) == (1, "")
+        assert f"month: expected {told}" in refused.err
+
+
 # Keys, wording, policy ----------------------------------------------------------------------------
 
 

@@ -128,6 +128,7 @@ EVERY_EVENT: dict[str, JournalEvent] = {
     "RecipientErased": e.RecipientErased(
         recipient="r-1", by="shell:li", reason="asked for by letter 12"
     ),
+    "ArchiveRemoved": e.ArchiveRemoved(month=202310, by="shell:li", reason="kept for three years"),
     "ReplyReceived, passed_on": replied(),
     "ReplyReceived, stopped": replied("stop", "stopped", categories=("fire-safety",)),
     "ReplyReceived, kept": replied("stop", "kept", categories=("traffic-violation",)),

@@ -204,7 +204,7 @@ class TestTwoShards:
         zero, one = opened(0), opened(1)
         for store in (zero, one):
             store.commit([Group([unit(1, 1)], [event(1), event(2)])], AT)
-        assert one.remove_month(202510, AT) == 2
+        assert one.remove_month(202510, AT, 99) == 2
         assert (one.archived([name(1)]), len(zero.archived([name(1)]))) == ({}, 1)
         assert list(one.verify()) == list(zero.verify()) == []
         assert one.commit([Group(archive=[event(1)])], AT)[0].archived == (True,)

@@ -23,7 +23,7 @@ def store(database: str) -> Iterator[PostgresStore]:
     """A month of its archive is removed, so that every table has a row."""
     with closing(PostgresStore(database)) as store:
         store.commit([Group([unit(9, 1)], [event(9)])], EARLIER)
-        store.remove_month(month_of(EARLIER), AT)
+        store.remove_month(month_of(EARLIER), AT, 99)
         timed = unit(1, 1, keys=(7,))._replace(timers=(Timer(1, name(1), "release"),))
         store.commit([Group([timed], [event(1)])], AT)
         yield store
@@ -38,7 +38,7 @@ def test_the_owner_is_held_back_by_triggers(store: PostgresStore, table: str, wh
 
 
 def test_a_removed_month_may_go(store: PostgresStore) -> None:
-    assert store.remove_month(month_of(AT), AT) == 1
+    assert store.remove_month(month_of(AT), AT, 99) == 1
     assert store.archive_since(0, 9) == []
 
 
@@ -59,7 +59,7 @@ class TestTheHubsRole:
             assert hub.commit([group], AT)[0].won == (True, False)
         hub.delete_timers(hub.due(1, 9))
         assert hub.next_due_ms() is None
-        assert hub.remove_month(month_of(AT), AT) == 19
+        assert hub.remove_month(month_of(AT), AT, 99) == 19
         assert list(hub.verify()) == []
 
     @pytest.mark.parametrize("table", KEPT)

@@ -118,7 +118,7 @@ class TestAppendOnly:
     def test_a_month_of_the_archive_can_go(self, whole: SqliteStore) -> None:
         later = AT + 40 * 86_400_000
         whole.commit([Group([unit(500, 1)], [event(500)])], later)
-        assert whole.remove_month(month_of(AT), later) == 2 * len(COMMITS)
+        assert whole.remove_month(month_of(AT), later, 99) == 2 * len(COMMITS)
         assert [found for _, found in whole.archive_since(0, 99)] == [event(500)]
         assert list(whole.verify()) == []
         assert whole.commit([Group(archive=[event(501)])], later)[0].archived == (True,)
