@@ -147,7 +147,7 @@ def check_keys(settings: Settings, store: Store) -> None:
 def check_kek(store: Store, vault: Vault) -> None:
     """Another key than the one that wrapped what is here would make everybody look damaged, one by
     one. Raises :class:`SettingsError`."""
-    with store.readers.connect() as connection:
+    with store.transaction() as connection:  # which says it in our words when it is away
         fault = preference_store.unopened(connection, vault)
     if fault:
         raise SettingsError(f"kek: opens no recipient's key ({fault}); kek_id and kek_spare tell")

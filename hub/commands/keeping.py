@@ -58,8 +58,7 @@ def _signed_by(notes: Path, key: Path | None) -> "Ed25519PublicKey":
     """Asked before the journal is walked, which may take minutes."""
     if key is None:
         fail("--key is required with --checkpoints: whoever wrote the file may have signed it", 2)
-    if not notes.is_file():
-        fail(f"{notes}: there is no such file", 2)
+    _check_file(notes)
     return _public(key)
 
 
@@ -94,9 +93,13 @@ def _public(file: Path) -> "Ed25519PublicKey":
 
 
 def _read(file: Path) -> bytes:
-    if not file.is_file():
-        fail(f"{file}: there is no such file", 2)
+    _check_file(file)
     return file.read_bytes()
+
+
+def _check_file(file: Path) -> None:
+    if not file.is_file():
+        fail(f"{file}: is a folder" if file.is_dir() else f"{file}: there is no such file", 2)
 
 
 def checkpoint(
