@@ -35,7 +35,8 @@ DEADLINE_S = 90
 """Hardly ever more than a few: a step waits for nothing but other processes of this machine."""
 
 QUIET_S = 0.4
-"""What stood still for so long waits for nothing but the clock."""
+"""What stood still for so long waits for nothing but the clock. A slow answer comes sooner, which
+may be all that is missing where the receipt was faster."""
 
 KILLED = -9
 
@@ -131,11 +132,13 @@ def settle(books: Books, director: Director, but: frozenset[Status] = frozenset(
     def settled() -> bool:
         nonlocal stood, since_s
         pos = books.read_on()
-        if not books.unsettled(but) and not books.missing():
-            return not books.behind()
         if pos != stood:
             stood, since_s = pos, time.monotonic()
-        elif time.monotonic() - since_s > QUIET_S and (due_ms := books.next_due_ms(but)):
+        if time.monotonic() - since_s < QUIET_S:
+            return False
+        if not books.unsettled(but) and not books.missing():
+            return not books.behind()
+        if due_ms := books.next_due_ms(but):
             assert due_ms < director.now_ms() + DAY_MS, "something waits for another day"
             director.move_to(due_ms)
             since_s = time.monotonic()
