@@ -66,8 +66,7 @@ def main() -> int:
     for name in Sizes.__struct_fields__:
         if (size := getattr(chosen, name)) is not None:
             setattr(sizes, name, size)
-    results = Results(chosen.out, chosen.carrier)
-    results.found["machine"] = machine.described(machine.yardstick_us())
+    results = Results(chosen.out, chosen.carrier, machine.yardstick_us())
     results.found["sizes"] = msgspec.to_builtins(sizes)
     wrong: list[str] = []
     if shared := [part for part in PARTS if part in chosen.parts and part != "growth"]:
@@ -86,10 +85,12 @@ def main() -> int:
 
 
 class Results:
-    """The file of results, of which ``found`` is what one carrier's runs found."""
+    """The file of results, of which ``found`` is what one carrier's runs found. ``before_us``: the
+    yardstick before anything ran; it is taken again behind each part."""
 
-    def __init__(self, file: Path, carrier: Carrier) -> None:
+    def __init__(self, file: Path, carrier: Carrier, before_us: float) -> None:
         self._file = file
+        self._before_us = before_us
         self._all = dict(msgspec.json.decode(file.read_bytes())) if file.exists() else {}
         self.found: dict[str, Any] = (
             self._all if carrier == SANDBOX else self._all.setdefault(carrier, {})
@@ -97,6 +98,7 @@ class Results:
 
     def keep(self, name: str, result: msgspec.Struct) -> None:
         """Every part at once: an hour's work is not lost with the last."""
+        self.found["machine"] = machine.described(self._before_us)
         self.found[name] = msgspec.to_builtins(result)
         self._file.parent.mkdir(exist_ok=True)
         self._file.write_bytes(

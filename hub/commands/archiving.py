@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hub.commands.bringing import progress
-from hub.commands.console import Json, fail, say, say_json, settings, table
+from hub.commands.console import Json, Reason, Yes, fail, progress, say, say_json, settings, table
 from hub.commands.publishing import beside, me
 
 archive = typer.Typer(invoke_without_command=True)
@@ -39,8 +38,8 @@ def show(context: typer.Context, json: Json = False) -> None:
 @archive.command()
 def remove(
     month: Annotated[int, typer.Argument(help="Year and month they were accepted in: 202611.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is journalled.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    reason: Reason,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Remove a month's events for good, beside a running hub or without one.

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from hub.commands.console import Json, fail, say, say_json, settings
+from hub.commands.console import Json, Reason, Yes, fail, progress, say, say_json, settings
 
 if TYPE_CHECKING:
     from streams.commands import Received
@@ -96,8 +96,8 @@ def import_(
 @recipients.command()
 def erase(
     ref: Annotated[str, typer.Argument(help="Whose key is destroyed; an alias will do.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is journalled.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    reason: Reason,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Destroy a person's key: nothing about them can be read again. It cannot be taken back.
@@ -255,19 +255,3 @@ def _told(number: int, answer: "Received", json: bool) -> dict[str, object]:
         "expected": answer.expected,
         "got": answer.got,
     }
-
-
-@contextmanager
-def progress(json: bool) -> Iterator[Any]:
-    """A moving count for whoever watches; nothing in a pipe."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    quiet = json or not console.is_terminal
-    with nullcontext() if quiet else console.status("…") as status:
-
-        def moved(so_far: str) -> None:
-            if status is not None:
-                status.update(so_far)
-
-        yield moved

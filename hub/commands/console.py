@@ -7,6 +7,7 @@ one clear sentence, never a traceback.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -14,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hub.settings import Settings
@@ -23,6 +24,8 @@ REFUSED = 1
 MISUSED = 2
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for a machine.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
 
 
 settings_file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
@@ -124,6 +127,22 @@ def say_json(value: object) -> None:
 
 PIPE_COLUMNS = 240
 """How wide a table may be that no terminal limits."""
+
+
+@contextmanager
+def progress(json: bool) -> Iterator[Any]:
+    """A moving count for whoever watches; nothing in a pipe."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    quiet = json or not console.is_terminal
+    with nullcontext() if quiet else console.status("…") as status:
+
+        def moved(so_far: str) -> None:
+            if status is not None:
+                status.update(so_far)
+
+        yield moved
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

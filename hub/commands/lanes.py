@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hub.commands.asking import moment_of
-from hub.commands.console import Json, say, say_json, settings, table
+from hub.commands.console import Json, Reason, say, say_json, settings, table
 from hub.commands.publishing import beside, me, say_journalled
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 lanes = typer.Typer(invoke_without_command=True)
 
 LaneName = Annotated[str, typer.Argument(help="The lane's name, as the lanes file has it.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled.")]
 Language = Annotated[Literal["zh", "en"], typer.Option(help="Of the reasons.")]
 
 
