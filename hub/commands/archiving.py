@@ -28,7 +28,7 @@ def show(context: typer.Context, json: Json = False) -> None:
         say_json({"kept": kept, "removed": list(gone.values())})
         return
     rows = [
-        (month, kept.get(month, 0), gone[month].by if month in gone else "",
+        (str(month), kept.get(month, 0), gone[month].by if month in gone else "",
          gone[month].reason if month in gone else "")
         for month in sorted(kept.keys() | gone.keys())
     ]  # fmt: skip
@@ -54,6 +54,9 @@ def remove(
         typer.confirm(f"Remove the events of {month}, for good?", abort=True, err=True)
     removed = 0
     with beside() as (hub, runner), progress(json) as moved:
+        kept = hub.store.archived_months()
+        if month not in kept:  # or a slip would stand in the journal as an order
+            fail(f"month: expected one whose events are kept: {', '.join(map(str, kept))}")
         answer = runner.run(hub.commands.remove_archived(month, me(), reason))
         if isinstance(answer, Fault):
             fail(f"{answer.field}: expected {answer.expected}")
